@@ -1,0 +1,5 @@
+"""The composition root: imports every app, imported by none."""
+
+from config.celery import app as celery_app
+
+__all__ = ["celery_app"]

@@ -1,0 +1,72 @@
+"""The web process: Django for HTTP, the gateway's consumer for `/ws/v1`, the hub between them."""
+
+import os
+import warnings
+
+# WhiteNoise hands a file over in blocks of 4 KB, which Django then reads on a thread: as it should be.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
+
+os.environ.setdefault("PARLEY_ROLE", "web")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+import django  # noqa: E402
+
+django.setup(set_prefix=False)
+
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.urls import path, re_path  # noqa: E402
+
+from accounts import devices, handshake  # noqa: E402
+from chat import queries, sync  # noqa: E402
+from config.frames import ALIASES, FRAMES, INDICATORS  # noqa: E402
+from config.http import OneThread  # noqa: E402
+from gateway import consumer, hub, inquiry, keeper  # noqa: E402
+from gateway.hub import Lookups  # noqa: E402
+from gateway.routes import Wiring  # noqa: E402
+from gateway.shedding import Load  # noqa: E402
+from presence import handlers as presence  # noqa: E402
+
+LOOKUPS = Lookups(
+    audience=queries.audience,
+    between=queries.between,
+    since=queries.since,
+    notices={**presence.NOTICES, inquiry.ASKED: inquiry.asked},
+)
+LOAD = Load()
+WIRING = Wiring(
+    routes=FRAMES,
+    aliases=ALIASES,
+    authenticate=handshake.authenticate,
+    renew=handshake.renew,
+    replay=sync.replay,
+    epoch=queries.epoch,
+    indicators=INDICATORS,
+    chats=queries.chats,
+    opened=presence.opened,
+    closing=presence.closing,
+)
+
+
+async def start() -> None:
+    """Bring up the hub and its rounds on the running loop; again is nothing. Called before the first request."""
+    if hub.running():
+        return
+    here = hub.start(LOOKUPS)
+    here.spawn(keeper.rounds(here, devices.revoked_among))
+    here.spawn(LOAD.probe())
+    here.spawn(presence.rounds())
+
+
+async def stop() -> None:
+    """Say goodbye to every connection (4503) and leave the bus."""
+    if hub.running():
+        await hub.current().drain()
+        await hub.current().stop()
+
+
+application = ProtocolTypeRouter(
+    {
+        "http": OneThread(),
+        "websocket": URLRouter([path("ws/v1", consumer.application(WIRING, LOAD)), re_path(r"", consumer.nowhere())]),
+    }
+)

@@ -1,0 +1,149 @@
+"""Daphne with a beginning and an end: it starts the gateway, and lets it say goodbye before applications are cancelled.
+
+Daphne itself knows no lifespan, and on SIGTERM cancels every application without a close frame.
+"""
+
+import asyncio
+import logging
+from functools import partial
+from typing import Any
+
+from daphne.server import Server
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+from twisted.internet import defer, reactor
+
+from config import asgi
+from gateway import websocket
+
+logger = logging.getLogger(__name__)
+TEXT, BINARY = 1, 2  # RFC 6455 5.2
+BUFFER_BYTES = 256 * 1024
+AHEAD = 32
+
+
+class Inbox(asyncio.Queue[dict[str, Any]]):
+    """What a client has sent and the gateway has not taken. While more than AHEAD messages wait, its socket is not read.
+
+    Daphne alone would keep as much as a client cares to send while its first frame is being handled.
+    """
+
+    def __init__(self, protocol: Any) -> None:
+        super().__init__()
+        self._protocol = protocol
+        self._full = False
+
+    def _put(self, item: dict[str, Any]) -> None:
+        super()._put(item)
+        if not self._full and self.qsize() > AHEAD:
+            self._full = True
+            self._protocol.transport.pauseProducing()
+
+    def _get(self) -> dict[str, Any]:
+        item: dict[str, Any] = super()._get()
+        if self._full and self.empty():
+            self._full = False
+            self._protocol.transport.resumeProducing()
+        return item
+
+
+class Socket(WebSocketProtocol):
+    """Daphne's socket, that lets the application know of a ping: it is a sign of life (protocol 2.1).
+
+    A frame that is too large (1009) or no UTF-8 (1007) gets its close code before the connection is cut.
+    """
+
+    def onConnect(self, request: Any) -> Any:
+        self.failByDrop = False
+        self.closeHandshakeTimeout = websocket.CLOSE_SECONDS
+        return super().onConnect(request)
+
+    def onOpen(self) -> None:
+        super().onOpen()
+        self.taking = asyncio.Event()
+        self.taking.set()
+        # Until now it was the HTTP channel that heard of a full buffer.
+        self.transport.unregisterProducer()
+        self.transport.registerProducer(self, True)
+        # Twisted writes at the end of a turn: what a batch brings in one turn is no sign of a slow peer.
+        self.transport.bufferSize = BUFFER_BYTES
+
+    def pauseProducing(self) -> None:
+        """The peer takes nothing: whoever sends must wait (Daphne alone would buffer without end)."""
+        self.taking.clear()
+
+    def resumeProducing(self) -> None:
+        self.taking.set()
+
+    def stopProducing(self) -> None:
+        self.taking.set()
+
+    def onPing(self, payload: bytes) -> None:
+        super().onPing(payload)
+        self.application_queue.put_nowait({"type": "websocket.receive"})
+
+    def serverSend(self, content: str | bytes, binary: bool = False) -> None:
+        """Write a frame; Daphne's way would refuse one above the limit of what clients may send."""
+        if self.state == self.STATE_OPEN:
+            payload = content.encode() if isinstance(content, str) else content
+            self.sendFrame(opcode=BINARY if binary else TEXT, payload=payload)
+
+
+WebSocketFactory.protocol = Socket
+
+
+class Daphne(Server):
+    """daphne.server.Server that calls `config.asgi.start` and `stop`."""
+
+    def run(self) -> None:
+        reactor.callLater(0, self._begin)  # type: ignore[arg-type]
+        super().run()
+
+    def _begin(self) -> None:
+        asyncio.ensure_future(asgi.start()).add_done_callback(self._begun)
+
+    def _begun(self, start: "asyncio.Future[None]") -> None:
+        if not start.cancelled() and start.exception():
+            logger.critical("The gateway did not start", exc_info=start.exception())
+            self.stop()
+
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        """Start the application of a request or a socket and return the queue of what comes for it."""
+        if scope["type"] != "websocket":
+            return super().create_application(protocol, scope)
+        scope.setdefault("asgi", {"version": "3.0"})
+        inbox = Inbox(protocol)
+        send = partial(self.handle_reply, protocol)
+        running = asyncio.ensure_future(self.application(scope=scope, receive=inbox.get, send=send))
+        self.connections[protocol]["application_instance"] = running
+        return inbox
+
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        """Pass a message on; Daphne itself would drop a close frame's reason, which says when to come back."""
+        if (
+            message["type"] == "websocket.close"
+            and protocol in self.connections
+            and protocol.state == protocol.STATE_OPEN
+        ):
+            protocol.sendClose(code=message.get("code") or 1000, reason=message.get("reason") or None)
+        else:
+            await super().handle_reply(protocol, message)
+        if message["type"] == "websocket.send":
+            await protocol.taking.wait()
+
+    def kill_all_applications(self) -> Any:
+        """Empty the gateway, then cancel what is left; Twisted waits for the answer before it ends."""
+        return defer.Deferred.fromFuture(asyncio.ensure_future(self._end()))
+
+    async def _end(self) -> None:
+        try:
+            await asgi.stop()
+        finally:
+            left = [details["application_instance"] for details in self.connections.values() if _runs(details)]
+            for application in left:
+                application.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+
+def _runs(details: dict[str, Any]) -> bool:
+    application = details.get("application_instance")
+    return application is not None and not application.done()

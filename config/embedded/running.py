@@ -1,0 +1,72 @@
+"""The life of the embedded servers: started together, by one owner of a PARLEY_VAR at a time, and stopped together."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from config.embedded import endpoints, postgres, redis
+from config.embedded.folders import CannotStart, until
+
+WAIT_SECONDS = 30
+
+
+@contextmanager
+def running(var: Path, *, database_url: str, redis_url: str) -> Iterator[tuple[str, str]]:
+    """Hold `var`, start what has no URL, yield both URLs once both servers answer, and stop what it started.
+
+    Servers that a killed owner or `python -m config.embedded start` left running are taken over and stopped as well.
+    Raises CannotStart where another process holds `var` or a server does not answer.
+    """
+    with held(var):
+        try:
+            yield start(var, database_url=database_url, redis_url=redis_url)
+        finally:
+            stop(var)
+
+
+def start(var: Path, *, database_url: str, redis_url: str) -> tuple[str, str]:
+    """Start the embedded servers that the URLs mean, given or not; return both URLs once both servers answer."""
+    urls = endpoints(var, database_url=database_url, redis_url=redis_url)
+    for server in (postgres.Postgres(var), redis.Redis(var)):
+        if server.url in urls:
+            server.start()
+    until(
+        lambda: postgres.answers(urls[0]),
+        WAIT_SECONDS,
+        "No PostgreSQL answers at DATABASE_URL: start it, or unset DATABASE_URL.",
+    )
+    until(lambda: redis.answers(urls[1]), WAIT_SECONDS, "No Redis answers at REDIS_URL: start it, or unset REDIS_URL.")
+    return urls
+
+
+def stop(var: Path) -> None:
+    """Stop the embedded servers of `var`, those that run."""
+    redis.Redis(var).stop()
+    postgres.Postgres(var).stop()
+
+
+@contextmanager
+def held(var: Path) -> Iterator[None]:
+    """Be the only owner of `var` for a while; the kernel ends it with the process. Raises CannotStart if it has one."""
+    try:
+        var.mkdir(parents=True, exist_ok=True)
+        file = (var / "lock").open("a+")
+    except OSError as fault:
+        raise CannotStart(
+            f"{var} cannot be written ({fault.strerror}): start as its owner, or set PARLEY_VAR to another folder."
+        ) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise CannotStart(
+                f"Parley runs from {var} already (process {file.read().strip()}): stop that first, "
+                "or set PARLEY_VAR to another folder."
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

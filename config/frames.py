@@ -1,0 +1,47 @@
+"""Frame → handler: every frame that a client may send (protocol 2.1), and the older names of some."""
+
+from chat import handlers as chat
+from chat import message_handlers as chat_messages
+from chat.frames import Focus, Send, SyncRequest
+from chat.message_frames import Delete, Edit, PollClose, PollVote, React
+from gateway.indicators import ACTIVE, DELIVERED, SEEN, TYPING
+from gateway.routes import Indicated, Route
+from presence import handlers as presence
+from presence.frames import PresenceUpdate, PresenceWatch, Typing
+from receipts import handlers as receipts
+from receipts.frames import DeliveredMark, ReadMark
+
+FRAMES = {
+    "message.send": Route(Send, chat.send, hot=True, reply=chat.ack_of, before=presence.sending),
+    "message.edit": Route(Edit, chat_messages.edit),
+    "message.delete": Route(Delete, chat_messages.delete),
+    "message.react": Route(React, chat_messages.react),
+    "poll.vote": Route(PollVote, chat_messages.vote),
+    "poll.close": Route(PollClose, chat_messages.close),
+    "message.delivered": Route(DeliveredMark, receipts.delivered, hot=True, acked=False, automatic=True),
+    "read.mark": Route(ReadMark, receipts.read, hot=True, acked=False),
+    "typing.start": Route(Typing, presence.start, hot=True, acked=False),
+    "typing.stop": Route(Typing, presence.stop, hot=True, acked=False),
+    "presence.update": Route(PresenceUpdate, presence.update, hot=True),
+    "presence.subscribe": Route(PresenceWatch, presence.subscribe, hot=True, automatic=True),
+    "presence.unsubscribe": Route(PresenceWatch, presence.unsubscribe, hot=True, automatic=True),
+    "chat.focus": Route(Focus, chat.focus, hot=True),
+    "sync.request": Route(SyncRequest, presence.synchronise, automatic=True),
+    "request-backfill": Route(SyncRequest, presence.backfill, automatic=True),
+}
+
+# F369: names of the requirement documents, understood for good.
+ALIASES = {
+    "send_message": "message.send",
+    "typing": "typing.start",
+    "read_receipt": "read.mark",
+    "mark-read": "read.mark",
+}
+
+# The text frame that says the same as a client's indicator in bytes (protocol 2.5).
+INDICATORS = {
+    TYPING | ACTIVE: Indicated("typing.start", lambda chat, seq: Typing(chat_id=chat)),
+    TYPING: Indicated("typing.stop", lambda chat, seq: Typing(chat_id=chat)),
+    DELIVERED: Indicated("message.delivered", lambda chat, seq: DeliveredMark(chat_id=chat, seq=seq)),
+    SEEN: Indicated("read.mark", lambda chat, seq: ReadMark(chat_id=chat, seq=seq)),
+}

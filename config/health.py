@@ -1,0 +1,71 @@
+"""Is it alive, can it work, what has it done: `/healthz`, `/readyz`, `/metrics` (protocol 3)."""
+
+import hmac
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from gateway.stores import thread_client
+
+
+@require_safe
+@never_cache
+def healthz(request: HttpRequest) -> HttpResponse:
+    """The process answers; nothing else is asked, so that a database's trouble restarts no process."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+@never_cache
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 while messages can be stored: `ok`, or `degraded` without Redis; 503 without the database."""
+    found = {"database": _measured(_ask_database), "redis": _measured(_ask_redis)}
+    works = found["database"]["ok"]
+    status = ("ok" if found["redis"]["ok"] else "degraded") if works else "unavailable"
+    return JsonResponse({"status": status, "dependencies": found}, status=200 if works else 503)
+
+
+@require_safe
+@never_cache
+def metrics(request: HttpRequest) -> HttpResponse:
+    """What this process counts, for Prometheus; each web process counts for itself."""
+    if not may_read_metrics(request.headers.get("Authorization", "")):
+        return HttpResponseNotFound()
+    return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+
+def may_read_metrics(authorization: str) -> bool:
+    token: str = settings.METRICS_TOKEN
+    if not token:
+        return bool(settings.DEMO)
+    return hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode())
+
+
+def _ask_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def _ask_redis() -> None:
+    thread_client().ping()
+
+
+def _measured(ask: Callable[[], None]) -> dict[str, Any]:
+    """Ask a dependency; whatever goes wrong is its fault, and its kind alone is told."""
+    begun = time.perf_counter()
+    try:
+        ask()
+    except Exception as fault:
+        return {"ok": False, "ms": _ms(begun), "error": type(fault).__name__}
+    return {"ok": True, "ms": _ms(begun)}
+
+
+def _ms(begun: float) -> float:
+    return round((time.perf_counter() - begun) * 1000, 2)

@@ -1,0 +1,16 @@
+"""What an unknown path answers: a problem document below /api/, a page elsewhere."""
+
+from django.http import HttpRequest, HttpResponse
+from django.views.defaults import page_not_found
+
+from gateway import codec
+from gateway.errors import NotFound
+from gateway.http import HEADERS, MEDIA_TYPE, document
+
+
+def missing(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler of 404."""
+    if not request.path.startswith("/api/"):
+        return page_not_found(request, exception)
+    refusal = document(NotFound("there is no such path"))
+    return HttpResponse(codec.encode(refusal.data), status=404, content_type=MEDIA_TYPE, headers=HEADERS)

@@ -1,0 +1,38 @@
+"""Pages of other origins at the API (F268): those of PARLEY_ORIGINS may use it with a bearer token, browsers keep it from all others.
+
+No answer says that cookies may come along: what a web session may do, it does from our own pages.
+"""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import patch_vary_headers
+
+METHODS = "GET, POST, PUT, PATCH, DELETE"
+SENT = "Authorization, Content-Type, Content-Range, Idempotency-Key, If-None-Match, If-Range, Range, traceparent"
+SHOWN = "Content-Disposition, Content-Range, ETag, Retry-After, Upload-Offset"
+REMEMBERED_SECONDS = "600"
+
+
+def across(answer: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Return Django's middleware that answers a browser which asks whether a page may, and says so in other answers."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if not request.path.startswith("/api/"):
+            return answer(request)
+        origin = request.headers.get("Origin", "")
+        allowed = origin in settings.ORIGINS
+        asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+        response = HttpResponse(status=204) if allowed and asks else answer(request)
+        patch_vary_headers(response, ["Origin"])
+        if allowed:
+            response["Access-Control-Allow-Origin"] = origin
+            response["Access-Control-Expose-Headers"] = SHOWN
+        if allowed and asks:
+            response["Access-Control-Allow-Methods"] = METHODS
+            response["Access-Control-Allow-Headers"] = SENT
+            response["Access-Control-Max-Age"] = REMEMBERED_SECONDS
+        return response
+
+    return middleware

@@ -1,0 +1,118 @@
+"""`script/server`: the embedded servers, the database brought up to date, then every process, until Ctrl-C."""
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from config.embedded.folders import CannotStart
+from config.embedded.running import running
+from config.env import BASE_DIR, ENV
+from config.listening import PortTaken, listen
+from config.processes import Manager, manager
+
+READY_SECONDS = 60
+# Where a server that listens everywhere can be asked.
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+SIGN_INS = "demo-sign-ins.txt"
+
+
+def main() -> int:
+    """Run until a signal or until a process ends; return the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    host, port, var = ENV["PARLEY_HOST"], ENV["PARLEY_PORT"], ENV["PARLEY_VAR"]
+    wait_for_port(host, port)
+    with running(var, database_url=ENV["DATABASE_URL"], redis_url=ENV["REDIS_URL"]) as (database_url, redis_url):
+        environ = {**os.environ, "PARLEY_VAR": str(var), "DATABASE_URL": database_url, "REDIS_URL": redis_url}
+        prepare(environ)
+        return supervise(manager(var, web_processes=ENV["PARLEY_WEB_PROCESSES"], environ=environ))
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+def wait_for_port(host: str, port: int, seconds: float = 3) -> None:
+    """Return when the port is free. Raises PortTaken; a killed server before us may need a moment to let it go."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return listen(host, port).close()
+        except PortTaken:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+
+
+def prepare(environ: dict[str, str]) -> None:
+    """Migrate and make the demo, in a process of its own: this one stays small."""
+    command = [sys.executable, "-m", "config.prepare"]
+    done = subprocess.run(command, env=environ, cwd=BASE_DIR, start_new_session=True)  # noqa: S603
+    if done.returncode:
+        raise CannotStart("The database could not be brought up to date: the reason stands above.")
+
+
+def supervise(processes: Manager) -> int:
+    """Run all processes until one ends or a signal comes; tell the address as soon as the web answers."""
+    stopped = threading.Event()
+    processes.when_started = threading.Thread(target=announce, args=(stopped.is_set,), daemon=True).start
+    signal.signal(signal.SIGHUP, lambda number, frame: processes.terminate())
+    processes.loop()
+    stopped.set()
+    return 0 if processes.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM) else processes.returncode or 0
+
+
+def announce(given_up: Callable[[], bool]) -> None:
+    """Print where Parley answers and, in the demo, who can sign in, once it does."""
+    if not web_answers(given_up):
+        return
+    names = ", ".join(ENV["PARLEY_HOSTS"])
+    lines = ["", f"Parley answers at {address()}{f' for {names}' if names else ''}"]
+    sign_ins: Path = ENV["PARLEY_VAR"] / SIGN_INS
+    if ENV["PARLEY_DEMO"] and sign_ins.exists():
+        lines += ["", *sign_ins.read_text().splitlines()]
+    print("\n".join([*lines, "", "Ctrl-C stops it.", ""]), flush=True)
+
+
+def address() -> str:
+    """Return the address for a browser on this machine."""
+    host = "localhost" if ENV["PARLEY_HOST"] in (*EVERYWHERE, "127.0.0.1") else ENV["PARLEY_HOST"]
+    return f"http://{f'[{host}]' if ':' in host else host}:{ENV['PARLEY_PORT']}"
+
+
+def web_answers(given_up: Callable[[], bool]) -> bool:
+    """Ask /healthz until it says 200; False when given up or after READY_SECONDS."""
+    end = time.monotonic() + READY_SECONDS
+    while not given_up() and time.monotonic() < end:
+        if healthy():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def healthy() -> bool:
+    """Say whether the web process answers /healthz with 200; asks once."""
+    here = EVERYWHERE.get(ENV["PARLEY_HOST"], ENV["PARLEY_HOST"])
+    name = next(iter(ENV["PARLEY_HOSTS"]), "localhost").lstrip(".")
+    connection = http.client.HTTPConnection(here, ENV["PARLEY_PORT"], timeout=5)
+    try:
+        connection.request("GET", "/healthz", headers={"Host": name})
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (CannotStart, PortTaken) as fault:
+        sys.exit(str(fault))

@@ -1,0 +1,110 @@
+"""The one web command, `python -m config.serve`: uvicorn or Daphne with every option that the protocol asks for.
+
+Neither server pings nor compresses (the protocol has its own heartbeat, frames are small), both refuse frames above
+the limit, and both let `config.asgi.stop` say goodbye to the sockets before they end.
+"""
+
+import argparse
+import gc
+import os
+import resource
+import socket
+import sys
+from typing import Any
+
+# Before config.env reads them.
+os.environ.setdefault("PARLEY_ROLE", "web")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from config import asgi
+from config.env import ENV
+from config.limits import LIMITS
+from config.listening import PortTaken, listen
+from gateway import websocket
+
+OPEN_FILES = 65536
+LAST_REQUESTS_SECONDS = 10
+NEVER = 10**9
+
+
+class Http(HttpToolsProtocol):
+    """uvicorn's HTTP connection, that does not wait for ever for its first request (protocol 2.6: 10 s)."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.loop.call_later(LIMITS.handshake_timeout, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        if self.cycle is None and self.transport.get_protocol() is self:
+            self.transport.abort()
+
+
+class Uvicorn(uvicorn.Server):
+    """uvicorn, that starts the gateway before it listens and empties it before it cuts what is left."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await asgi.start()
+        await super().startup(sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        await asgi.stop()
+        await super().shutdown(sockets)
+
+
+def uvicorn_server(proxies: list[str]) -> Uvicorn:
+    config = uvicorn.Config(
+        asgi.application, interface="asgi3", lifespan="off", loop="uvloop", http=Http, ws=websocket.Protocol,
+        ws_max_size=LIMITS.max_frame_bytes, ws_ping_interval=None, ws_ping_timeout=None, ws_per_message_deflate=False,
+        log_config=None, log_level="warning", access_log=False, server_header=False,
+        proxy_headers=bool(proxies), forwarded_allow_ips=proxies, timeout_graceful_shutdown=LAST_REQUESTS_SECONDS,
+    )  # fmt: skip
+    return Uvicorn(config)
+
+
+def daphne_server(listener: socket.socket, proxies: list[str]) -> Any:
+    """Return Daphne; imported here because the import alone installs Twisted's reactor."""
+    from config.daphne import Daphne
+
+    forwarded: dict[str, str] = {"proxy_forwarded_address_header": "X-Forwarded-For"} if proxies else {}
+    return Daphne(
+        asgi.application, endpoints=[f"fd:fileno={listener.fileno()}"], server_name="", verbosity=0, http_timeout=120,
+        ping_interval=NEVER, websocket_timeout=-1, websocket_max_message_size=LIMITS.max_frame_bytes,
+        websocket_max_frame_size=LIMITS.max_frame_bytes, application_close_timeout=LAST_REQUESTS_SECONDS, **forwarded,
+    )  # fmt: skip
+
+
+def allow_many_sockets() -> None:
+    """Lift this process's own limit of open files as far as it may: one connection is one file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m config.serve", description="Serve Parley's web role.")
+    parser.add_argument("--host", default=ENV["PARLEY_HOST"])
+    parser.add_argument("--port", type=int, default=ENV["PARLEY_PORT"])
+    chosen = parser.parse_args(arguments)
+    allow_many_sockets()
+    proxies: list[str] = ENV["PARLEY_PROXIES"] if ENV["PARLEY_BEHIND_PROXY"] else []
+    listener = listen(chosen.host, chosen.port, shared=ENV["PARLEY_WEB_PROCESSES"] > 1)
+    # What is loaded by now lives as long as the process: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    if ENV["PARLEY_SERVER"] == "daphne":
+        daphne_server(listener, proxies).run()
+    else:
+        uvicorn_server(proxies).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except PortTaken as fault:
+        sys.exit(str(fault))

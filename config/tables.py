@@ -1,0 +1,55 @@
+"""`python -m config.tables`: writes the generated tables of docs/ anew from the tables of the code that they show.
+
+A table stands between `<!-- table: NAME -->` and `<!-- end -->`. tests/house/test_docs_tables.py fails where one is old.
+"""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+from config.env import BASE_DIR, TABLE
+from config.limits import Limits
+
+
+def environment() -> Iterator[str]:
+    """Every environment variable, from `config/env.py`."""
+    yield from ("| variable | default | meaning |", "| --- | --- | --- |")
+    for variable in TABLE:
+        default = "var/" if variable.name == "PARLEY_VAR" else variable.default
+        yield f"| `{variable.name}` | {f'`{default}`' if default else ''} | {variable.meaning} |"
+
+
+def limits() -> Iterator[str]:
+    """Every contract number with its default and bounds, from `config/limits.py`; active values may differ."""
+    yield from ("| limit | default | bounds | what it is | source |", "| --- | --- | --- | --- | --- |")
+    for entry in fields(Limits):
+        about = entry.metadata
+        bounds = f"{about['low']:,} to {about['high']:,.0f}"
+        yield f"| `{entry.name}` | {entry.default:,} | {bounds} | {about['meaning']} | {about['source']} |"
+
+
+TABLES = {"docs/operations.md": {"environment": environment}, "docs/protocol.md": {"limits": limits}}
+
+
+def renewed(text: str, file: str) -> str:
+    """Return a document of `TABLES` with its tables as the code has them. Raises ValueError where a marker is missing."""
+    for name, rows in TABLES[file].items():
+        before, begin, rest = text.partition(f"<!-- table: {name} -->\n")
+        _, end, after = rest.partition("<!-- end -->")
+        if not end:
+            raise ValueError(f"{file} has no place for the table {name}: mark it as config/tables.py says")
+        text = before + begin + "".join(f"{row}\n" for row in rows()) + end + after
+    return text
+
+
+def main() -> None:
+    for file in TABLES:
+        path: Path = BASE_DIR / file
+        text = path.read_text()
+        if (new := renewed(text, file)) != text:
+            path.write_text(new)
+            print(f"{file}: renewed")
+
+
+if __name__ == "__main__":
+    main()

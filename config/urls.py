@@ -1,0 +1,33 @@
+"""Path → view."""
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from accounts.web import EmailView
+from config import health
+from config.contract import ContractView
+
+API: list[URLPattern | URLResolver] = [
+    path("contract", ContractView.as_view()),
+    path("", include("receipts.urls")),
+    path("", include("presence.urls")),
+    path("", include("chat.urls")),
+    path("", include("accounts.urls")),
+]
+
+handler404 = "config.missing.missing"
+handler500 = "config.outage.failed"
+
+urlpatterns = [
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", health.metrics),
+    path("api/v1/", include(API)),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("accounts/email/", EmailView.as_view(), name="account_email"),
+    path("accounts/", include("allauth.account.urls")),
+    path("admin/", admin.site.urls),
+    path("", include("chat.page_urls")),
+]
