@@ -1,0 +1,1 @@
+"""Who: users, devices, tokens, contacts, blocks and privacy settings. Knows no conversation."""

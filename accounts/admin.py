@@ -1,0 +1,70 @@
+"""Users and devices for the staff to look at; rules are elsewhere, so little can be changed here."""
+
+from typing import Any
+
+from allauth.account.decorators import secure_admin_login
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from accounts import devices, users
+from accounts.models import Device, User
+
+# The admin's own sign-in page knows neither our limits nor our devices.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign, no-untyped-call]
+
+
+class ReadMostly(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Nothing is made or deleted here: people register, devices sign in."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(User)
+class UserAdmin(ReadMostly):
+    list_display = ("display_name", "email", "phone", "is_active", "is_staff", "created_at")
+    list_filter = ("is_active", "is_staff")
+    search_fields = ("name_key__startswith", "email__startswith", "phone__startswith")
+    readonly_fields = ("id", "display_name", "email", "phone", "avatar_url", "created_at", "last_login", "is_active")
+    fields = (*readonly_fields, "is_staff", "is_superuser", "groups", "user_permissions")
+    filter_horizontal = ("groups", "user_permissions")
+    ordering = ("name_key",)
+    show_full_result_count = False
+    actions = ("disable", "enable")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Rights are given by superusers alone: whoever may disable an account could else raise their own (F275)."""
+        return self.readonly_fields if request.user.is_superuser else self.fields
+
+    @admin.action(description="Disable: sign out everywhere, no more sign-in", permissions=["change"])
+    def disable(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
+        """Nobody but a superuser shuts a superuser out."""
+        allowed = chosen if request.user.is_superuser else chosen.filter(is_superuser=False)
+        for user_id in allowed.values_list("id", flat=True):
+            users.disable(user_id)
+
+    @admin.action(description="Enable", permissions=["change"])
+    def enable(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
+        for user_id in chosen.values_list("id", flat=True):
+            users.enable(user_id)
+
+
+@admin.register(Device)
+class DeviceAdmin(ReadMostly):
+    list_display = ("id", "user", "name", "platform", "last_seen_at", "revoked_at")
+    list_select_related = ("user",)
+    search_fields = ("user__email__startswith", "user__name_key__startswith")
+    readonly_fields = ("id", "user", "name", "platform", "created_at", "last_seen_at", "revoked_at")
+    fields = readonly_fields
+    ordering = ("-id",)
+    show_full_result_count = False
+    actions = ("sign_out",)
+
+    @admin.action(description="Sign out", permissions=["change"])
+    def sign_out(self, request: HttpRequest, chosen: QuerySet[Device]) -> None:
+        for user_id, device_id in chosen.values_list("user_id", "id"):
+            devices.sign_out(user_id, device_id)

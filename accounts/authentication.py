@@ -1,0 +1,77 @@
+"""Who sends a request: bearer token, or the web session with CSRF. `request.auth` is a gateway `Session` either way."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.request import Request
+
+from accounts import devices, sessions, tokens
+from accounts.models import User
+from gateway.errors import Unauthorized
+from gateway.frames import Session
+
+
+def address_of(request: HttpRequest | Request) -> str:
+    """Return the client's network address; behind trusted proxies, the one that the first of them saw.
+
+    uvicorn has found it. Daphne takes the first that is claimed, which anybody may write: there it is the last.
+    """
+    seen = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.ADDRESS_IS_CLAIMED else ""
+    return seen.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")
+
+
+def session_of(request: Request) -> Session:
+    """Return the session of an authenticated request."""
+    if not isinstance(request.auth, Session):
+        raise Unauthorized
+    return request.auth
+
+
+class BearerAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <access JWT>`, of a device that is still signed in."""
+
+    def authenticate(self, request: Request) -> tuple[User, Session] | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        session = tokens.read_access(token.strip())
+        return devices.live(session.user_id, session.device_id).user, session
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="parley"'
+
+
+class WebSessionAuthentication(SessionAuthentication):
+    """The web session's cookie with a CSRF token; its device must be signed in."""
+
+    def authenticate(self, request: Request) -> tuple[User, Session] | None:
+        found = super().authenticate(request)
+        if found is None or not isinstance(found[0], User):
+            return None
+        user = found[0]
+        agent = request.headers.get("User-Agent", "")
+        device = sessions.device_of(request._request.session, user, user_agent=agent)
+        return user, Session(user.pk, device.pk, None)
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How OpenAPI names the bearer token."""
+
+    target_class = BearerAuthentication
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+class WebSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How OpenAPI names the web session."""
+
+    target_class = WebSessionAuthentication
+    name = "session"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}

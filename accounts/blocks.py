@@ -1,0 +1,49 @@
+"""Blocks: silent, private to the blocker, and in force at once (F204 to F207, F230)."""
+
+from collections.abc import Iterable
+from functools import partial
+
+from django.db import transaction
+from django.db.models import Q
+
+from accounts.models import Block, Contact, User
+from accounts.privacy import SWITCHED
+from gateway import publish
+from gateway.errors import InvalidPayload, NotFound
+
+
+def block(blocker_id: int, blocked_id: int) -> None:
+    """Block a person and take each off the other's contact list (F204); once more changes nothing.
+
+    Raises InvalidPayload for oneself, NotFound for nobody. One who blocks the user can be blocked like anybody.
+    """
+    if blocker_id == blocked_id:
+        raise InvalidPayload("you cannot block yourself", field="userId")
+    with transaction.atomic():
+        lock(blocker_id, blocked_id)
+        if not User.objects.filter(pk=blocked_id).exists():
+            raise NotFound
+        Block.objects.get_or_create(blocker_id=blocker_id, blocked_id=blocked_id)
+        each_other = Q(user_id=blocker_id, contact_id=blocked_id) | Q(user_id=blocked_id, contact_id=blocker_id)
+        Contact.objects.filter(each_other).delete()
+        transaction.on_commit(partial(publish.notice, SWITCHED, [blocker_id, blocked_id]))
+
+
+def unblock(blocker_id: int, blocked_id: int) -> None:
+    """End a block; the contact lists stay as they are. Raises NotFound where there was none."""
+    deleted, _ = Block.objects.filter(blocker_id=blocker_id, blocked_id=blocked_id).delete()
+    if not deleted:
+        raise NotFound
+    transaction.on_commit(partial(publish.notice, SWITCHED, [blocker_id, blocked_id]))
+
+
+def blockers_among(user_id: int, others: Iterable[int]) -> set[int]:
+    """Return who of `others` has blocked a user. Uses the index `block_by_blocked`."""
+    return set(
+        Block.objects.filter(blocked_id=user_id, blocker_id__in=list(others)).values_list("blocker_id", flat=True)
+    )
+
+
+def lock(one: int, other: int) -> None:
+    """Hold two people's lists until the transaction's end: a block and a new contact between them never cross."""
+    list(User.objects.select_for_update(no_key=True).filter(pk__in=(one, other)).order_by("pk").values_list("pk"))

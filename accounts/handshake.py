@@ -1,0 +1,107 @@
+"""Who opens a socket (protocol 1): bearer token, one-time ticket, web session, or a token in the address where allowed.
+
+The first credential shown decides; a wrong one is never made up for by another.
+"""
+
+from importlib import import_module
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.http import HttpRequest
+from django.http.request import split_domain_port, validate_host
+
+from accounts import devices, sessions, tickets, tokens
+from accounts.models import User
+from gateway.errors import Closed, Overloaded, Refused, Unauthorized
+from gateway.frames import Session
+from gateway.routes import Handshake
+
+CLOSE_CODE = devices.CLOSE_CODE
+
+
+class WrongOrigin(Unauthorized):
+    """This page may not use the socket with your session."""
+
+
+class OtherSession(Unauthorized):
+    """This token belongs to another user or device."""
+
+
+def authenticate(shown: Handshake) -> Session:
+    """Return whose socket this is; the device is signed in and its user active.
+
+    Raises Closed: 4401 with the reason. Where Redis or the database is away Overloaded or OperationalError: the
+    gateway says when to come back, to each another time.
+    """
+    try:
+        return _identify(shown)
+    except Overloaded:
+        raise
+    except Refused as refusal:
+        raise Closed(CLOSE_CODE, refusal.message) from None
+
+
+def _identify(shown: Handshake) -> Session:
+    scheme, _, bearer = shown.headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    if scheme:
+        if scheme.lower() != "bearer":
+            raise tokens.WrongToken
+        return tokens.verify_access(bearer.strip())
+    if "ticket" in shown.query:
+        session = tickets.redeem(shown.query["ticket"])
+        devices.live(session.user_id, session.device_id)
+        return session
+    if "token" in shown.query:
+        if not settings.TOKEN_IN_URL:
+            raise Unauthorized("a token in the address is not accepted here: take a ticket")
+        return tokens.verify_access(shown.query["token"])
+    return _web_session(shown)
+
+
+def _web_session(shown: Handshake) -> Session:
+    """Return the web session behind the cookie. A browser sends it for any page, so the page's origin decides."""
+    key = shown.cookies.get(settings.SESSION_COOKIE_NAME)
+    if not key:
+        raise Unauthorized
+    if not is_ours(shown.headers.get(b"origin"), shown.headers.get(b"host", b"")):
+        raise WrongOrigin
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
+    user = get_user(request)
+    if not isinstance(user, User) or not user.is_active:
+        raise Unauthorized
+    agent = shown.headers.get(b"user-agent", b"").decode("latin-1")
+    device = sessions.device_of(request.session, user, user_agent=agent)
+    if request.session.modified:
+        request.session.save()
+    return Session(user.pk, device.pk, None)
+
+
+def is_ours(origin: bytes | None, host: bytes) -> bool:
+    """Return whether a page of this origin may act with a session: a page of this host, or one of PARLEY_ORIGINS.
+
+    None and `null` (a sandboxed page, a file) never may.
+    """
+    text = (origin or b"").decode("latin-1").lower()
+    if text in settings.ORIGINS:
+        return True
+    try:
+        page = urlsplit(text)
+    except ValueError:
+        return False
+    here = host.decode("latin-1").lower()
+    schemes = ("https",) if settings.TLS else ("https", "http")
+    served = validate_host(split_domain_port(here)[0], settings.ALLOWED_HOSTS)
+    return page.scheme in schemes and page.netloc == here and served and text == f"{page.scheme}://{page.netloc}"
+
+
+def renew(session: Session, token: str) -> Session:
+    """Return the session with a fresh token's time (`auth.renew`).
+
+    Raises TokenExpired, WrongToken, Revoked, or OtherSession for a token of another user or device.
+    """
+    fresh = tokens.verify_access(token)
+    if (fresh.user_id, fresh.device_id) != (session.user_id, session.device_id):
+        raise OtherSession
+    return fresh

@@ -1,0 +1,82 @@
+"""Privacy settings as data (F228). Whoever sends an indicator asks here first (F229); what is stored does not change."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+
+from accounts.models import Device, Privacy
+from gateway import publish
+from gateway.errors import NotFound
+
+# The notice that what others may learn of some users, or they of others, is not what it was (F113, F207).
+SWITCHED = "privacy"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What others may learn of a user; these are the defaults."""
+
+    send_read_receipts: bool = True
+    show_read_receipts: bool = True
+    show_last_seen: bool = True
+    show_online_status: bool = True
+    show_typing: bool = True
+    who_can_message: str = "everyone"
+
+
+NAMES = tuple(field.name for field in fields(Settings))
+FLAGS = tuple(name for name in NAMES if name != "who_can_message")
+
+
+def of(user_id: int) -> Settings:
+    """Return a user's settings."""
+    return of_many([user_id])[user_id]
+
+
+def of_many(user_ids: Iterable[int]) -> dict[int, Settings]:
+    """Return the settings of several users in one query; who never changed any has the defaults."""
+    wanted = list(user_ids)
+    rows = Privacy.objects.filter(user_id__in=wanted).values_list("user_id", *NAMES)
+    return dict.fromkeys(wanted, Settings()) | {row[0]: Settings(*row[1:]) for row in rows}
+
+
+def on_device(user_id: int, device_id: int) -> Settings:
+    """Return the settings in force on a device: it may be stricter than its user, never laxer."""
+    settings = of(user_id)
+    overrides = Device.objects.filter(pk=device_id, user_id=user_id).values_list("privacy_overrides", flat=True).first()
+    shut: dict[str, Any] = {name: False for name in FLAGS if (overrides or {}).get(name) is False}
+    return replace(settings, **shut)
+
+
+def overrides_of(user_id: int) -> dict[int, dict[str, bool]]:
+    """Return the overrides of a user's devices, those without any left out."""
+    rows = Device.objects.filter(user_id=user_id, revoked_at=None).exclude(privacy_overrides={})
+    return dict(rows.values_list("id", "privacy_overrides"))
+
+
+def change(
+    user_id: int,
+    *,
+    settings: Mapping[str, bool | str],
+    overrides: Mapping[int, Mapping[str, bool | None]] | None = None,
+) -> None:
+    """Change the named settings, and of devices the named overrides (None takes one back); the others stay.
+
+    Raises NotFound for a device that is not the user's, and changes nothing then.
+    """
+    with transaction.atomic():
+        Privacy.objects.get_or_create(user_id=user_id)
+        Privacy.objects.select_for_update().get(user_id=user_id)
+        devices = Device.objects.filter(user_id=user_id, revoked_at=None).in_bulk(list(overrides or {}))
+        if len(devices) != len(overrides or {}):
+            raise NotFound
+        if settings:
+            Privacy.objects.filter(user_id=user_id).update(**settings)
+        for device_id, changes in (overrides or {}).items():
+            merged = {**devices[device_id].privacy_overrides, **changes}
+            kept = {name: value for name, value in merged.items() if value is not None}
+            Device.objects.filter(pk=device_id).update(privacy_overrides=kept)
+        transaction.on_commit(partial(publish.notice, SWITCHED, [user_id]))

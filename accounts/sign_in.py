@@ -1,0 +1,71 @@
+"""Signing in with a password: one answer for every failure, after the same work, and few tries (F279)."""
+
+import hashlib
+import ipaddress
+
+from django.conf import settings
+
+from accounts.models import User
+from gateway.errors import Unauthorized
+from gateway.limits import Ask, Window, check, refuse_over
+
+
+class WrongCredentials(Unauthorized):
+    """E-mail address or password is wrong."""
+
+
+def with_password(*, email: str, password: str, address: str) -> User:
+    """Return the user with this e-mail address and password; `address` is the client's, for the limit.
+
+    Raises WrongCredentials for an unknown address, a wrong password and a disabled account alike; RateLimited after
+    `sign_ins_per_minute` failures from one network or for one account.
+    """
+    keys = _keys(email, address)
+    refuse_over(max(check([_ask(key) for key in keys])))
+    user = _find(email)
+    if user is None:
+        User().set_password(password)  # As much work as a check: the time tells nothing.
+        raise WrongCredentials
+    if not user.check_password(password) or not user.is_active:
+        raise WrongCredentials
+    check([_ask(key, cost=-1) for key in keys])  # Only failures count.
+    return user
+
+
+def hold(user: User) -> None:
+    """Hold a user's row until the transaction's end. Raises WrongCredentials where the account is not as it was asked.
+
+    Who changes a password or disables an account signs every device out after it: here no device slips in between.
+    """
+    same = User.objects.filter(pk=user.pk, password=user.password, is_active=True)
+    if same.select_for_update(no_key=True).values_list("pk").first() is None:
+        raise WrongCredentials
+
+
+def charge(address: str, action: str) -> None:
+    """Count an anonymous request of a network against `sign_ins_per_minute`. Raises RateLimited."""
+    refuse_over(check([_ask(f"ratelimit:{_network(address)}:{action}")])[0])
+
+
+def _find(email: str) -> User | None:
+    folded = email.strip().casefold()
+    return User.objects.filter(email=folded).first() if folded.isascii() and folded.isprintable() else None
+
+
+def _keys(email: str, address: str) -> list[str]:
+    account = hashlib.sha256(email.strip().casefold().encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return [f"ratelimit:{_network(address)}:sign_in", f"ratelimit:{account}:sign_in"]
+
+
+def _ask(key: str, cost: int = 1) -> Ask:
+    most = settings.LIMITS.sign_ins_per_minute
+    return Ask(key, (Window(most / 60, most),), cost)
+
+
+def _network(address: str) -> str:
+    """Return an IPv4 address, or the /64 of an IPv6 one: a client has all of that to itself."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))

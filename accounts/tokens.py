@@ -1,0 +1,123 @@
+"""Token pairs: short-lived access tokens (JWT), and refresh tokens that are used once and kept as hashes (F269).
+
+A refresh token that comes a second time has been stolen or copied: its whole family, the device, is signed out.
+"""
+
+import hashlib
+import hmac
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import jwt
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import devices
+from accounts.models import Device, RefreshToken
+from gateway.errors import TokenExpired, Unauthorized
+from gateway.frames import Session
+
+ALGORITHM = "HS256"
+CLAIMS = ["sub", "did", "exp", "iat", "jti"]
+MAX_TOKEN_CHARS = 2048
+
+
+class WrongToken(Unauthorized):
+    """This token is not valid: sign in again."""
+
+
+class TokenReused(Unauthorized):
+    """This refresh token was used before; the device has been signed out to be safe: sign in again."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What a device holds after signing in or refreshing."""
+
+    device_id: int
+    access: str
+    refresh: str
+    access_expires_at: datetime
+    refresh_expires_at: datetime
+
+
+def issue(device: Device) -> Pair:
+    """Make a token pair for a device."""
+    now = timezone.now()
+    refresh = secrets.token_urlsafe(32)
+    refresh_expires_at = now + timedelta(seconds=settings.LIMITS.refresh_token)
+    RefreshToken.objects.create(device=device, token_hash=_hash(refresh), expires_at=refresh_expires_at)
+    access_expires = int(now.timestamp()) + settings.LIMITS.access_token
+    claims = {
+        "sub": str(device.user_id),
+        "did": str(device.pk),
+        "iat": int(now.timestamp()),
+        "exp": access_expires,
+        "jti": uuid.uuid4().hex,
+    }
+    access = jwt.encode(claims, _key(), algorithm=ALGORITHM)
+    return Pair(device.pk, access, refresh, datetime.fromtimestamp(access_expires, UTC), refresh_expires_at)
+
+
+def rotate(refresh: str) -> Pair:
+    """Exchange a refresh token for a new pair; of two at once one wins.
+
+    Raises WrongToken, TokenExpired, or TokenReused after signing the whole family out.
+    """
+    found = RefreshToken.objects.select_related("device").filter(token_hash=_hash(refresh)).first()
+    if found is None:
+        raise WrongToken
+    with transaction.atomic():
+        device = _lock(found.device_id)
+        token = RefreshToken.objects.filter(pk=found.pk).first()
+        if device is None or token is None:
+            raise WrongToken
+        if token.used_at is None and token.expires_at <= timezone.now():
+            raise TokenExpired
+        if token.used_at is None:
+            RefreshToken.objects.filter(pk=token.pk).update(used_at=timezone.now())
+            RefreshToken.objects.filter(device=device, expires_at__lte=timezone.now()).delete()
+            return issue(device)
+    devices.sign_out(device.user_id, device.pk)
+    raise TokenReused
+
+
+def _lock(device_id: int) -> Device | None:
+    """Return the device, locked until the transaction's end, if its user may still use it."""
+    return (
+        Device.objects.select_for_update(no_key=True, of=("self",))
+        .filter(pk=device_id, revoked_at=None, user__is_active=True)
+        .first()
+    )
+
+
+def read_access(token: str) -> Session:
+    """Return who an access token was made for, by its signature and time alone. Raises TokenExpired or WrongToken."""
+    if len(token) > MAX_TOKEN_CHARS:
+        raise WrongToken
+    try:
+        claims = jwt.decode(token, _key(), algorithms=[ALGORITHM], options={"require": CLAIMS})
+        return Session(int(claims["sub"]), int(claims["did"]), float(claims["exp"]))
+    except jwt.ExpiredSignatureError:
+        raise TokenExpired from None
+    except (jwt.PyJWTError, ValueError, TypeError, UnicodeError):
+        raise WrongToken from None
+
+
+def verify_access(token: str) -> Session:
+    """Return who an access token speaks for now. Raises TokenExpired, WrongToken, or Revoked for a signed-out device."""
+    session = read_access(token)
+    devices.live(session.user_id, session.device_id)
+    return session
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def _key() -> bytes:
+    """Return the signing key: its own, so that no other signature made with SECRET_KEY passes for a token."""
+    return hmac.digest(settings.SECRET_KEY.encode(), b"parley access token 1", "sha256")

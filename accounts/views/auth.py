@@ -1,0 +1,93 @@
+"""`/auth/…`: account, tokens, tickets and signed-in devices (protocol 3)."""
+
+from django.contrib.auth import logout
+from django.http import HttpResponse
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts import answers, bodies, devices, entrance, queries, tickets, tokens
+from accounts.answers import PAGING, paging
+from accounts.authentication import address_of, session_of
+from accounts.ids import from_wire
+from gateway.http import answer, body
+from gateway.schema import described
+
+
+class Open(APIView):
+    """A route for those who have no session yet."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+
+class Register(Open):
+    @described(takes=bodies.Registration, answers=bodies.Entered, status=201)
+    def post(self, request: Request) -> HttpResponse:
+        """Make an account and sign this device in."""
+        asked = body(request, bodies.Registration)
+        entry = entrance.register(
+            email=asked.email,
+            password=asked.password,
+            display_name=asked.display_name,
+            device_name=asked.device_name,
+            address=address_of(request),
+        )
+        return answer(answers.entered(entry), status=201)
+
+
+class Token(Open):
+    @described(takes=bodies.Credentials, answers=bodies.Entered)
+    def post(self, request: Request) -> HttpResponse:
+        """Sign a device in with e-mail address and password."""
+        asked = body(request, bodies.Credentials)
+        entry = entrance.with_password(
+            email=asked.email,
+            password=asked.password,
+            device_id=from_wire(asked.device_id) if asked.device_id else None,
+            device_name=asked.device_name,
+            address=address_of(request),
+        )
+        return answer(answers.entered(entry))
+
+
+class TokenRefresh(Open):
+    @described(takes=bodies.Refresh, answers=bodies.TokenPair)
+    def post(self, request: Request) -> HttpResponse:
+        """Exchange a refresh token, once, for a new pair. Its reuse signs the device out."""
+        return answer(answers.token_pair(tokens.rotate(body(request, bodies.Refresh).refresh)))
+
+
+class Logout(APIView):
+    @described(status=204)
+    def post(self, request: Request) -> HttpResponse:
+        """Sign this device out: its tokens are void, its sockets close."""
+        session = session_of(request)
+        devices.revoke(session.user_id, session.device_id)
+        if session.expires_at is None:
+            logout(request._request)
+        return HttpResponse(status=204)
+
+
+class WsTicket(APIView):
+    @described(answers=bodies.SocketTicket)
+    def post(self, request: Request) -> HttpResponse:
+        """Get a ticket that opens one socket, soon."""
+        return answer(answers.ticket(tickets.issue(session_of(request))))
+
+
+class Devices(APIView):
+    @described(answers=bodies.DevicesPage, query=PAGING)
+    def get(self, request: Request) -> HttpResponse:
+        """List the devices that are signed in, the latest first."""
+        session, (cursor, limit) = session_of(request), paging(request)
+        page = queries.devices_of(session.user_id, current=session.device_id, cursor=cursor, limit=limit)
+        return answer(answers.devices_page(page))
+
+
+class Device(APIView):
+    @described(status=204)
+    def delete(self, request: Request, device_id: str) -> HttpResponse:
+        """Sign a device out."""
+        devices.revoke(session_of(request).user_id, from_wire(device_id))
+        return HttpResponse(status=204)

@@ -1,0 +1,90 @@
+"""`/me…`: the caller's own profile, privacy, blocks and contacts (protocol 3)."""
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts import answers, blocks, bodies, contacts, privacy, queries, users
+from accounts.answers import PAGING, paging
+from accounts.authentication import session_of
+from accounts.ids import from_wire
+from gateway.http import answer, body
+from gateway.schema import described
+
+
+class Me(APIView):
+    @described(answers=bodies.Profile)
+    def get(self, request: Request) -> HttpResponse:
+        """Return the caller's profile."""
+        return answer(answers.profile(users.get(session_of(request).user_id)))
+
+    @described(takes=bodies.ProfileChange, answers=bodies.Profile)
+    def patch(self, request: Request) -> HttpResponse:
+        """Change name or avatar."""
+        changes = answers.given(body(request, bodies.ProfileChange))
+        return answer(answers.profile(users.change_profile(session_of(request).user_id, **changes)))
+
+
+class Privacy(APIView):
+    @described(answers=bodies.PrivacySettings)
+    def get(self, request: Request) -> HttpResponse:
+        """Return the privacy settings, and the devices that are stricter."""
+        return _privacy_of(session_of(request).user_id)
+
+    @described(takes=bodies.PrivacySettings, answers=bodies.PrivacySettings)
+    def patch(self, request: Request) -> HttpResponse:
+        """Change the given settings."""
+        changes = answers.given(body(request, bodies.PrivacySettings))
+        named = changes.pop("device_overrides", {})
+        overrides = {from_wire(device_id): answers.given(values) for device_id, values in named.items()}
+        privacy.change(session_of(request).user_id, settings=changes, overrides=overrides)
+        return _privacy_of(session_of(request).user_id)
+
+
+def _privacy_of(user_id: int) -> HttpResponse:
+    return answer(answers.privacy(privacy.of(user_id), privacy.overrides_of(user_id)))
+
+
+class Blocks(APIView):
+    @described(answers=bodies.BlocksPage, query=PAGING)
+    def get(self, request: Request) -> HttpResponse:
+        """List whom the caller has blocked, the latest first."""
+        cursor, limit = paging(request)
+        return answer(answers.blocks_page(queries.blocks_of(session_of(request).user_id, cursor=cursor, limit=limit)))
+
+
+class Block(APIView):
+    @described(status=204)
+    def put(self, request: Request, user_id: str) -> HttpResponse:
+        """Block a person: they are not told."""
+        blocks.block(session_of(request).user_id, from_wire(user_id))
+        return HttpResponse(status=204)
+
+    @described(status=204)
+    def delete(self, request: Request, user_id: str) -> HttpResponse:
+        """End a block."""
+        blocks.unblock(session_of(request).user_id, from_wire(user_id))
+        return HttpResponse(status=204)
+
+
+class Contacts(APIView):
+    @described(answers=bodies.ContactsPage, query=PAGING)
+    def get(self, request: Request) -> HttpResponse:
+        """List the caller's contacts, the latest first."""
+        cursor, limit = paging(request)
+        page = queries.contacts_of(session_of(request).user_id, cursor=cursor, limit=limit)
+        return answer(answers.contacts_page(page))
+
+
+class Contact(APIView):
+    @described(status=204)
+    def put(self, request: Request, user_id: str) -> HttpResponse:
+        """Put a person on the caller's list."""
+        contacts.add(session_of(request).user_id, from_wire(user_id))
+        return HttpResponse(status=204)
+
+    @described(status=204)
+    def delete(self, request: Request, user_id: str) -> HttpResponse:
+        """Take a person off the caller's list."""
+        contacts.remove(session_of(request).user_id, from_wire(user_id))
+        return HttpResponse(status=204)

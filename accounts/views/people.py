@@ -1,0 +1,29 @@
+"""`/users…`: the directory, as far as the caller may see it (protocol 3)."""
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts import access, answers, bodies, queries
+from accounts.answers import PAGING, paging
+from accounts.authentication import session_of
+from accounts.ids import from_wire
+from gateway.http import answer
+from gateway.schema import described
+
+
+class People(APIView):
+    @described(answers=bodies.PeoplePage, query={"q": str, **PAGING})
+    def get(self, request: Request) -> HttpResponse:
+        """Find other people by the beginning of a name or e-mail address; without `q`, all by name."""
+        cursor, limit = paging(request)
+        sought = request.query_params.get("q", "")
+        page = queries.directory(session_of(request).user_id, q=sought, cursor=cursor, limit=limit)
+        return answer(answers.people_page(page))
+
+
+class Person(APIView):
+    @described(answers=bodies.SomePerson)
+    def get(self, request: Request, user_id: str) -> HttpResponse:
+        """Return a person."""
+        return answer(answers.person(access.person(session_of(request).user_id, from_wire(user_id))))

@@ -1,0 +1,131 @@
+"""What the web's sign-up and sign-in (allauth) must do our way: the same rules as the API, and a device a session."""
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.forms import AddEmailForm as AllauthAddEmailForm
+from allauth.account.forms import SignupForm as AllauthSignupForm
+from allauth.account.views import EmailView as AllauthEmailView
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from accounts import devices, sessions, sign_in, users
+from accounts.authentication import address_of
+from accounts.models import User
+from gateway.errors import InvalidPayload, RateLimited
+
+
+class SignupForm(AllauthSignupForm):
+    """E-mail address, display name and password."""
+
+    display_name = forms.CharField(
+        label="Your name",
+        max_length=settings.LIMITS.max_name_chars,
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
+    field_order = ("display_name", "email", "password1")
+
+    def clean_display_name(self) -> str:
+        return _form_rule(users.clean_name, self.cleaned_data["display_name"])
+
+    def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
+        """Register, or go to the sign-in page where a twin of this very request was quicker (a double click)."""
+        try:
+            saved: tuple[User | None, HttpResponse | None] = super().try_save(request)
+        except users.EmailTaken:
+            return None, redirect("account_login")
+        return saved
+
+
+class AddEmailForm(AllauthAddEmailForm):
+    """Another address to sign in with, unless somebody else signs in with it."""
+
+    def clean_email(self) -> str:
+        email: str = super().clean_email()
+        if User.objects.filter(email=email).exists():
+            raise forms.ValidationError(users.EmailTaken().message)
+        return email
+
+
+class EmailView(AllauthEmailView):
+    """The page of a user's addresses; one that somebody has signed up with meanwhile is refused, and all stays as it was."""
+
+    def post(self, request: HttpRequest, *args: Any, **named: Any) -> HttpResponse:
+        try:
+            with transaction.atomic():
+                answer: HttpResponse = super().post(request, *args, **named)
+        except IntegrityError:
+            messages.error(request, users.EmailTaken().message)
+            return redirect("account_email")
+        return answer
+
+
+class Adapter(DefaultAccountAdapter):
+    """allauth's hooks, each handed on to the rule that the API uses as well."""
+
+    def clean_email(self, email: str) -> str:
+        return _form_rule(users.clean_email, email)
+
+    def clean_password(self, password: str, user: Any = None) -> str:
+        return _form_rule(lambda text: users.check_password(text, user or User()), password)
+
+    def confirm_email(self, request: HttpRequest, email_address: Any) -> bool:
+        """Mark an address as confirmed; False where somebody else signs in with it by now."""
+        try:
+            with transaction.atomic():
+                confirmed: bool = super().confirm_email(request, email_address)
+        except IntegrityError:
+            messages.error(request, users.EmailTaken().message)
+            return False
+        return confirmed
+
+    def save_user(self, request: HttpRequest, user: Any, form: Any, commit: bool = True) -> User:
+        """Register the person of a sign-up form."""
+        given = form.cleaned_data
+        return users.register(display_name=given["display_name"], email=given["email"], password=given["password1"])
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
+        """Return the user with this e-mail address and password, by the rules and limits of `accounts.sign_in`."""
+        try:
+            return sign_in.with_password(
+                email=credentials.get("email") or "",
+                password=credentials.get("password") or "",
+                address=address_of(request),
+            )
+        except sign_in.WrongCredentials:
+            return None
+        except RateLimited:
+            raise self.validation_error("too_many_login_attempts") from None
+
+    def login(self, request: HttpRequest, user: Any) -> None:
+        """Sign in, and make the session a device."""
+        super().login(request, user)
+        sessions.device_of(request.session, user, user_agent=request.headers.get("User-Agent", ""))
+
+    def logout(self, request: HttpRequest) -> None:
+        """Sign out, and close the session's sockets."""
+        user_id, device_id = request.user.pk, request.session.get(sessions.KEY)
+        super().logout(request)
+        if user_id is not None and device_id is not None:
+            devices.sign_out(user_id, device_id)
+
+    def set_password(self, user: Any, password: str) -> None:
+        """Set the password, and sign out every other device: who knew the old one is out."""
+        super().set_password(user, password)
+        mine = self.request is not None and self.request.user.pk == user.pk
+        devices.sign_out_all(user.pk, keep=self.request.session.get(sessions.KEY) if mine else None)
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        return address_of(request)
+
+
+def _form_rule(rule: Any, text: str) -> str:
+    try:
+        cleaned: str = rule(text)
+    except InvalidPayload as refusal:
+        raise forms.ValidationError(refusal.message) from None
+    return cleaned
