@@ -1,0 +1,1 @@
+"""The boundary: bytes in, frames out. Knows no table and no rule."""

@@ -1,0 +1,111 @@
+"""The shapes that every frame shares: envelope, hello, ack, error, pong. Each app declares its own frames beside its rules."""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import msgspec
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A payload. The wire's names are camelCase; unknown fields are ignored (protocol, introduction)."""
+
+
+class Class(IntEnum):
+    """Classes of a connection's outbound queue, the most important first (F300, K28)."""
+
+    MESSAGE = 0
+    BADGE = 1
+    RECEIPT = 2
+    COSMETIC = 3
+    TYPING = 4
+    PRESENCE = 5
+
+
+class Envelope(Frame, frozen=True):
+    """Every text frame of a client (protocol 2). `id` correlates the answer; a missing one is answered without `refId`."""
+
+    type: str
+    id: str | None = None
+    timestamp: str | None = None
+    traceparent: str | None = None
+    payload: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Session(NamedTuple):
+    """Who stands behind a token or cookie; `expires_at` is a Unix time, None for a web session."""
+
+    user_id: int
+    device_id: int
+    expires_at: float | None
+
+
+class Caller(NamedTuple):
+    """Who asks, and for which frame: what a handler is given besides the payload."""
+
+    user_id: int
+    device_id: int
+    connection_id: int
+    frame_id: str
+    traceparent: str | None = None
+
+
+class AuthRenew(Frame, frozen=True):
+    """`auth.renew`: a fresh access token for this connection (protocol 2.1)."""
+
+    token: str
+
+
+class Limits(Frame, frozen=True):
+    """What a client must know before its first frame."""
+
+    max_frame_bytes: int
+    max_content_chars: int
+    max_attachments: int
+
+
+class Hello(Frame, frozen=True):
+    """`hello`: the first frame from the server (protocol 1)."""
+
+    version: int
+    user_id: str
+    device_id: str
+    connection_id: str
+    resume_token: str
+    resume_window: int
+    resumed: bool
+    epoch: str
+    heartbeat_interval: int
+    heartbeat_timeout: float
+    server_time: str
+    token_expires_at: str | None
+    limits: Limits
+    capabilities: list[str]
+    degraded: list[str]
+    aliases: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+
+
+class ErrorBody(Frame, frozen=True, omit_defaults=True):
+    """What went wrong, for people; `code` for programs (protocol 2.6)."""
+
+    code: str
+    message: str
+    retry_after: float | None = None
+    field: str | None = None
+
+
+class ErrorFrame(ErrorBody, frozen=True, omit_defaults=True):
+    """`error`: for what has no ack (protocol 2)."""
+
+    ref_id: str | None = None
+
+
+class TokenRefresh(Frame, frozen=True):
+    """`token.refresh`: renew over HTTPS, then `auth.renew`."""
+
+    expires_at: str
+
+
+class SystemStatus(Frame, frozen=True):
+    """`system.status`: the degraded parts, an empty list when all is well again."""
+
+    degraded: list[str]

@@ -1,0 +1,165 @@
+"""From an opened socket to a connection: version, identity, rate, cap, resume; then `hello` (protocol 1, 2.8)."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+from django.http import parse_cookie
+from msgspec import UNSET
+
+from gateway import codec, hub, limits, sockets, threads
+from gateway.bus import Event
+from gateway.connection import REPLAY_MARGIN, Connection
+from gateway.errors import Closed, Overloaded, Refused
+from gateway.frames import Hello, Limits, Session
+from gateway.routes import Handshake, Wiring
+from gateway.shedding import Load, come_back_in
+
+R = TypeVar("R")
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+COMPACT = "compact-indicators"
+
+
+class UpgradeRequired(Refused):
+    """This version of the protocol is not spoken here: take a newer client."""
+
+    code = "UPGRADE_REQUIRED"
+
+
+def read(scope: Scope) -> Handshake:
+    """Return what the socket shows of itself; later values of a repeated name win."""
+    headers = {name.lower(): value for name, value in scope["headers"]}
+    cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
+    query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
+    return Handshake(headers, query, cookies)
+
+
+def version(shown: Handshake, offered: list[str]) -> tuple[int, str | None]:
+    """Return the version that the client speaks, and the subprotocol to confirm. Nothing said means ours."""
+    spoken = {name: name.removeprefix("parley.v") for name in offered if name.startswith("parley.v")}
+    for name, number in spoken.items():
+        if number == str(settings.PROTOCOL_VERSION):
+            return settings.PROTOCOL_VERSION, name
+    number = next(iter(spoken.values()), shown.query.get("v", str(settings.PROTOCOL_VERSION)))
+    return (int(number) if number.isascii() and number.isdigit() and len(number) < 6 else 0), next(iter(spoken), None)
+
+
+async def identify(wiring: Wiring, shown: Handshake, load: Load, *, draining: bool) -> Session:
+    """Return whose socket this is. Raises Closed: 4503 while draining or overloaded, 4401, 4410, 4429."""
+    if draining or load.critical(time.monotonic()):
+        raise Closed(4503, come_back_in(settings.LIMITS.drain_seconds))
+    session = await _in_time(threads.run(wiring.authenticate, shown))
+    per_minute = settings.LIMITS.handshakes_per_minute
+    ask = limits.Ask(f"ratelimit:{session.user_id}:connect", (limits.Window(per_minute / 60, per_minute),))
+    if (await limits.take([ask]))[0] > 0:
+        raise Closed(4429, "too many connections in a minute")
+    return session
+
+
+async def _in_time(step: Awaitable[R]) -> R:
+    """Return what a step of the handshake finds. Raises Closed: 4410 where it takes too long, 4503 without the database."""
+    try:
+        async with asyncio.timeout(settings.LIMITS.handshake_timeout):
+            return await step
+    except TimeoutError:
+        raise Closed(4410, "the handshake took too long") from None
+    except (Overloaded, OperationalError, InterfaceError):
+        raise Closed(4503, come_back_in(settings.LIMITS.drain_seconds)) from None
+
+
+async def admit(connection: Connection, wiring: Wiring, shown: Handshake) -> None:
+    """Enter the hub, say hello, replay what a resumed connection has missed, and send the oldest above the cap away.
+
+    Raises Closed before hello where what it must say cannot be read: 4410, 4503.
+    """
+    here = hub.current()
+    if shown.query.get("compact") == "1":
+        connection.go_compact()
+    here.add(connection)  # what is stored from now on waits behind hello; what was stored before is read below
+    resume, greeting = await _in_time(_greeting(connection, wiring, shown))
+    connection.greet(greeting)
+    wiring.opened(connection)
+    if resume is not None:
+        _replace(resume.connection)
+    for id_ in await sockets.register(connection, instead_of=resume.connection if resume else 0):
+        here.take(Event(close_connection=id_, code=4409, reason="replaced by a newer connection"))
+    here.close_oldest(connection.session.user_id)
+
+
+async def _greeting(
+    connection: Connection, wiring: Wiring, shown: Handshake
+) -> tuple[sockets.Resume | None, list[bytes]]:
+    """Return what is resumed, if anything, and the frames to begin with."""
+    resume, replay = await _resume(connection, wiring, shown)
+    connection.token = secrets.token_urlsafe(24)
+    connection.restored = resume is not None
+    if resume is not None:
+        _restore(connection, resume)
+    if connection.chats is not None:
+        connection.name(await threads.run(wiring.chats, connection.session.user_id))
+    hello = _hello(connection, await threads.run(wiring.epoch))
+    return resume, [codec.frame("hello", hello), *replay]
+
+
+def _replace(resumed: int) -> None:
+    """End the connection that another one goes on for: its peer has left it, and it takes no place of the cap any more."""
+    here = hub.current()
+    here.take(Event(close_connection=resumed, code=4409, reason="resumed by a newer connection"))
+    left = here.connections.get(resumed)
+    if left is not None:
+        here.remove(left)
+
+
+def _restore(connection: Connection, resume: sockets.Resume) -> None:
+    """Give a connection what the one that it resumes had; nobody has done anything by coming back."""
+    connection.focus = resume.focus
+    connection.resumed_from = resume.since
+    connection.watching = dict(resume.watching)
+    idle = time.time() - (resume.active or time.time())
+    connection.active_at = time.monotonic() - max(0.0, idle)
+
+
+async def _resume(
+    connection: Connection, wiring: Wiring, shown: Handshake
+) -> tuple[sockets.Resume | None, list[bytes]]:
+    token = shown.query.get("resume")
+    resume = await sockets.take_resume(token, connection.session) if token else None
+    if resume is None:
+        return None, []
+    since = datetime.fromtimestamp(resume.since - REPLAY_MARGIN, UTC)
+    replay = await threads.run(wiring.replay, connection.session.user_id, connection.session.device_id, since)
+    return (resume, replay) if replay is not None else (None, [])
+
+
+def _hello(connection: Connection, epoch: str) -> Hello:
+    session, active, aliases = connection.session, settings.LIMITS, connection.aliases
+    expires = datetime.fromtimestamp(session.expires_at, UTC) if session.expires_at else None
+    return Hello(
+        version=settings.PROTOCOL_VERSION,
+        user_id=str(session.user_id),
+        device_id=str(session.device_id),
+        connection_id=str(connection.id),
+        resume_token=connection.token,
+        resume_window=active.resume_window,
+        resumed=connection.restored,
+        epoch=epoch,
+        heartbeat_interval=active.heartbeat_interval,
+        heartbeat_timeout=active.heartbeat_timeout,
+        server_time=codec.timestamp(),
+        token_expires_at=codec.timestamp(expires) if expires else None,
+        limits=Limits(
+            max_frame_bytes=active.max_frame_bytes,
+            max_content_chars=active.max_content_chars,
+            max_attachments=active.max_attachments,
+        ),
+        capabilities=[COMPACT],
+        degraded=hub.current().degraded(),
+        aliases=UNSET if aliases is None else {str(chat): alias for chat, alias in aliases.items()},
+    )

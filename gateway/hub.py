@@ -1,0 +1,393 @@
+"""One a process: knows the local connections, resolves who gets an event, and keeps each conversation's events in order.
+
+It knows no table: `Lookups`, given by config, loads members and what was missed.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+from django.conf import settings
+
+from gateway import bus, codec, goodbyes, threads, websocket
+from gateway.bus import Bus, Event
+from gateway.connection import Connection
+from gateway.frames import Class, SystemStatus
+from gateway.handovers import Handovers
+from gateway.shedding import come_back_in
+from gateway.topics import Audience, Known, Topic
+
+P = ParamSpec("P")
+R = TypeVar("R")
+logger = logging.getLogger(__name__)
+TOPICS_KEPT = 20_000
+GAP_WAIT = 0.05
+BEAT_SECONDS = 1.0
+SILENCE_SECONDS = 3.0
+CALL_SECONDS = 30
+STOP_SECONDS = 0.5
+MARGIN = timedelta(seconds=5)
+
+
+class Lookups(NamedTuple):
+    """What the hub asks of the rest of the house; plain functions, run on the handler threads."""
+
+    audience: Callable[[int, Known | None], Audience]  # conversation, and who of it is known already
+    between: Callable[[int, int, int], list[Event]]  # conversation, after rev, before rev
+    since: Callable[[list[int], datetime], list[Event]]  # users, moment
+    notices: Mapping[str, Callable[[Event], None]] = {}  # by name; on the event loop, so they return at once
+
+
+class Hub:
+    """The local connections and topics. Everything but `take` runs on the hub's event loop."""
+
+    def __init__(self, lookups: Lookups) -> None:
+        self._lookups = lookups
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self.users: dict[int, list[Connection]] = defaultdict(list)
+        self.connections: dict[int, Connection] = {}
+        self._topics: dict[int, Topic] = {}
+        self._large: dict[int, Topic] = {}  # those that keep account of who is connected here
+        self.bus = Bus(self._from_others, self._after_loss)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._last_good = datetime.now(UTC)
+        self._healing = False
+        self._lost_again = False
+        self.draining = False
+        self._told: list[str] = []
+        self._orders = goodbyes.Orders()
+        self.handovers = Handovers()
+
+    def start(self) -> None:
+        """Join the bus and become the way of this process's events."""
+        bus.attach(self.take)
+        self.spawn(self.bus.listen())
+        self.spawn(self._watch())
+
+    def spawn(self, job: "Awaitable[None]") -> None:
+        """Run a job of the hub in the background; its failure is logged."""
+        task = asyncio.ensure_future(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception():
+            logger.error("hub: a background job failed", exc_info=task.exception())
+
+    def call(self, make: "Callable[[], Coroutine[Any, Any, R]]") -> R:
+        """Run a coroutine on the hub's loop from a handler thread, and wait for its result."""
+        return asyncio.run_coroutine_threadsafe(make(), self._loop).result(CALL_SECONDS)
+
+    async def stop(self) -> None:
+        """Leave the bus; events of this process then take the outlet's way."""
+        bus.attach(None)
+        await self.bus.leave()
+        # Again and again: a call into Redis was seen to swallow the one order to end that came to it.
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+
+    # --- connections ---------------------------------------------------------------------------------------------
+
+    def add(self, connection: Connection) -> None:
+        self.connections[connection.id] = connection
+        own = self.users[connection.session.user_id]
+        own.append(connection)
+        if len(own) == 1:
+            for topic in self._large.values():
+                topic.came(connection.session.user_id)
+        code, reason = self._orders.missed(connection.session, self._loop.time())
+        if code:
+            connection.close(code, reason)
+        elif self.draining:
+            connection.close(4503, come_back_in(settings.LIMITS.drain_seconds))
+
+    def remove(self, connection: Connection) -> None:
+        if self.connections.pop(connection.id, None) is None:
+            return
+        self.handovers.ended(connection)
+        own = self.users[connection.session.user_id]
+        own.remove(connection)
+        if not own:
+            del self.users[connection.session.user_id]
+            for topic in self._large.values():
+                topic.went(connection.session.user_id)
+
+    def close_oldest(self, user_id: int) -> None:
+        """Hold the cap of F289 within this process, whatever Redis says."""
+        own = sorted((c for c in self.users.get(user_id, ()) if not c.closing), key=lambda c: c.id)
+        for connection in own[: max(0, len(own) - settings.LIMITS.connections_per_user)]:
+            connection.close(4409, "replaced by a newer connection")
+
+    async def drain(self) -> None:
+        """Take no more frames, let what is being stored be acked, then send everybody away with a time to come back."""
+        self.draining = True
+        await goodbyes.drain(list(self.connections.values()))
+
+    # --- events --------------------------------------------------------------------------------------------------
+
+    def take(self, event: Event) -> None:
+        """An event of this process, from any thread: local connections at once, the others through the bus."""
+        if threading.get_ident() == self._thread:
+            self._take(event)
+        else:
+            self._loop.call_soon_threadsafe(self._take, event)
+
+    def _take(self, event: Event) -> None:
+        self._dispatch(event)
+        self.bus.publish(event)
+
+    def _from_others(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._dispatch(event)
+
+    def _dispatch(self, event: Event) -> None:
+        if event.notice:
+            self._heed(event)
+        elif event.conversation_id:
+            self._arrange(event)
+        elif event.users:
+            self._deliver(event, event.users)
+        else:
+            self._close(event)
+
+    def _heed(self, event: Event) -> None:
+        if heed := self._lookups.notices.get(event.notice):
+            heed(event)
+
+    def _close(self, event: Event) -> None:
+        self._orders.note(event, self._loop.time())
+        for connection in goodbyes.meant(event, self.connections):
+            connection.close(event.code, event.reason)
+
+    def _deliver(self, event: Event, users: Iterable[int]) -> None:
+        message = websocket.message(event.frame)
+        cls, skip, own_users = Class(event.cls), event.skip_connection, self.users
+        skip_users, skip_devices = set(event.skip_users) if event.skip_users else (), event.skip_devices
+        for user in users:
+            connections = own_users.get(user)
+            if connections is None or user in skip_users:
+                continue
+            is_own = user == event.actor and event.own
+            outgoing = websocket.message(event.frame[:-3] + event.own) if is_own else message
+            for connection in tuple(connections):
+                if connection.id == skip or (event.told_late and connection.opened_at() >= event.told_late):
+                    continue
+                if skip_devices and connection.session.device_id in skip_devices:
+                    continue
+                connection.tell(event, outgoing, cls)
+
+    async def present(self, conversation_id: int, version: int = 0) -> tuple[int, Collection[int]]:
+        """Return a conversation's membership version and present members, as of `version` or later."""
+        topic = self._topic(conversation_id)
+        if topic.loading is None and topic.version < version:
+            topic.loading = asyncio.ensure_future(self._load(conversation_id, topic, once=True))
+        if topic.loading is not None:
+            await asyncio.wait([topic.loading])
+        return topic.version, topic.current
+
+    # --- order within a conversation -----------------------------------------------------------------------------
+
+    def _topic(self, conversation_id: int) -> Topic:
+        topic = self._topics.get(conversation_id)
+        if topic is None:
+            if len(self._topics) >= TOPICS_KEPT:
+                self._forget_one()
+            topic = self._topics[conversation_id] = Topic()
+        return topic
+
+    def _forget_one(self) -> None:
+        for id_, topic in self._topics.items():
+            if topic.loading is None and not topic.held and topic.pace.digest is None:
+                del self._topics[id_]
+                self._large.pop(id_, None)
+                return
+
+    def _arrange(self, event: Event) -> None:
+        """Deliver now, or wait for members of the event's version or for an earlier event."""
+        if not self.users:
+            self._pass(event)
+            return
+        topic = self._topic(event.conversation_id)
+        if topic.loading is not None or event.version > topic.version:
+            topic.waiting.append(event)
+            if topic.loading is None:
+                topic.loading = asyncio.ensure_future(self._load(event.conversation_id, topic))
+            return
+        self._in_order(topic, event)
+
+    def _pass(self, event: Event) -> None:
+        """Nobody is here: only note how far the conversation is, so that whoever comes is told what is new from then."""
+        topic = self._topics.get(event.conversation_id)
+        if topic is not None and topic.rev >= 0 and event.rev:
+            topic.rev = max(topic.rev, event.rev, *topic.held)
+            topic.held.clear()
+
+    async def _load(self, conversation_id: int, topic: Topic, *, once: bool = False) -> None:
+        while topic.waiting or once:
+            once = False
+            ready, topic.waiting = topic.waiting, []
+            found = await threads.surely("members", self._lookups.audience, conversation_id, topic.known)
+            topic.learn(found, self.users)
+            if topic.here is not None:
+                self._large[conversation_id] = topic
+            # What came meanwhile of a newer version has members that this look was too early for: it waits for the next.
+            late = topic.waiting
+            topic.waiting = [event for event in late if event.version > topic.version]
+            for event in ready + [event for event in late if event.version <= topic.version]:
+                self._in_order(topic, event)
+        topic.loading = None
+
+    def _in_order(self, topic: Topic, event: Event) -> None:
+        rev = event.rev
+        if not rev:
+            self._tell(topic, event)
+            return
+        if rev == topic.rev + 1:
+            topic.rev = rev
+        elif rev > topic.rev:
+            self._hold(topic, event)
+            return
+        elif rev >= topic.first:
+            return
+        self._tell(topic, event)
+        while topic.held and (following := topic.held.pop(topic.rev + 1, None)):
+            topic.rev += 1
+            self._tell(topic, following)
+
+    def _tell(self, topic: Topic, event: Event) -> None:
+        """Deliver an event whose turn has come, or have it told by the next summary."""
+        begins = topic.pace.digest is None
+        summed = bool(event.rev) and topic.pace.takes(event, self._loop.time())
+        if event.seq:
+            self.handovers.note(event, summed=summed)
+        if not summed:
+            self._deliver(event, topic.receivers(event.seq, event.joined_before))
+        elif begins:
+            self._sum_up_later(event.conversation_id, topic)
+
+    def _sum_up_later(self, conversation_id: int, topic: Topic) -> None:
+        self._loop.call_later(settings.LIMITS.summary_interval, self._sum_up, conversation_id, topic)
+
+    def _sum_up(self, conversation_id: int, topic: Topic) -> None:
+        """Tell all present members how far their conversation has got; again while it stays too fast to be told."""
+        summary = topic.pace.turn(conversation_id, self._loop.time())
+        if summary is not None:
+            self._deliver(summary, topic.receivers(0))
+        if topic.pace.digest is not None:
+            self._sum_up_later(conversation_id, topic)
+
+    def _hold(self, topic: Topic, event: Event) -> None:
+        if not topic.held:
+            self._loop.call_later(GAP_WAIT, self._mend, event.conversation_id, topic, topic.rev)
+        topic.held[event.rev] = event
+
+    def _mend(self, conversation_id: int, topic: Topic, rev: int) -> None:
+        """An earlier event has not come in time: ask the database for it, unless things moved on."""
+        if topic.held and topic.rev > rev:
+            self._loop.call_later(GAP_WAIT, self._mend, conversation_id, topic, topic.rev)
+        elif topic.held:
+            self.spawn(self._fill(conversation_id, topic))
+
+    async def _fill(self, conversation_id: int, topic: Topic) -> None:
+        """Deliver what is missing below the held events, then those; what the database lacks was never a frame."""
+        if not topic.held:
+            return  # the missing one has come since
+        after, until = topic.rev, min(topic.held)
+        for event in await threads.surely("a gap", self._lookups.between, conversation_id, after, until):
+            if topic.rev < event.rev < until:
+                topic.rev = event.rev
+                self._tell(topic, event)
+        if topic.rev < until:
+            topic.rev = until - 1
+        while following := topic.held.pop(topic.rev + 1, None):
+            topic.rev += 1
+            self._tell(topic, following)
+        if topic.held:
+            self._loop.call_later(GAP_WAIT, self._mend, conversation_id, topic, topic.rev)
+
+    # --- losses --------------------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Hear ourselves on the bus every second; a silence means that the subscription is broken."""
+        self.bus.heard_at = self._loop.time()
+        while True:
+            await self.bus.beat()
+            await asyncio.sleep(BEAT_SECONDS)
+            silent = self._loop.time() - self.bus.heard_at
+            self._tell_status()
+            if silent > SILENCE_SECONDS:
+                self.bus.mark_broken(f"silent for {silent:.0f} s")
+            elif gone := self.bus.gone(SILENCE_SECONDS):
+                self._after_death(gone)
+            elif not self._healing:
+                self._last_good = datetime.now(UTC)
+
+    def _after_death(self, silent: float) -> None:
+        """A process was killed so many seconds ago: it may have committed what it could not tell any more."""
+        logger.warning("hub: another process is gone; looking for what it left untold")
+        self._last_good = min(self._last_good, datetime.now(UTC) - timedelta(seconds=silent))
+        self._after_loss()
+
+    def degraded(self) -> list[str]:
+        """Return the parts that suffer while this process is cut off from the others."""
+        return ["typing", "receipts", "presence"] if self.bus.broken else []
+
+    def _tell_status(self) -> None:
+        now = self.degraded()
+        if now != self._told:
+            self._told = now
+            frame = codec.frame("system.status", SystemStatus(degraded=now))
+            for connection in list(self.connections.values()):
+                connection.write(frame, Class.BADGE)
+
+    def _after_loss(self) -> None:
+        self._heed(Event(notice="lost"))
+        if self._healing:
+            self._lost_again = True
+        elif self.users:
+            self._healing = True
+            self.spawn(self._heal())
+
+    async def _heal(self) -> None:
+        """Deliver what others stored while this process heard nothing; clients drop what they have already."""
+        since = self._last_good - MARGIN
+        try:
+            for event in await threads.surely("what was lost", self._lookups.since, list(self.users), since):
+                self._dispatch(event)
+        finally:
+            self._healing = False
+            if self._lost_again:
+                # What was lost meanwhile may have been stored after this one's look into the database.
+                self._lost_again = False
+                self._after_loss()
+
+
+_hub: Hub | None = None
+
+
+def start(lookups: Lookups) -> Hub:
+    """Bring up this process's hub on the running event loop, once."""
+    global _hub
+    if _hub is None:
+        _hub = Hub(lookups)
+        _hub.start()
+    return _hub
+
+
+def current() -> Hub:
+    """Return this process's hub."""
+    assert _hub is not None, "only a web process has a hub"
+    return _hub
+
+
+def running() -> bool:
+    """Say whether this process has a hub."""
+    return _hub is not None

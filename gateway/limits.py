@@ -1,0 +1,156 @@
+"""Token buckets in Redis, so that a limit holds across processes; a local stand-in of the same size where Redis is away.
+
+A key may have several windows (10 a second and 100 a minute): all must have room, and all are charged together. The
+script reads Redis's own clock; one that was put back takes no tokens from anybody. Source: F283–F297, K19, K21; protocol 2.7.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+from django.conf import settings
+from redis import RedisError
+from redis.exceptions import NoScriptError
+
+from gateway.errors import RateLimited
+from gateway.stores import loop_client, thread_client
+
+logger = logging.getLogger(__name__)
+AWAY_SECONDS = 1.0
+
+# KEYS: none (the keys are data: a limit needs no atomicity over several). ARGV[1]: msgpack [[key, cost, strict,
+# [[rate, burst], …]], …]. Answers the seconds to wait for each key as text, "0" for go. Packed into one argument: one
+# EVALSHA serves a whole batch. A bucket's state is "time:tokens:tokens…".
+SCRIPT = """
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1000000
+local waits = {}
+for place, ask in ipairs(cmsgpack.unpack(ARGV[1])) do
+    local key, cost, windows = ask[1], ask[2], ask[4]
+    local state, old = {}, redis.call('GET', key)
+    if old then for part in string.gmatch(old, '[^:]+') do state[#state + 1] = tonumber(part) end end
+    local wait, keep, tokens = 0, 1, {}
+    for i, window in ipairs(windows) do
+        local rate, burst = window[1], window[2]
+        local have = burst
+        if state[1] and state[i + 1] then have = math.min(burst, state[i + 1] + math.max(0, now - state[1]) * rate) end
+        if have < cost then wait = math.max(wait, (cost - have) / rate) end
+        tokens[i] = have
+        keep = math.max(keep, burst / rate)
+    end
+    if wait == 0 then
+        local text = string.format('%.6f', now)
+        for i = 1, #tokens do text = text .. ':' .. string.format('%.4f', tokens[i] - cost) end
+        redis.call('SET', key, text, 'PX', math.ceil(math.min(keep, 86400) * 1000))
+    end
+    waits[place] = string.format('%.3f', wait)
+end
+return waits
+"""
+
+
+_SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
+
+
+class Window(NamedTuple):
+    """Tokens a second, and how many at once."""
+
+    rate: float
+    burst: float
+
+
+class Ask(NamedTuple):
+    """Take `cost` tokens of `key`, from all windows or none. A `strict` limit has no stand-in: Redis away means no."""
+
+    key: str
+    windows: tuple[Window, ...]
+    cost: int = 1
+    strict: bool = False
+
+
+class LocalBuckets:
+    """The stand-in: the same arithmetic in this process's memory, each window divided by the number of processes."""
+
+    def __init__(self, processes: int) -> None:
+        self._processes = processes
+        self._state: dict[str, tuple[float, list[float]]] = {}
+
+    def take(self, ask: Ask, now: float) -> float:
+        """Return the seconds to wait, 0 for go."""
+        if ask.strict:
+            return 60.0
+        at, have = self._state.get(ask.key, (now, [w.burst for w in ask.windows]))
+        shares = [Window(w.rate / self._processes, max(1.0, w.burst / self._processes)) for w in ask.windows]
+        tokens = [min(w.burst, n + (now - at) * w.rate) for w, n in zip(shares, have, strict=True)]
+        wait = max((ask.cost - n) / w.rate if n < ask.cost else 0.0 for w, n in zip(shares, tokens, strict=True))
+        if wait <= 0:
+            self._state[ask.key] = (now, [n - ask.cost for n in tokens])
+            if len(self._state) > 100_000:
+                self._state.clear()
+        return max(0.0, wait)
+
+
+_local = LocalBuckets(settings.WEB_PROCESSES)
+_away_until = 0.0
+
+
+async def take(asks: Sequence[Ask]) -> list[float]:
+    """Charge a batch of limits in one round trip; returns the seconds to wait for each, 0 for go."""
+    if time.monotonic() < _away_until:
+        return _stand_in(asks)
+    try:
+        return await _from_redis(_pack(asks))
+    except (RedisError, OSError, TimeoutError) as fault:
+        return _away(asks, fault)
+
+
+async def _from_redis(packed: bytes) -> list[float]:
+    """Run the script by its hash; a Redis that has just been started does not know it yet."""
+    try:
+        return _seconds(await loop_client().evalsha(_SHA, 0, packed))
+    except NoScriptError:
+        return _seconds(await loop_client().eval(SCRIPT, 0, packed))
+
+
+def check_now(key: str, rate_per_s: float, burst: float, *, cost: int = 1, strict: bool = False) -> None:
+    """Charge one limit from a thread. Raises RateLimited with the seconds to wait."""
+    refuse_over(check([Ask(f"ratelimit:{key}", (Window(rate_per_s, burst),), cost, strict)])[0])
+
+
+def check(asks: Sequence[Ask]) -> list[float]:
+    """`take` for threads: views, handlers, commands."""
+    if time.monotonic() < _away_until:
+        return _stand_in(asks)
+    try:
+        return _seconds(thread_client().eval(SCRIPT, 0, _pack(asks)))
+    except (RedisError, OSError) as fault:
+        return _away(asks, fault)
+
+
+def refuse_over(wait: float) -> None:
+    """Raise RateLimited unless `wait` is 0."""
+    if wait > 0:
+        raise RateLimited(retry_after=round(wait, 3))
+
+
+def _pack(asks: Sequence[Ask]) -> bytes:
+    return msgspec.msgpack.encode([(a.key, a.cost, a.strict, a.windows) for a in asks])
+
+
+def _seconds(answer: Sequence[bytes]) -> list[float]:
+    return [float(wait) for wait in answer]
+
+
+def _stand_in(asks: Sequence[Ask]) -> list[float]:
+    now = time.monotonic()
+    return [_local.take(ask, now) for ask in asks]
+
+
+def _away(asks: Sequence[Ask], fault: Exception) -> list[float]:
+    global _away_until
+    logger.warning("limits: Redis is away (%s), local buckets stand in", type(fault).__name__)
+    _away_until = time.monotonic() + AWAY_SECONDS
+    return _stand_in(asks)

@@ -1,0 +1,111 @@
+"""Redis's view of open sockets: how many a user has (F289, F396), and what a lost connection needs to resume (F80).
+
+Both are cosmetic where Redis is away: the cap then holds within a process, and clients come back by sync instead.
+"""
+
+import logging
+import time
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from redis import RedisError
+
+from gateway.connection import Connection
+from gateway.frames import Session
+from gateway.stores import loop_client
+
+logger = logging.getLogger(__name__)
+TTL = 120
+
+
+class Resume(msgspec.Struct, array_like=True):
+    """What `?resume=` restores; `since` is the Unix time up to which the client surely holds what it was told.
+
+    `watching`: whose presence it was told, until when; `active`: the Unix time of the last sign of a person; `connection`:
+    the id of the one that is resumed.
+    """
+
+    user_id: int
+    device_id: int
+    since: float
+    focus: int | None
+    watching: dict[int, float] = {}
+    active: float = 0.0
+    connection: int = 0
+
+
+async def register(connection: Connection, *, instead_of: int = 0) -> list[int]:
+    """Note a new connection, in place of the one that it resumes.
+
+    Returns the ids of the user's oldest ones above the cap, which must go (4409).
+    """
+    key, now = f"sockets:{connection.session.user_id}", time.time()
+    try:
+        async with loop_client().pipeline(transaction=True) as pipe:
+            pipe.zremrangebyscore(key, 0, now - TTL)
+            pipe.zrem(key, str(instead_of))
+            pipe.zadd(key, {str(connection.id): now})
+            pipe.expire(key, TTL)
+            _save(pipe, connection, settings.LIMITS.resume_window + TTL, known=False)
+            pipe.zrange(key, 0, -1)
+            members: list[bytes] = (await pipe.execute())[-1]
+    except (RedisError, OSError) as fault:
+        logger.warning("sockets: not registered (%s)", type(fault).__name__)
+        return []
+    # Ids are time-ordered: the lowest are the oldest.
+    ids = sorted(int(member) for member in members)
+    return ids[: max(0, len(ids) - settings.LIMITS.connections_per_user)]
+
+
+async def keep(connections: list[Connection]) -> None:
+    """Refresh what Redis knows of living connections; called every third of TTL by the sweeper."""
+    now = time.time()
+    for start in range(0, len(connections), 500):
+        async with loop_client().pipeline(transaction=False) as pipe:
+            for connection in connections[start : start + 500]:
+                key = f"sockets:{connection.session.user_id}"
+                pipe.zadd(key, {str(connection.id): now}, xx=True)
+                pipe.expire(key, TTL)
+                _save(pipe, connection, settings.LIMITS.resume_window + TTL)
+            await pipe.execute()
+
+
+async def forget(connection: Connection) -> None:
+    """A connection is gone: free its place, and let its resume window run."""
+    try:
+        async with loop_client().pipeline(transaction=False) as pipe:
+            pipe.zrem(f"sockets:{connection.session.user_id}", str(connection.id))
+            _save(pipe, connection, max(1, settings.LIMITS.resume_window))
+            await pipe.execute()
+    except (RedisError, OSError) as fault:
+        logger.warning("sockets: resume not saved (%s)", type(fault).__name__)
+
+
+def _save(pipe: Any, connection: Connection, seconds: int, *, known: bool = True) -> None:
+    """Keep what resumes a connection for so long; `known` keeps only what nobody has redeemed."""
+    if connection.token:
+        session = connection.session
+        active = time.time() - (time.monotonic() - connection.active_at)
+        record = Resume(
+            session.user_id,
+            session.device_id,
+            connection.holds_all_until(),
+            connection.focus,
+            connection.watching,
+            active,
+            connection.id,
+        )
+        pipe.set(f"resume:{connection.token}", msgspec.msgpack.encode(record), ex=seconds, xx=known)
+
+
+async def take_resume(token: str, session: Session) -> Resume | None:
+    """Redeem a resume token, once; None when it is unknown, too old, or somebody else's (F81)."""
+    try:
+        raw: Any = await loop_client().getdel(f"resume:{token}")
+    except (RedisError, OSError):
+        return None
+    if raw is None:
+        return None
+    record = msgspec.msgpack.decode(raw, type=Resume)
+    return record if (record.user_id, record.device_id) == (session.user_id, session.device_id) else None
