@@ -1,0 +1,206 @@
+"""What members are told when something has changed: frames, encoded once, with who may see them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET
+
+from accounts.privacy import SWITCHED
+from chat import files
+from chat.frames import (
+    ChatChanged,
+    ConversationObject,
+    Message,
+    MessageDeleted,
+    MessageNew,
+    MessageReaction,
+    MessageUpdated,
+    Person,
+    Quote,
+    wire_time,
+)
+from chat.nudge import nudge
+from gateway import codec, publish
+from gateway.bus import Event
+from gateway.frames import Class
+
+if TYPE_CHECKING:
+    from chat.ingest import Draft, Stored
+
+# A message is committed so long after its time at the latest, usually some milliseconds.
+COMMIT_SECONDS = 0.5
+# The notice that somebody sends without a socket: about them, with the conversation's id in decimal digits.
+SENDING = "sending"
+# What takes the closing braces' place for the sender's own connections (protocol 2.3: `state` only to its sender).
+OWN = b',"state":"sent"}}}'
+
+
+def tell_stored(drafts: "Sequence[Draft]", stored: "Sequence[Stored]", *, duplicates: bool = False) -> None:
+    """Tell the members of what was just stored, and have the outbox followed up."""
+    told = 0
+    for draft, result in zip(drafts, stored, strict=True):
+        if result.outcome == "stored" or (duplicates and result.duplicate):
+            publish.to_conversation(_stored(draft, result))
+            told += 1
+    if told:
+        nudge()
+
+
+def _stored(draft: "Draft", result: "Stored") -> Event:
+    """A blocked sender's message in a direct chat is told to the sender's own devices alone (F205)."""
+    payload = MessageNew(chat_id=str(draft.conversation_id), message=_message(draft, result))
+    frame = codec.frame("message.new", payload, traceparent=draft.traceparent)
+    return Event(
+        conversation_id=draft.conversation_id,
+        version=result.members_version,
+        seq=result.seq,
+        rev=result.rev,
+        cls=Class.MESSAGE,
+        frame=frame,
+        own=OWN,
+        actor=draft.sender_id,
+        skip_connection=draft.connection_id,
+        skip_users=result.blockers,
+    )
+
+
+def _message(draft: "Draft", result: "Stored") -> Message:
+    quote = None
+    if result.reply_sender is not None and result.reply_excerpt is not None:
+        quote = Quote(id=str(draft.reply_to), sender_name=result.reply_sender, excerpt=result.reply_excerpt)
+    return Message(
+        id=str(result.id),
+        chat_id=str(draft.conversation_id),
+        seq=result.seq,
+        rev=result.rev,
+        client_id=str(draft.client_id),
+        version=1,
+        sender=Person(id=str(draft.sender_id), display_name=result.sender_name),
+        content_type=draft.content_type,
+        content=draft.content,
+        data=draft.data,
+        reply_to=quote,
+        attachments=files.linked(result.attachments),
+        mentions=[str(user) for user in draft.mentions],
+        reactions=[],
+        priority=draft.priority,
+        status="active",
+        created_at=wire_time(result.created_at) or "",
+        edited_at=None,
+        last_seen_seq=draft.last_seen_seq,
+        thread_id=str(result.root) if result.root else UNSET,
+        mentions_all=draft.everyone or UNSET,
+    )
+
+
+def message_event(
+    message: Message, *, version: int, blockers: list[int], stored_at: datetime, traceparent: str | None
+) -> Event:
+    """The frame of a message read back from the table: for the outbox, a gap, a resumed connection."""
+    sender = int(message.sender.id)
+    return Event(
+        conversation_id=int(message.chat_id),
+        version=version,
+        seq=message.seq,
+        rev=message.rev,
+        cls=Class.MESSAGE,
+        frame=codec.frame("message.new", MessageNew(chat_id=message.chat_id, message=message), traceparent=traceparent),
+        own=OWN,
+        actor=sender,
+        skip_users=blockers,
+        told_late=_late(stored_at),
+    )
+
+
+def changed_event(
+    message: Message,
+    *,
+    version: int,
+    blockers: list[int],
+    joined_before: int,
+    reacted: bool = False,
+    late: datetime | None = None,
+) -> Event:
+    """The frame of a message that changed, in its latest state: its reactions alone, its deletion, or all of it.
+
+    `late`, the time of the change, marks one that is read back; `joined_before` is the event's.
+    """
+    payload: MessageReaction | MessageDeleted | MessageUpdated
+    if message.status == "deleted":
+        by = message.deleted_by or message.sender.id
+        name, payload = (
+            "message.deleted",
+            MessageDeleted(
+                chat_id=message.chat_id, message_id=message.id, seq=message.seq, rev=message.rev, by=str(by)
+            ),
+        )
+    elif reacted:
+        name, payload = (
+            "message.reaction",
+            MessageReaction(
+                chat_id=message.chat_id, message_id=message.id, rev=message.rev, reactions=message.reactions
+            ),
+        )
+    else:
+        name, payload = "message.updated", MessageUpdated(chat_id=message.chat_id, message=message)
+    return Event(
+        conversation_id=int(message.chat_id),
+        version=version,
+        joined_before=joined_before,
+        rev=message.rev,
+        cls=Class.COSMETIC if reacted else Class.MESSAGE,
+        frame=codec.frame(name, payload),
+        skip_users=blockers,
+        told_late=_late(late) if late else 0,
+    )
+
+
+def chat_event(conversation_id: int, *, version: int, rev: int, late: datetime | None = None) -> Event:
+    """`chat.updated` for all members, without `chat`: the conversation has a new rev, whose state they may fetch."""
+    payload = ChatChanged(chat_id=str(conversation_id), rev=rev)
+    return Event(
+        conversation_id=conversation_id,
+        version=version,
+        rev=rev,
+        frame=codec.frame("chat.updated", payload),
+        told_late=_late(late) if late else 0,
+    )
+
+
+def _late(at: datetime) -> int:
+    return int((at.timestamp() + COMMIT_SECONDS) * 1000)
+
+
+def tell_chat(type_: str, user_id: int, chat: ConversationObject, *, rev: int | None = None) -> None:
+    """Send a user `chat.created` or `chat.updated` with the conversation as that user sees it.
+
+    `rev` only where the frame tells of a change that made it; what a user sets for themself makes none.
+    """
+    payload = ChatChanged(chat_id=chat.id, chat=chat, rev=rev)
+    opens = int(chat.id) if type_ == "chat.created" else 0
+    publish.to_users([user_id], codec.frame(type_, payload), cls=Class.MESSAGE, opens=opens)
+
+
+def tell_created(conversation_id: int, user_ids: Sequence[int]) -> None:
+    """Send many users `chat.created` without `chat`: each fetches it as they see it."""
+    frame = codec.frame("chat.created", ChatChanged(chat_id=str(conversation_id)))
+    publish.to_users(list(user_ids), frame, cls=Class.MESSAGE, opens=conversation_id)
+
+
+def tell_removed(conversation_id: int, user_ids: Sequence[int]) -> None:
+    """Send users `chat.removed`: left or removed. It may have been the last thing that they and somebody had in common."""
+    frame = codec.frame("chat.removed", ChatChanged(chat_id=str(conversation_id)))
+    publish.to_users(list(user_ids), frame, cls=Class.MESSAGE)
+    publish.notice(SWITCHED, list(user_ids))
+
+
+def tell_sending(user_id: int, conversation_id: int) -> None:
+    """Tell every process that a user sends over REST: they type no more (F134). A socket's frames say so by themselves."""
+    publish.notice(SENDING, [user_id], b"%d" % conversation_id)
+
+
+def tell_hidden(user_id: int, message: Message) -> None:
+    """Tell a user's own devices that they have deleted a message for themself (F27)."""
+    payload = MessageDeleted(chat_id=message.chat_id, message_id=message.id, seq=message.seq, rev=None, by=str(user_id))
+    publish.to_users([user_id], codec.frame("message.deleted", payload), cls=Class.MESSAGE)

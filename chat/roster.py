@@ -1,0 +1,160 @@
+"""Who is in a conversation, and how far each has got, as far as the viewer may know it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db import connection
+
+from chat.frames import ConversationMember
+
+# Unread is arithmetic (K34): what stands above the member's read_seq, less their own (own_above), less what nobody has to
+# read (message_uncounted: hidden by a block, deleted, system messages), less what the member deleted for themself (hiding_once) and, only for
+# people who block somebody, less what those wrote in groups.
+# A direct chat with somebody whom the viewer blocks is not listed (F204): it counts nothing.
+# An expression over `c` (conversation) and `me` (the viewer's member row). Indexes: block_unique, member_once.
+_COUNTED = "NOT ({0}.hidden OR {0}.status = 'deleted' OR {0}.content_type = 'system')"
+BLOCKED = """(c.kind = 'direct' AND EXISTS (
+        SELECT FROM accounts_block b JOIN chat_member o ON o.user_id = b.blocked_id AND o.conversation_id = c.id
+        WHERE b.blocker_id = me.user_id))"""
+UNREAD = f"""
+    CASE WHEN {BLOCKED} THEN 0
+    ELSE GREATEST(0, c.last_seq - me.read_seq - me.own_above
+     - (SELECT count(*) FROM chat_message h
+        WHERE h.conversation_id = c.id AND h.seq > me.read_seq
+          AND (h.hidden OR h.status = 'deleted' OR h.content_type = 'system')
+          AND (h.content_type = 'system' OR h.sender_id <> me.user_id))
+     - (SELECT count(*) FROM chat_hiding x
+        JOIN chat_message d ON d.conversation_id = c.id AND d.seq = x.seq AND {_COUNTED.format("d")}
+                           AND d.sender_id <> me.user_id
+        WHERE x.conversation_id = c.id AND x.user_id = me.user_id AND x.seq > me.read_seq)
+     - CASE WHEN c.kind = 'direct' OR NOT EXISTS (
+            SELECT FROM accounts_block b WHERE b.blocker_id = me.user_id) THEN 0
+       ELSE (SELECT count(*) FROM chat_message w
+             WHERE w.conversation_id = c.id AND w.seq > me.read_seq AND {_COUNTED.format("w")}
+               AND w.sender_id IN (SELECT b.blocked_id FROM accounts_block b WHERE b.blocker_id = me.user_id)
+               AND NOT EXISTS (SELECT FROM chat_hiding x WHERE x.conversation_id = c.id
+                               AND x.user_id = me.user_id AND x.seq = w.seq)) END) END
+"""  # noqa: S608
+# Unread mentions by name, and of everybody, by people whom the viewer does not block. Indexes: mention_once,
+# message_everyone.
+MENTIONS = f"""
+    CASE WHEN {BLOCKED} THEN 0
+    ELSE (SELECT count(*) FROM chat_message n
+          WHERE n.conversation_id = c.id AND n.seq > me.read_seq AND n.sender_id <> me.user_id
+            AND n.seq IN (
+                SELECT e.seq FROM chat_mention e
+                WHERE e.conversation_id = c.id AND e.user_id = me.user_id AND e.seq > me.read_seq
+                UNION SELECT a.seq FROM chat_message a
+                WHERE a.conversation_id = c.id AND a.everyone AND a.seq > me.read_seq)
+            AND {_COUNTED.format("n")}
+            AND NOT EXISTS (SELECT FROM chat_hiding x WHERE x.conversation_id = c.id
+                            AND x.user_id = me.user_id AND x.seq = n.seq)
+            AND NOT EXISTS (SELECT FROM accounts_block b
+                            WHERE b.blocker_id = me.user_id AND b.blocked_id = n.sender_id)) END
+"""  # noqa: S608
+# Read marks show as far as both sides' settings let them (K8); the viewer's own always. Of people with a device that is
+# stricter than they are, what their other devices have said shows (receipts keeps that, by the function's name). The
+# viewer's device may want to be shown none. Whom the member blocks sees in their direct chat what it was when the block was
+# made; what goes to all of their devices alike is as the strictest wants it. All
+# members of small conversations, the viewer and the admins of large ones. Indexes: member_once, device_strict.
+_LISTED = """
+SELECT m.conversation_id, m.n, m.user_id, u.display_name, m.role, m.joined_seq,
+       CASE WHEN m.user_id = %(viewer)s THEN m.read_seq
+            WHEN NOT (COALESCE(his.send_read_receipts, true) AND COALESCE(mine.show_read_receipts, true))
+              OR EXISTS (SELECT FROM accounts_device d
+                         WHERE d.user_id = %(viewer)s AND (d.id = %(device)s OR %(device)s = 0) AND d.revoked_at IS NULL
+                           AND d.privacy_overrides <> '{}'::jsonb
+                           AND d.privacy_overrides->'show_read_receipts' = 'false') THEN 0
+            WHEN m.user_id IN (SELECT d.user_id FROM accounts_device d
+                               WHERE d.privacy_overrides <> '{}'::jsonb
+                                 AND d.privacy_overrides->'send_read_receipts' = 'false')
+            THEN LEAST(shown_read_seq(m.conversation_id, m.user_id), m.frozen_read_seq)
+            ELSE LEAST(m.read_seq, m.frozen_read_seq) END,
+       CASE WHEN m.user_id = %(viewer)s THEN m.delivered_seq ELSE LEAST(m.delivered_seq, m.frozen_delivered_seq) END
+FROM chat_member m
+JOIN chat_conversation c ON c.id = m.conversation_id
+JOIN accounts_user u ON u.id = m.user_id
+LEFT JOIN accounts_privacy his ON his.user_id = m.user_id
+LEFT JOIN accounts_privacy mine ON mine.user_id = %(viewer)s
+WHERE m.left_seq IS NULL
+"""
+MEMBERS = f"""
+{_LISTED} AND m.conversation_id = ANY (%(conversations)s)
+  AND (c.member_count < %(small)s OR m.user_id = %(viewer)s OR m.role <> 'member')
+ORDER BY m.conversation_id, m.n
+"""
+# Index: member_by_n.
+PAGE = f"""
+{_LISTED} AND m.conversation_id = %(conversation)s AND m.n > %(after)s
+ORDER BY m.n LIMIT %(limit)s
+"""
+PAGE_SIZE = 100
+
+
+class Ticks(NamedTuple):
+    """How far the others in a small conversation have got, as its viewer may know it."""
+
+    delivered_seq: int
+    read_seq: int
+
+
+NO_TICKS = Ticks(0, 0)
+
+
+def ticks(members: Iterable[ConversationMember], viewer: int) -> Ticks:
+    """Return what all others have; a message is delivered, or seen, when it is so to everybody."""
+    others = [m for m in members if m.user_id != str(viewer)]
+    if not others:
+        return NO_TICKS
+    return Ticks(min(m.delivered_seq for m in others), min(m.read_seq for m in others))
+
+
+def members_of(viewer: int, conversation_ids: Sequence[int], *, device: int = 0) -> dict[int, list[ConversationMember]]:
+    """Return the members to be listed, by conversation, each with marks as far as the viewer may know them.
+
+    `device` is the one that asks; 0 is for what all of the viewer's devices are told.
+    """
+    values: dict[str, Any] = {
+        "viewer": viewer,
+        "device": device,
+        "conversations": list(conversation_ids),
+        "small": settings.LIMITS.fanout_threshold,
+    }
+    found: dict[int, list[ConversationMember]] = {id_: [] for id_ in conversation_ids}
+    with connection.cursor() as cursor:
+        cursor.execute(MEMBERS, values)
+        for row in cursor.fetchall():
+            found[row[0]].append(_member(row))
+    return found
+
+
+def page(
+    viewer: int, conversation_id: int, *, after: int = 0, device: int = 0
+) -> tuple[list[ConversationMember], int | None]:
+    """Return a page of all members in the order in which they came, after number `after`, and where the next begins."""
+    values = {
+        "viewer": viewer,
+        "device": device,
+        "conversation": conversation_id,
+        "after": after,
+        "limit": PAGE_SIZE + 1,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(PAGE, values)
+        found = [_member(row) for row in cursor.fetchall()]
+    kept = found[:PAGE_SIZE]
+    return kept, kept[-1].n if len(found) > len(kept) else None
+
+
+def _member(row: Sequence[Any]) -> ConversationMember:
+    _, n, user, name, role, joined, read_seq, delivered = row
+    return ConversationMember(
+        n=n,
+        user_id=str(user),
+        display_name=name,
+        role=role,
+        joined_seq=joined,
+        delivered_seq=delivered,
+        read_seq=read_seq,
+    )

@@ -1,0 +1,40 @@
+"""Celery's way into chat."""
+
+from typing import Any
+
+from celery import current_app, shared_task
+from celery.signals import worker_shutting_down
+from django.conf import settings
+
+from chat import deletions, examination, expiry, outbox, scanning
+from chat.nudge import DRAIN_TASK, EXAMINE_TASK
+
+
+@shared_task(name=DRAIN_TASK)
+def drain_outbox(**_: Any) -> int:
+    """Work off the outbox; nudged by gateways and by the clock."""
+    return outbox.drain(settings.REACTIONS, lambda name, events: current_app.tasks[name].run(events=events))
+
+
+@shared_task(name="chat.tasks.purge_deleted")
+def purge_deleted(**_: Any) -> int:
+    """Remove for good what was deleted for everyone a day ago (K32); by the clock, every hour."""
+    return deletions.purge()
+
+
+@shared_task(name=EXAMINE_TASK)
+def examine_attachments(**_: Any) -> int:
+    """Examine the files that have arrived (F221); nudged by the end of an upload and by the clock."""
+    return examination.work_off(scanning.scanner())
+
+
+@worker_shutting_down.connect
+def end_examination(**_: Any) -> None:
+    """Let the worker end without waiting for a scanner: Celery waits for its tasks."""
+    examination.end()
+
+
+@shared_task(name="chat.tasks.sweep_attachments")
+def sweep_attachments(**_: Any) -> int:
+    """Remove files whose time has come (F222); by the clock, every hour."""
+    return expiry.sweep()
