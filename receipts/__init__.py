@@ -1,0 +1,1 @@
+"""Delivered and seen: marks, and what others learn of them."""

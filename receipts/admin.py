@@ -1,0 +1,65 @@
+"""The staff's page of "why did Bob not see it?" (F124): a message's trace, and who has looked at which, and why."""
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+
+from accounts.models import User
+from chat.admin import ReadOnly
+from gateway.errors import Refused
+from gateway.frames import Session
+from receipts import traces
+from receipts.bodies import RecipientTrace, Trace
+from receipts.models import Inspection
+
+
+class Look(forms.Form):
+    """Which message, why, and from which recipient on."""
+
+    message_id = forms.IntegerField(label="Message", min_value=1, max_value=2**63 - 1)
+    reason = forms.CharField(max_length=traces.MOST_REASON, help_text="kept, with your name and the time")
+    after = forms.IntegerField(required=False, min_value=0, max_value=2**63 - 1, widget=forms.HiddenInput)
+
+
+@admin.register(Inspection)
+class InspectionAdmin(ReadOnly):
+    """Rows are made by looking, and by nothing else; none is changed or deleted."""
+
+    list_display = ("looked_at", "staff_id", "message_id", "reason")
+    search_fields = ("message_id__exact", "staff_id__exact")
+    ordering = ("-id",)
+    change_list_template = "admin/receipts/inspection/list.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        look = path("look/", self.admin_site.admin_view(self.look), name="receipts_inspection_look")
+        return [look, *super().get_urls()]
+
+    def look(self, request: HttpRequest) -> HttpResponse:
+        """Ask for a message and a reason, and show its trace: POST, because each look makes a row."""
+        form = Look(request.POST or None)
+        trace = self._trace(request, form) if form.is_valid() else None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Why was a message not seen?",
+            "form": form,
+            "trace": trace,
+            "recipients": _named(trace) if trace else [],
+        }
+        return TemplateResponse(request, "admin/receipts/inspection/look.html", context)
+
+    def _trace(self, request: HttpRequest, form: Look) -> Trace | None:
+        wanted = form.cleaned_data
+        session = Session(int(request.user.pk or 0), 0, None)
+        try:
+            return traces.for_staff(session, wanted["message_id"], reason=wanted["reason"], after=wanted["after"] or 0)
+        except Refused as refusal:
+            form.add_error(None, refusal.message)
+            return None
+
+
+def _named(trace: Trace) -> list[tuple[str, RecipientTrace]]:
+    people = User.objects.filter(id__in=[int(r.user_id) for r in trace.recipients])
+    names = {str(id_): name for id_, name in people.values_list("id", "display_name")}
+    return [(names[r.user_id], r) for r in trace.recipients]

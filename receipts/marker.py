@@ -1,0 +1,136 @@
+"""A process's marks on their way: merged for a fifth of a second a device and conversation, then written in batches."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from django.conf import settings
+from psycopg.errors import CheckViolation
+
+from chat.refusals import NotAMember
+from gateway import hub, threads
+from gateway.batching import Batcher
+from gateway.errors import Overloaded
+from gateway.statements import Statements
+from receipts import partitions
+from receipts.marks import MARK, Mark, Moved, columns, lane_of, merge, outcomes, record
+
+MOST = 500
+# A statement costs ten times what a mark in it costs (decision 0008): those of 20 ms go together, a lone one at once.
+APART = 0.02
+KEPT = 100_000
+# A send holds a member's row for one statement and commit: a few milliseconds.
+BUSY_SECONDS = 0.01
+BUSY_TRIES = 300
+# In large conversations nobody is told of single marks: they may be recorded later, and so more of them as one (F122).
+LARGE_SECONDS = 1.0
+
+Key = tuple[int, int, int, bool]  # user, conversation, device, whether it is about seen
+
+
+class Marker:
+    """The marks of this process's connections, on one event loop."""
+
+    def __init__(self) -> None:
+        self._statements = Statements("marks")
+        self._batcher: Batcher[Mark, str] = Batcher(self._work, most=MOST, apart=APART)
+        self._quiet: dict[Key, float] = {}
+        self._large: set[int] = set()
+        self._threshold = settings.LIMITS.fanout_threshold
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._merged: dict[Key, tuple[Mark, asyncio.Future[None]]] = {}
+
+    def submit(self, mark: Mark) -> "asyncio.Future[None]":
+        """Take a mark; the future ends when it is recorded, or raises NotAMember or Overloaded."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        loop = self._loop
+        key = (*lane_of(mark), mark.seen > 0)
+        if key in self._merged:
+            earlier, future = self._merged[key]
+            self._merged[key] = merge(earlier, mark), future
+            return future
+        wait = self._quiet.get(key, 0.0) - loop.time()
+        if wait <= 0:
+            return loop.create_task(self._go(key, mark))
+        future = loop.create_future()
+        self._merged[key] = mark, future
+        loop.call_later(wait, self._release, key)
+        return future
+
+    def _release(self, key: Key) -> None:
+        mark, future = self._merged.pop(key)
+        task = asyncio.get_running_loop().create_task(self._go(key, mark))
+        task.add_done_callback(partial(_pass_on, future))
+
+    async def _go(self, key: Key, mark: Mark) -> None:
+        if len(self._quiet) > KEPT:
+            self._quiet.clear()
+            self._large.clear()
+        rate = settings.LIMITS.marks_per_second if mark.seen else settings.LIMITS.delivered_per_second
+        wait = LARGE_SECONDS if key[1] in self._large else 1 / rate
+        self._quiet[key] = asyncio.get_running_loop().time() + wait
+        for _ in range(BUSY_TRIES):
+            outcome = await self._batcher.submit(mark)
+            if outcome != "busy":
+                break
+            await asyncio.sleep(BUSY_SECONDS)
+        _refuse(outcome)
+
+    async def _work(self, marks: Sequence[Mark]) -> list[str]:
+        try:
+            rows = await self._statements.rows(MARK, columns(marks))
+        except CheckViolation:
+            # No partition for what expires so late: the clock was stopped for weeks, or a period has just been changed.
+            await threads.run(partitions.make_ahead)
+            rows = await self._statements.rows(MARK, columns(marks))
+        for moved in (Moved(*row) for row in rows):
+            if moved.member_count and moved.member_count >= self._threshold:
+                self._large.add(moved.conversation_id)
+        return outcomes(marks, rows)
+
+
+def mark_now(mark: Mark) -> None:
+    """Record one mark from a thread. Raises NotAMember, Overloaded."""
+    if hub.running():
+        hub.current().call(partial(_submit, mark))
+        return
+    for _ in range(BUSY_TRIES):
+        outcome = record([mark])[0]
+        if outcome != "busy":
+            break
+        time.sleep(BUSY_SECONDS)
+    _refuse(outcome)
+
+
+async def _submit(mark: Mark) -> None:
+    await marker().submit(mark)
+
+
+def _refuse(outcome: str) -> None:
+    if outcome == "stranger":
+        raise NotAMember
+    if outcome == "busy":
+        raise Overloaded("the conversation is busy: mark again", retry_after=1)
+
+
+def _pass_on(future: "asyncio.Future[None]", task: "asyncio.Task[None]") -> None:
+    if future.done():
+        return
+    fault = task.exception()
+    if fault is None:
+        future.set_result(None)
+    else:
+        future.set_exception(fault)
+
+
+_marker: Marker | None = None
+
+
+def marker() -> Marker:
+    """Return this process's marker; all of a web process is one event loop."""
+    global _marker
+    if _marker is None:
+        _marker = Marker()
+    return _marker

@@ -1,0 +1,301 @@
+"""Delivered and seen marks: cumulative, monotonic, told as deltas as far as privacy lets.
+
+What is recorded does not depend on anybody's settings; what is told does (F111, F113).
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from django.conf import settings
+from django.db import connection
+
+from gateway import codec, publish
+from gateway.bus import Event
+from gateway.frames import Class
+from gateway.indicators import DELIVERED, SEEN, Indicator
+from receipts.frames import DeliveredTo, DeliveryReceipt, ReadReceipt, SeenBy
+
+logger = logging.getLogger(__name__)
+Key = TypeVar("Key")
+
+# One row a mark, whether it moved or not. A row that a send is just writing is passed over and tried again: this
+# statement holds many rows and so must not wait for one, or it and a batch of sends could wait for each other.
+# Seen implies delivered; nothing is marked beyond the last message. Own messages that the mark passes stand no longer above
+# it (`own_above`; looked for only where there are any). Reading ends "marked as unread"; where nothing else
+# moved, one's own devices alone are told where one has read to.
+# How far the others are told that one has read is `judged` by itself: not at all where one sends no receipts, and where
+# one of a user's devices sends none, as far as their other devices have read (K8). The three columns before the last, the
+# member's number, say whom a mark is not told: a seen one nobody who wants to be shown none, users and devices; either
+# nobody whom its user blocks, for their messages must stay "sent" (F205).
+# What each device claims is logged in the same statement: `lane` has the device's newest transition, the head of its
+# chain, and the log gets a copy of what it has become. Whoever writes a lane holds its member's row.
+# Indexes: member_once, message_key, the key of accounts_privacy, block_unique, lane_key, device_strict, the key of
+# receipts_policy.
+MARK = """
+WITH input AS (
+    SELECT i.user_id, i.conversation_id, i.device_id, i.delivered, i.seen, i.place
+    FROM unnest(%(users)s::bigint[], %(conversations)s::bigint[], %(devices)s::bigint[], %(delivered)s::bigint[],
+                %(seen)s::bigint[])
+         WITH ORDINALITY AS i (user_id, conversation_id, device_id, delivered, seen, place)
+), standing AS MATERIALIZED (
+    SELECT m.id, i.place, i.user_id, i.conversation_id, m.delivered_seq, m.read_seq, m.joined_seq, m.n, c.last_seq,
+           LEAST(i.delivered, c.last_seq) AS delivered, LEAST(i.seen, c.last_seq) AS seen,
+           m.marked_unread AND i.seen > 0 AS unmarked,
+           c.members_version, c.member_count, c.kind
+    FROM input i
+    JOIN chat_conversation c ON c.id = i.conversation_id
+    JOIN chat_member m ON m.conversation_id = i.conversation_id AND m.user_id = i.user_id AND m.left_seq IS NULL
+    FOR NO KEY UPDATE OF m SKIP LOCKED
+), moved AS (
+    UPDATE chat_member m
+    SET delivered_seq = GREATEST(m.delivered_seq, s.delivered, s.seen), read_seq = GREATEST(m.read_seq, s.seen),
+        own_above = CASE WHEN m.own_above = 0 OR s.seen <= m.read_seq THEN m.own_above ELSE m.own_above - (
+            SELECT count(*) FROM chat_message own
+            WHERE own.conversation_id = s.conversation_id AND own.seq > m.read_seq AND own.seq <= s.seen
+              AND own.sender_id = s.user_id AND own.content_type <> 'system') END,
+        read_at = CASE WHEN s.seen > m.read_seq THEN now() ELSE m.read_at END,
+        marked_unread = m.marked_unread AND NOT s.unmarked,
+        own_at = CASE WHEN s.unmarked THEN now() ELSE m.own_at END
+    FROM standing s
+    WHERE m.id = s.id AND (s.delivered > m.delivered_seq OR s.seen > m.read_seq OR s.unmarked)
+    RETURNING m.id, m.delivered_seq, m.read_seq
+), judged AS MATERIALIZED (
+    SELECT s.place, CASE
+        WHEN s.seen = 0 OR EXISTS (
+            SELECT FROM accounts_privacy p WHERE p.user_id = s.user_id AND NOT p.send_read_receipts) THEN NULL
+        WHEN s.user_id IN (
+            SELECT d.user_id FROM accounts_device d
+            WHERE d.privacy_overrides <> '{}'::jsonb AND d.privacy_overrides->'send_read_receipts' = 'false') THEN (
+            SELECT NULLIF(GREATEST(known.seq, max(LEAST(l.seen, s.last_seq))), known.seq)
+            FROM unnest(%(lane_places)s::bigint[], %(lane_devices)s::bigint[], %(lane_seen)s::bigint[])
+                     AS l (place, device_id, seen)
+            CROSS JOIN shown_read_seq(s.conversation_id, s.user_id) AS known (seq)
+            WHERE l.place = s.place AND NOT EXISTS (
+                SELECT FROM accounts_device d
+                WHERE d.id = l.device_id AND d.privacy_overrides->'send_read_receipts' = 'false')
+            GROUP BY known.seq)
+        WHEN n.read_seq > s.read_seq THEN n.read_seq END AS shown
+    FROM standing s LEFT JOIN moved n ON n.id = s.id
+), claimed AS (
+    SELECT s.conversation_id, s.user_id, l.device_id, t.state, s.joined_seq + 1 AS from_seq,
+           LEAST(t.seq, s.last_seq) AS to_seq, now() AS at,
+           now() + make_interval(secs => COALESCE(p.kept_days * 86400, t.kept)) AS expires_at
+    FROM unnest(%(lane_places)s::bigint[], %(lane_devices)s::bigint[], %(lane_delivered)s::bigint[],
+                %(lane_seen)s::bigint[]) AS l (place, device_id, delivered, seen)
+    JOIN standing s ON s.place = l.place
+    LEFT JOIN receipts_policy p ON p.conversation_id = s.conversation_id
+    CROSS JOIN LATERAL (VALUES
+        (2::smallint, CASE WHEN l.delivered > l.seen THEN l.delivered ELSE 0 END, %(delivered_kept)s::bigint),
+        (3::smallint, l.seen, %(seen_kept)s::bigint)) AS t (state, seq, kept)
+    WHERE LEAST(t.seq, s.last_seq) > s.joined_seq AND (t.state = 3 OR NOT EXISTS (
+        SELECT FROM receipts_lane seen
+        WHERE seen.conversation_id = s.conversation_id AND seen.user_id = s.user_id AND seen.device_id = l.device_id
+          AND seen.state = 3 AND seen.to_seq >= LEAST(t.seq, s.last_seq)))
+), lane AS (
+    INSERT INTO receipts_lane AS l (
+        conversation_id, user_id, device_id, state, n, from_seq, to_seq, at, expires_at, expires_on,
+        previous_hash, previous_expires_on, hash)
+    SELECT c.conversation_id, c.user_id, c.device_id, c.state, 1, c.from_seq, c.to_seq, c.at, c.expires_at,
+           (c.expires_at AT TIME ZONE 'UTC')::date, ''::bytea, NULL,
+           receipts_hash('', NULL, c.conversation_id, c.user_id, c.device_id, c.state, 1, c.from_seq, c.to_seq, c.at,
+                         c.expires_at)
+    FROM claimed c
+    ON CONFLICT (conversation_id, user_id, device_id, state) DO UPDATE
+    SET n = l.n + 1, from_seq = GREATEST(l.to_seq + 1, excluded.from_seq), to_seq = excluded.to_seq, at = excluded.at,
+        expires_at = excluded.expires_at, expires_on = excluded.expires_on,
+        previous_hash = l.hash, previous_expires_on = l.expires_on,
+        hash = receipts_hash(l.hash, l.expires_on, l.conversation_id, l.user_id, l.device_id, l.state, l.n + 1,
+                             GREATEST(l.to_seq + 1, excluded.from_seq), excluded.to_seq, excluded.at,
+                             excluded.expires_at)
+    WHERE excluded.to_seq > l.to_seq
+    RETURNING l.*
+), logged AS (
+    INSERT INTO receipts_log (
+        conversation_id, user_id, device_id, state, n, from_seq, to_seq, at, expires_at, expires_on,
+        previous_hash, previous_expires_on, hash)
+    SELECT conversation_id, user_id, device_id, state, n, from_seq, to_seq, at, expires_at, expires_on,
+           previous_hash, previous_expires_on, hash
+    FROM lane
+)
+SELECT i.user_id, i.conversation_id,
+       CASE WHEN s.id IS NOT NULL THEN 'done' WHEN EXISTS (
+           SELECT FROM chat_member present WHERE present.conversation_id = i.conversation_id
+              AND present.user_id = i.user_id AND present.left_seq IS NULL) THEN 'busy' ELSE 'stranger' END,
+       s.members_version, s.member_count,
+       CASE WHEN n.delivered_seq > s.delivered_seq THEN n.delivered_seq END,
+       CASE WHEN n.read_seq > s.read_seq OR s.unmarked AND n.read_seq > 0 THEN n.read_seq END,
+       CASE WHEN n.read_seq > s.read_seq OR s.unmarked THEN message_id_at(i.conversation_id, n.read_seq) END,
+       j.shown,
+       CASE WHEN j.shown <> n.read_seq OR n.id IS NULL THEN message_id_at(i.conversation_id, j.shown) END,
+       CASE WHEN j.shown IS NOT NULL AND s.member_count < %(small)s THEN ARRAY(
+           SELECT other.user_id FROM chat_member other
+           JOIN accounts_privacy p ON p.user_id = other.user_id AND NOT p.show_read_receipts
+           WHERE other.conversation_id = i.conversation_id AND other.left_seq IS NULL
+             AND other.user_id <> i.user_id) END,
+       CASE WHEN j.shown IS NOT NULL AND s.member_count < %(small)s THEN ARRAY(
+           SELECT d.id FROM chat_member other
+           JOIN accounts_device d ON d.user_id = other.user_id AND d.privacy_overrides <> '{}'::jsonb
+                                 AND d.privacy_overrides->'show_read_receipts' = 'false'
+           WHERE other.conversation_id = i.conversation_id AND other.left_seq IS NULL
+             AND other.user_id <> i.user_id) END,
+       CASE WHEN s.kind = 'direct' AND (n.id IS NOT NULL OR j.shown IS NOT NULL) THEN ARRAY(
+           SELECT other.user_id FROM chat_member other
+           JOIN accounts_block b ON b.blocked_id = other.user_id AND b.blocker_id = i.user_id
+           WHERE other.conversation_id = i.conversation_id AND other.left_seq IS NULL) END,
+       s.n
+FROM input i LEFT JOIN standing s ON s.place = i.place LEFT JOIN moved n ON n.id = s.id
+LEFT JOIN judged j ON j.place = i.place
+ORDER BY i.place
+"""
+
+
+class Mark(NamedTuple):
+    """A claim of a member's device; 0 says nothing about that state, and names no device."""
+
+    user_id: int
+    conversation_id: int
+    delivered: int
+    seen: int
+    device_id: int = 0
+
+
+class Moved(NamedTuple):
+    """What a mark changed: the new watermarks, None where one did not move.
+
+    `shown` is how far the others are told that the user has read; `shown_id` names that message where it is not `seen_id`.
+    """
+
+    user_id: int
+    conversation_id: int
+    outcome: str
+    members_version: int
+    member_count: int
+    delivered: int | None
+    seen: int | None
+    seen_id: int | None
+    shown: int | None
+    shown_id: int | None
+    blind: list[int] | None
+    blind_devices: list[int] | None
+    shunned: list[int] | None
+    n: int | None = None  # the member's number in the conversation
+
+
+def record(marks: Sequence[Mark]) -> list[str]:
+    """Record marks and tell the others what moved; from a thread.
+
+    Returns an outcome for each: "done", "busy" (a send is writing that member's row: try again), or "stranger".
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(MARK, columns(marks))
+        return outcomes(marks, cursor.fetchall())
+
+
+def columns(marks: Sequence[Mark]) -> dict[str, Any]:
+    """Return the values of MARK: the marks of a member as one, for a row can be updated once, and those of a device."""
+    members, lanes = _merged(marks, by=member_of), _merged(marks, by=lane_of)
+    places = {member: place for place, member in enumerate(members, 1)}
+    limits = settings.LIMITS
+    return {
+        "users": [m.user_id for m in members.values()],
+        "conversations": [m.conversation_id for m in members.values()],
+        "devices": [m.device_id for m in members.values()],
+        "delivered": [m.delivered for m in members.values()],
+        "seen": [m.seen for m in members.values()],
+        "lane_places": [places[member_of(m)] for m in lanes.values()],
+        "lane_devices": [m.device_id for m in lanes.values()],
+        "lane_delivered": [m.delivered for m in lanes.values()],
+        "lane_seen": [m.seen for m in lanes.values()],
+        "delivered_kept": limits.delivered_kept,
+        "seen_kept": limits.seen_kept,
+        "small": limits.fanout_threshold,
+    }
+
+
+def outcomes(marks: Sequence[Mark], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Tell the others what MARK's rows say, and return the outcome of each mark."""
+    moved = [Moved(*row) for row in rows]
+    by_member = {(m.user_id, m.conversation_id): outcome for m, outcome in zip(moved, told(moved), strict=True)}
+    return [by_member[member_of(mark)] for mark in marks]
+
+
+def member_of(mark: Mark) -> tuple[int, int]:
+    """Return whose mark it is."""
+    return mark.user_id, mark.conversation_id
+
+
+def lane_of(mark: Mark) -> tuple[int, int, int]:
+    """Return of which device."""
+    return mark.user_id, mark.conversation_id, mark.device_id
+
+
+def merge(one: Mark, other: Mark) -> Mark:
+    """Return two marks of one member as one: marks are cumulative, the highest counts, and its device is named."""
+    delivered, seen = max(one.delivered, other.delivered), max(one.seen, other.seen)
+    device = other.device_id if (other.seen, other.delivered) > (one.seen, one.delivered) else one.device_id
+    return Mark(one.user_id, one.conversation_id, delivered, seen, device)
+
+
+def _merged(marks: Sequence[Mark], *, by: Callable[[Mark], Key]) -> dict[Key, Mark]:
+    merged: dict[Key, Mark] = {}
+    for mark in marks:
+        key = by(mark)
+        merged[key] = merge(merged[key], mark) if key in merged else mark
+    return merged
+
+
+def told(moved: Sequence[Moved]) -> list[str]:
+    """Tell the others what moved, and return the outcomes. Large conversations are told counts only, on demand."""
+    small = [m for m in moved if m.outcome == "done" and m.member_count < settings.LIMITS.fanout_threshold]
+    delivered: dict[tuple[int, ...], list[Moved]] = {}
+    for move in small:
+        if move.delivered is not None:
+            delivered.setdefault((move.conversation_id, *(move.shunned or ())), []).append(move)
+    for moves in delivered.values():
+        _tell_delivered(moves)
+    for move in small:
+        _tell_seen(move)
+    return [m.outcome for m in moved]
+
+
+def _tell_delivered(moves: list[Moved]) -> None:
+    chat = moves[0].conversation_id
+    receipts = [DeliveredTo(user_id=str(m.user_id), seq=m.delivered or 0) for m in moves]
+    said = [_indicator(DELIVERED, m, m.delivered, receipt) for m, receipt in zip(moves, receipts, strict=True)]
+    event = _event(chat, "delivery.receipt", DeliveryReceipt(chat_id=str(chat), receipts=receipts), said)
+    event.conversation_id, event.version = chat, moves[0].members_version
+    event.skip_users = moves[0].shunned or []
+    publish.to_conversation(event)
+
+
+def _tell_seen(move: Moved) -> None:
+    """Tell one's own devices how far one has read, and the others how far one shows it: mostly the same."""
+    if move.seen is not None and move.seen != move.shown:
+        event = _seen(move, move.seen, move.seen_id)
+        event.users = [move.user_id]
+        publish.to_conversation(event)
+    if move.shown is not None:
+        event = _seen(move, move.shown, move.seen_id if move.shown == move.seen else move.shown_id)
+        event.conversation_id, event.version = move.conversation_id, move.members_version
+        event.skip_users = [*(move.blind or ()), *(move.shunned or ())]
+        if move.shown != move.seen:
+            event.skip_users.append(move.user_id)
+        event.skip_devices = move.blind_devices or []
+        publish.to_conversation(event)
+
+
+def _seen(move: Moved, seq: int, message_id: int | None) -> Event:
+    chat = str(move.conversation_id)
+    seen = SeenBy(user_id=str(move.user_id), message_id=str(message_id), seq=seq)
+    said = [_indicator(SEEN, move, seq, seen)]
+    return _event(move.conversation_id, "read.receipt", ReadReceipt(chat_id=chat, receipts=[seen]), said)
+
+
+def _indicator(state: int, move: Moved, seq: int | None, receipt: DeliveredTo | SeenBy) -> Indicator:
+    return Indicator(state, move.user_id, move.n or 0, seq or 0, codec.encode(receipt))
+
+
+def _event(chat: int, type_: str, receipts: DeliveryReceipt | ReadReceipt, said: list[Indicator]) -> Event:
+    """Return the event of receipts, which each reader's connection gathers with others of its chat (F117)."""
+    return Event(chat=chat, cls=Class.RECEIPT, frame=codec.frame(type_, receipts), gathers=type_, indicators=said)

@@ -1,0 +1,92 @@
+"""The log's partitions: made ahead, dropped whole when all that they hold is over and nothing of it is under a hold."""
+
+import logging
+from datetime import date, timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from receipts.models import Partition, Policy
+
+logger = logging.getLogger(__name__)
+DAY = 86400
+# Beat may be away for so many days before marks find no place for their rows (they then make it themselves).
+AHEAD_DAYS = 60
+STEP_DAYS = 7
+# Who marks waits while a partition is being dropped: never for long, the clock tries again.
+PATIENCE = "2s"
+# A hold that is just being set is waited for, and one that comes now waits: it finds what it is for, or nothing. So does
+# another sweep.
+STILL = "LOCK TABLE receipts_hold IN SHARE ROW EXCLUSIVE MODE"
+
+MAKE = "SELECT count(*) FROM unnest(%(days)s::date[]) AS day WHERE receipts_make_partition(day)"
+COUNT = "SELECT count(*) FROM receipts_log WHERE expires_on >= %(first)s AND expires_on < %(until)s"
+# Index: log_key for holds of a conversation; those of a person read the whole partition.
+HELD = """
+SELECT EXISTS (
+    SELECT FROM receipts_hold h
+    JOIN receipts_log r ON (h.conversation_id IS NULL OR r.conversation_id = h.conversation_id)
+                       AND (h.user_id IS NULL OR r.user_id = h.user_id)
+    WHERE h.released_at IS NULL AND (h.until IS NULL OR h.until > now())
+      AND r.expires_on >= %(first)s AND r.expires_on < %(until)s)
+"""
+
+
+def today() -> date:
+    """Return the database's day, in UTC: the log's."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT (now() AT TIME ZONE 'UTC')::date")
+        day: date = cursor.fetchone()[0]
+    return day
+
+
+def make_ahead() -> int:
+    """Make the partitions for marks of the next weeks under every period in use; returns how many were missing."""
+    limits = settings.LIMITS
+    kept = {limits.delivered_kept // DAY, limits.seen_kept // DAY}
+    kept |= {
+        days or 0 for days in Policy.objects.exclude(kept_days=None).values_list("kept_days", flat=True).distinct()
+    }
+    return make_for(kept)
+
+
+def make_for(kept_days: set[int]) -> int:
+    """Make the partitions for what is kept for so many days, marked from now on; returns how many were missing."""
+    begin = today()
+    ahead = [timedelta(days=kept + step) for kept in sorted(kept_days) for step in range(0, AHEAD_DAYS, STEP_DAYS)]
+    with connection.cursor() as cursor:
+        cursor.execute(MAKE, {"days": [begin + days for days in ahead]})
+        (made,) = cursor.fetchone()
+    if made:
+        logger.info("%s partitions of the receipt log were made", made)
+    return int(made)
+
+
+def sweep() -> int:
+    """Drop each partition whose rows have all expired before today, with its count; returns the rows.
+
+    One that holds anything under a legal hold stays as it is, for as long as the hold does. What is over is shown to
+    nobody meanwhile. Raises OperationalError where marks or a hold keep one busy.
+    """
+    due = Partition.objects.filter(dropped_at=None, until_on__lte=today()).order_by("from_on")
+    return sum(_drop(partition) for partition in due)
+
+
+def _drop(partition: Partition) -> int:
+    values = {"first": partition.from_on, "until": partition.until_on}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [PATIENCE])
+        cursor.execute(STILL)
+        if not Partition.objects.filter(pk=partition.pk, dropped_at=None).exists():
+            return 0
+        cursor.execute(HELD, values)
+        if cursor.fetchone()[0]:
+            logger.warning("%s is over, and stays: a legal hold covers some of it", partition.name)
+            return 0
+        cursor.execute(COUNT, values)
+        (rows,) = cursor.fetchone()
+        cursor.execute(f"DROP TABLE {connection.ops.quote_name(partition.name)}")
+        Partition.objects.filter(pk=partition.pk).update(dropped_at=Now(), rows=rows)
+    logger.info("%s is over: %s rows of the receipt log dropped", partition.name, rows)
+    return int(rows)

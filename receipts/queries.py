@@ -1,0 +1,244 @@
+"""Who has got and seen a message, as far as the viewer may know it: asked of settings and blocks anew each time (K8)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db import connection
+
+from accounts import privacy
+from chat import history
+from chat.access import member_of
+from chat.frames import wire_time
+from gateway.errors import NotFound
+from gateway.frames import Session
+from receipts.bodies import Counts, DeliveryState, Receipt, Receipts
+from receipts.states import State
+
+PAGE = 100
+STRICT = "privacy_overrides->'send_read_receipts' = 'false'"
+# How far others may know that `m` has read. Where one of a user's devices says nothing of what it reads, that which the
+# others have said counts. Indexes: device_strict, lane_key.
+READ = f"""
+    CASE WHEN p.send_read_receipts IS FALSE THEN 0
+    WHEN m.user_id IN (SELECT d.user_id FROM accounts_device d
+                       WHERE d.privacy_overrides <> '{{}}'::jsonb AND d.{STRICT})
+    THEN LEAST(shown_read_seq(m.conversation_id, m.user_id), m.frozen_read_seq)
+    ELSE LEAST(m.read_seq, m.frozen_read_seq) END
+"""  # noqa: S608
+# Index: message_id.
+SUBJECT = """
+SELECT m.id, m.conversation_id, m.seq, m.sender_id, m.hidden, m.created_at, m.traceparent, c.kind, c.member_count,
+       p.lists_names
+FROM chat_message m JOIN chat_conversation c ON c.id = m.conversation_id
+LEFT JOIN receipts_policy p ON p.conversation_id = c.id
+WHERE m.id = %(id)s
+"""
+# What a block hid was delivered to nobody; to whom it blocks its side tells nothing more. Index: member_once.
+_RECIPIENTS = f"""
+    SELECT m.user_id, m.conversation_id,
+           LEAST(m.delivered_seq, m.frozen_delivered_seq) >= %(seq)s AND NOT %(hidden)s AS delivered,
+           {READ} >= %(seq)s AND NOT %(hidden)s AS seen
+    FROM chat_member m LEFT JOIN accounts_privacy p ON p.user_id = m.user_id
+    WHERE m.conversation_id = %(conversation)s AND m.left_seq IS NULL AND m.user_id <> %(sender)s
+      AND m.joined_seq < %(seq)s
+"""  # noqa: S608
+COUNT = (
+    f"SELECT count(*), count(*) FILTER (WHERE delivered OR seen), count(*) FILTER (WHERE seen) FROM ({_RECIPIENTS}) r"  # noqa: S608
+)
+WHO = f"SELECT user_id, delivered OR seen, seen FROM ({_RECIPIENTS}) r ORDER BY user_id"  # noqa: S608
+# For each recipient and device the row of each state that covers the message, if it still is to be shown: neither what is
+# shown no more nor what is kept no more, though its partition may stand yet. What was read without saying so was at least
+# delivered. After a block its side tells nothing more in the direct chat.
+# Indexes: lane_key, log_key (a lane's ranges ascend: the first that ends at the message or above).
+ROWS = f"""
+WITH recipient AS MATERIALIZED (
+    SELECT r.* FROM ({_RECIPIENTS}) r WHERE NOT %(hidden)s AND r.user_id > %(after)s ORDER BY r.user_id LIMIT %(limit)s
+), reported AS (
+    SELECT r.user_id, l.device_id, g.state, g.at, g.expires_at,
+           %(shows)s AND COALESCE(p.send_read_receipts, true) AND NOT COALESCE(d.{STRICT}, false) AS told
+    FROM recipient r
+    JOIN receipts_lane l ON l.conversation_id = r.conversation_id AND l.user_id = r.user_id
+    CROSS JOIN LATERAL (
+        SELECT x.state, x.at, x.from_seq, x.expires_at FROM receipts_log x
+        WHERE x.conversation_id = l.conversation_id AND x.user_id = l.user_id AND x.device_id = l.device_id
+          AND x.state = l.state AND x.to_seq >= %(seq)s
+        ORDER BY x.to_seq LIMIT 1) g
+    LEFT JOIN accounts_privacy p ON p.user_id = r.user_id
+    LEFT JOIN accounts_device d ON d.id = l.device_id
+    WHERE g.from_seq <= %(seq)s AND NOT (%(direct)s AND EXISTS (
+        SELECT FROM accounts_block b
+        WHERE b.blocker_id = r.user_id AND b.blocked_id IN (%(sender)s, %(viewer)s) AND b.created_at <= g.at))
+), shown AS (
+    SELECT user_id, device_id, CASE WHEN told THEN state ELSE 2 END AS state, min(at) AS at,
+           (array_agg(expires_at ORDER BY at))[1] AS expires_at
+    FROM reported GROUP BY 1, 2, 3
+), lasting AS (
+    SELECT user_id, device_id, state, at, extract(epoch FROM LEAST(
+               expires_at, at + make_interval(secs => CASE state WHEN 3 THEN %(seen_shown)s ELSE %(delivered_shown)s END))
+           - now()) AS ttl
+    FROM shown
+)
+SELECT user_id, device_id, state, at, ttl::int FROM lasting WHERE ttl > 0
+ORDER BY user_id, device_id, state
+"""  # noqa: S608
+NEXT = f"SELECT user_id FROM ({_RECIPIENTS}) r WHERE user_id > %(after)s ORDER BY user_id LIMIT 2 OFFSET %(limit)s - 1"  # noqa: S608
+
+
+class Subject(NamedTuple):
+    """The message that is asked about."""
+
+    id: int
+    conversation_id: int
+    seq: int
+    sender_id: int
+    hidden: bool
+    created_at: datetime
+    traceparent: str | None
+    kind: str
+    member_count: int
+    lists_names: bool | None
+
+    @property
+    def named(self) -> bool:
+        """Whether receipts list names (K5)."""
+        if self.kind == "direct" or self.lists_names is not None:
+            return self.kind == "direct" or bool(self.lists_names)
+        return self.member_count <= settings.LIMITS.receipt_names
+
+
+def receipts(viewer: Session, message_id: int, *, after: int = 0) -> Receipts:
+    """Return who has got and seen a message on which device: counts first, and a page of names where there are any.
+
+    `after` is the user id that the last page ended with. Raises NotFound and NotAMember as for the message itself.
+    """
+    message = _seen_by(viewer, message_id)
+    shows = _shows(viewer)
+    named = message.named
+    rows = _rows(message, viewer.user_id, shows=shows, after=after) if named else []
+    ends_with = following(message, after) if named else None
+    return Receipts(
+        message_id=str(message.id),
+        counts=_counts(message, shows=shows),
+        named=named,
+        results=[_receipt(message, row) for row in rows],
+        next_cursor=str(ends_with) if ends_with else None,
+        has_more=ends_with is not None,
+    )
+
+
+def delivery_state(viewer: Session, message_id: int) -> DeliveryState:
+    """Return what all recipients of a message have reached, and who which where names are listed (F127, F128)."""
+    message = _seen_by(viewer, message_id)
+    shows, named = _shows(viewer), message.named
+    counts = _counts(message, shows=shows)
+    state = State.SENT
+    if counts.recipients:
+        state = State.DELIVERED if counts.delivered == counts.recipients else state
+        state = State.SEEN if counts.seen == counts.recipients else state
+    who = _run(WHO, _values(message)) if named else []
+    rows = _rows(message, viewer.user_id, shows=shows, after=0) if named and state > State.SENT else []
+    latest = max((row[3] for row in rows if row[2] == state), default=message.created_at)
+    return DeliveryState(
+        message_id=str(message.id),
+        state=state.wire,
+        delivered_to=[str(user) for user, delivered, _ in who if delivered],
+        read_by=[str(user) for user, _, seen in who if seen and shows],
+        counts=counts,
+        timestamp=wire_time(latest) or "",
+    )
+
+
+def subject(message_id: int) -> Subject:
+    """Return a message by id, whoever asks. Raises NotFound."""
+    rows = _run(SUBJECT, {"id": message_id})
+    if not rows:
+        raise NotFound
+    return Subject(*rows[0])
+
+
+def _seen_by(viewer: Session, message_id: int) -> Subject:
+    message = history.message_by_id(viewer.user_id, message_id)
+    member_of(viewer.user_id, int(message.chat_id))
+    return subject(message_id)
+
+
+def _shows(viewer: Session) -> bool:
+    return privacy.on_device(viewer.user_id, viewer.device_id).show_read_receipts
+
+
+def _counts(message: Subject, *, shows: bool) -> Counts:
+    """Count; in large conversations what was counted within the last half minute will do (F121)."""
+    limits, key = settings.LIMITS, f"receipts:{message.id}"
+    if message.member_count < limits.fanout_threshold:
+        found = _count(message)
+    else:
+        found = _cached(key) or _count(message)
+        _cache(key, found, limits.receipt_counts)
+    return found if shows else Counts(recipients=found.recipients, delivered=found.delivered, seen=0)
+
+
+def _count(message: Subject) -> Counts:
+    ((recipients, delivered, seen),) = _run(COUNT, _values(message))
+    return Counts(recipients=recipients, delivered=delivered, seen=seen)
+
+
+def _cached(key: str) -> Counts | None:
+    found: tuple[int, int, int] | None = cache.get(key)
+    return Counts(recipients=found[0], delivered=found[1], seen=found[2]) if found else None
+
+
+def _cache(key: str, counts: Counts, seconds: float) -> None:
+    cache.add(key, (counts.recipients, counts.delivered, counts.seen), timeout=seconds)
+
+
+def _values(message: Subject) -> dict[str, Any]:
+    return {
+        "conversation": message.conversation_id,
+        "seq": message.seq,
+        "sender": message.sender_id,
+        "hidden": message.hidden,
+    }
+
+
+def _rows(message: Subject, viewer: int, *, shows: bool, after: int) -> list[tuple[Any, ...]]:
+    limits = settings.LIMITS
+    return _run(
+        ROWS,
+        _values(message)
+        | {
+            "viewer": viewer,
+            "direct": message.kind == "direct",
+            "shows": shows,
+            "after": after,
+            "limit": PAGE,
+            "seen_shown": limits.seen_shown,
+            "delivered_shown": limits.delivered_shown,
+        },
+    )
+
+
+def following(message: Subject, after: int) -> int | None:
+    """Return the user id that ends a page of recipients which another one follows."""
+    rows = _run(NEXT, _values(message) | {"after": after, "limit": PAGE})
+    return int(rows[0][0]) if len(rows) == 2 else None
+
+
+def _receipt(message: Subject, row: Sequence[Any]) -> Receipt:
+    user, device, state, at, ttl = row
+    return Receipt(
+        message_id=str(message.id),
+        recipient_id=str(user),
+        device_id=str(device),
+        state=State(state).wire,
+        timestamp=wire_time(at) or "",
+        ttl=ttl,
+    )
+
+
+def _run(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return list(cursor.fetchall())

@@ -1,0 +1,53 @@
+"""Who has got and seen a message, and its way, over REST."""
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.authentication import session_of
+from accounts.ids import from_wire
+from gateway.http import answer, body, wire_int
+from gateway.schema import described
+from receipts import policies, queries, traces
+from receipts.bodies import DeliveryState, ReceiptNames, Receipts, Trace
+
+
+class MessageReceipts(APIView):
+    @described(answers=Receipts, query={"cursor": str})
+    def get(self, request: Request, message_id: str) -> HttpResponse:
+        """Who has got and seen a message, on which device, as far as you may know: counts first."""
+        after = wire_int(request, "cursor", default=0)
+        return answer(queries.receipts(session_of(request), from_wire(message_id), after=after))
+
+
+class MessageDeliveryState(APIView):
+    @described(answers=DeliveryState)
+    def get(self, request: Request, message_id: str) -> HttpResponse:
+        """What all recipients of a message have reached, as far as you may know."""
+        return answer(queries.delivery_state(session_of(request), from_wire(message_id)))
+
+
+class MessageTrace(APIView):
+    @described(answers=Trace, query={"reason": str, "cursor": str})
+    def get(self, request: Request, message_id: str) -> HttpResponse:
+        """The way of your message, as far as you may know it. With a `reason`, for staff: all of it, and that is noted."""
+        viewer, message = session_of(request), from_wire(message_id)
+        after, reason = wire_int(request, "cursor", default=0), request.query_params.get("reason")
+        if reason is None:
+            return answer(traces.for_sender(viewer, message, after=after))
+        return answer(traces.for_staff(viewer, message, reason=reason, after=after))
+
+
+class ConversationReceipts(APIView):
+    @described(answers=ReceiptNames)
+    def get(self, request: Request, conversation_id: str) -> HttpResponse:
+        """Whether lists of receipts bear names in this conversation; `null` goes by its size."""
+        user = session_of(request).user_id
+        return answer(ReceiptNames(names=policies.names_of(user, from_wire(conversation_id))))
+
+    @described(takes=ReceiptNames, answers=ReceiptNames)
+    def patch(self, request: Request, conversation_id: str) -> HttpResponse:
+        """Let lists of receipts bear names, or not, or go by its size; for admins."""
+        wanted = body(request, ReceiptNames)
+        policies.list_names(session_of(request).user_id, from_wire(conversation_id), wanted.names)
+        return answer(wanted)
