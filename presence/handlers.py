@@ -1,0 +1,142 @@
+"""Typing and presence in: frames, the beginning and end of connections, and what other processes give notice of."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from accounts.ids import from_wire
+from accounts.privacy import SWITCHED
+from chat.events import SENDING
+from chat.frames import Send, SyncRequest
+from gateway import codec, hub, threads
+from gateway.bus import Event
+from gateway.connection import Connection
+from gateway.frames import Caller
+from gateway.routes import Answer
+from presence import company, states
+from presence.crowd import TYPES, crowds
+from presence.frames import PresenceUpdate, PresenceWatch, Typing
+from presence.here import CHANGED, LOST, ROUND_SECONDS, here
+from presence.typing import typists
+from presence.watchers import watchers
+
+
+def start(caller: Caller, frame: Typing) -> "asyncio.Future[None] | None":
+    """`typing.start` (hot)."""
+    return typists().start(caller.user_id, from_wire(frame.chat_id), caller.device_id)
+
+
+def stop(caller: Caller, frame: Typing) -> None:
+    """`typing.stop` (hot)."""
+    typists().stop(caller.user_id, from_wire(frame.chat_id))
+
+
+def sending(caller: Caller, frame: Send) -> None:
+    """Ahead of `message.send`: whoever sends has stopped typing, and the others learn that first (F134)."""
+    typists().stop(caller.user_id, from_wire(frame.chat_id))
+
+
+def update(caller: Caller, frame: PresenceUpdate) -> "asyncio.Future[None]":
+    """`presence.update` (hot): acked when it is taken; it may take effect later (F287)."""
+    return asyncio.get_running_loop().create_task(here().choose(caller.connection_id, frame.status))
+
+
+def subscribe(caller: Caller, frame: PresenceWatch) -> "asyncio.Future[dict[str, Any]] | None":
+    """`presence.subscribe` (hot): the ack carries the current states."""
+    connection = hub.current().connections.get(caller.connection_id)
+    users = list(dict.fromkeys(from_wire(id_) for id_ in frame.user_ids))
+    if connection is None:
+        return None
+    watchers().watch(connection, users)
+    return asyncio.get_running_loop().create_task(_states(connection, users))
+
+
+async def _states(connection: Connection, users: list[int]) -> dict[str, Any]:
+    """Read the states for an ack; what the connection was told while they were read is newer."""
+    before = watchers().told(connection)
+    pairs = [(connection.session.user_id, user) for user in users]
+    found = await threads.run(states.shown, pairs)
+    since = {user: state for user, state in watchers().told(connection).items() if state is not before.get(user)}
+    told = {user: since.get(user, state) for (_, user), state in found.items()}
+    watchers().note(connection, told)
+    return {"presence": [states.on_wire(user, told[user]) for user in users]}
+
+
+def unsubscribe(caller: Caller, frame: PresenceWatch) -> None:
+    """`presence.unsubscribe` (hot)."""
+    connection = hub.current().connections.get(caller.connection_id)
+    if connection is not None:
+        watchers().unwatch(connection, [from_wire(id_) for id_ in frame.user_ids])
+
+
+def synchronise(caller: Caller, frame: SyncRequest) -> Answer:
+    """`sync.request`: a `sync.response`, then the ack."""
+    found = company.synchronised(caller.user_id, frame, device=caller.device_id)
+    return Answer(codec.frame("sync.response", found), {})
+
+
+def backfill(caller: Caller, frame: SyncRequest) -> Answer:
+    """`request-backfill`, an older name: the same, answered by `backfill-messages` (F369)."""
+    found = company.synchronised(caller.user_id, frame, device=caller.device_id)
+    return Answer(codec.frame("backfill-messages", found), {})
+
+
+def opened(connection: Connection) -> None:
+    """A connection has been greeted: it is here, and a resumed one watches whom it watched."""
+    here().opened(connection)
+    if connection.watching:
+        watchers().restore(connection)
+
+
+def closing(connection: Connection, on_purpose: bool) -> None:
+    """A connection is gone; with a user's last one here, the typing ends."""
+    watchers().forget(connection)
+    here().closed(connection, on_purpose=on_purpose)
+    if connection.session.user_id not in hub.current().users:
+        typists().leave([connection.session.user_id])
+
+
+async def rounds() -> None:
+    """Look after this process's connections and subscriptions once a second, for ever."""
+    while True:
+        await asyncio.sleep(ROUND_SECONDS)
+        await here().round()
+        watchers().look(away_since=here().away_since, good_at=here().good_at)
+        watchers().tidy()
+
+
+def changed(event: Event) -> None:
+    """The presence of some users is not what it was."""
+    watchers().changed(event.about)
+
+
+def switched(event: Event) -> None:
+    """What may be known of some users, or they of others, is not what it was: in force at once (F113, F207)."""
+    theirs = (connection for user in event.about for connection in hub.current().users.get(user, ()))
+    watchers().changed({*event.about, *(user for one in theirs for user in one.watching)}, at_once=True)
+    typists().switched(event.about)
+
+
+def types(event: Event) -> None:
+    """Somebody types in a large conversation, or has ended."""
+    crowds().heard(event)
+
+
+def sending_elsewhere(event: Event) -> None:
+    """Somebody sends over REST: wherever they were typing there, they have stopped (F134)."""
+    for user in event.about:
+        typists().stop(user, int(event.data))
+
+
+def lost(event: Event) -> None:
+    """Notices may have been missed: look at everybody again."""
+    watchers().changed(watchers().watched())
+
+
+NOTICES: dict[str, Callable[[Event], None]] = {
+    CHANGED: changed,
+    SWITCHED: switched,
+    TYPES: types,
+    SENDING: sending_elsewhere,
+    LOST: lost,
+}

@@ -1,0 +1,47 @@
+"""What typing asks of the database: the name to show and who must not see it, for some seconds; and the member's number."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from django.db import connection
+
+# Indexes: the keys of user and privacy, block_by_blocked, block_unique, device_by_user.
+TYPIST = """
+SELECT u.display_name, COALESCE(p.show_typing, true),
+       ARRAY(SELECT b.blocker_id FROM accounts_block b WHERE b.blocked_id = u.id
+             UNION SELECT b.blocked_id FROM accounts_block b WHERE b.blocker_id = u.id ORDER BY 1),
+       ARRAY(SELECT d.id FROM accounts_device d
+             WHERE d.user_id = u.id AND d.privacy_overrides ->> 'show_typing' = 'false')
+FROM accounts_user u LEFT JOIN accounts_privacy p ON p.user_id = u.id
+WHERE u.id = %(user)s
+"""
+# Index: member_once.
+NUMBER = """
+SELECT n FROM chat_member
+WHERE conversation_id = %(conversation)s AND user_id = %(user)s AND left_seq IS NULL
+"""
+
+
+class Typist(NamedTuple):
+    """Somebody who types, as others may know it: nobody with a block between them, and not from the devices that hide it."""
+
+    display_name: str
+    shown: bool
+    unseen_by: list[int]
+    hiding: Sequence[int] = ()
+
+
+def typist(user_id: int) -> Typist:
+    """Return a user's name, whether others may see the typing, and who must not: a block either way, as with presence."""
+    with connection.cursor() as cursor:
+        cursor.execute(TYPIST, {"user": user_id})
+        name, shown, unseen_by, hiding = cursor.fetchone()
+        return Typist(name, shown, unseen_by, tuple(hiding))
+
+
+def number(user_id: int, conversation_id: int) -> int | None:
+    """Return a member's number in a conversation, None for one who is no member."""
+    with connection.cursor() as cursor:
+        cursor.execute(NUMBER, {"user": user_id, "conversation": conversation_id})
+        row = cursor.fetchone()
+        return row[0] if row else None

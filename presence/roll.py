@@ -1,0 +1,202 @@
+"""Who is here, in Redis alone (F146): one hash a user, `presence:<user>`, written by one script, so that two processes agree.
+
+Its fields: `<connection>` → "device automatic alive kept", Unix times until which the connection counts, and counts as
+away; `c:<device>` → the state chosen on a device; `s:<device>` → when others could last see it here; `=` → the state
+as weighed last, by which a change is known. `presence:due` orders users by when the next connection ends by itself;
+`presence:seen` and `presence:shown` hold what `seen.py` writes to the device rows. Knows nothing of who may see whom.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from redis.exceptions import NoScriptError
+
+from gateway.stores import loop_client, thread_client
+
+# ARGV[1]: msgpack [now, how many due users to look at, [[user, what, connection, device, automatic, alive, kept, seen,
+# choice], …]], ids and times as text: Lua's numbers hold 53 bits. Answers the users whose state has changed.
+# `what`: put (opened or living), lost (no close frame: counts until its time), drop (closed on purpose), look.
+# A hash without a chosen state is gone after an hour, the upper bound of K22 (later where somebody lost is shown away for
+# longer); one with such a state after a week. When a device was seen stays for a day: the device's row has it by then.
+SCRIPT = """
+local now, sweep, ops = unpack(cmsgpack.unpack(ARGV[1]))
+local RANK = {offline = 0, lost = 1, away = 2, brb = 3, dnd = 4, in_meeting = 5, available = 6}
+now = tonumber(now)
+
+local function fields(key)
+    local all, chosen, entries, before = redis.call('HGETALL', key), {}, {}, 'offline'
+    for i = 1, #all, 2 do
+        local name, value = all[i], all[i + 1]
+        local device = string.match(name, '^c:(%d+)$')
+        if name == '=' then before = value
+        elseif device then chosen[device] = value
+        elseif string.match(name, '^s:') then
+            if tonumber(value) < now - 86400 then redis.call('HDEL', key, name) end
+        elseif string.match(name, '^%d') then entries[name] = value end
+    end
+    return chosen, entries, before
+end
+
+local function weigh(user, key)
+    local chosen, entries, before = fields(key)
+    local best, due = 'offline', nil
+    for name, value in pairs(entries) do
+        local device, status, alive, kept = string.match(value, '(%S+) (%S+) (%S+) (%S+)')
+        status, alive, kept = chosen[device] or status, tonumber(alive), tonumber(kept)
+        if status ~= 'away' then kept = alive end
+        if kept <= now then redis.call('HDEL', key, name)
+        else
+            if alive <= now then status = 'lost' end
+            if RANK[status] > RANK[best] then best = status end
+            local ends = alive <= now and kept or alive
+            if not due or ends < due then due = ends end
+        end
+    end
+    if due then redis.call('ZADD', 'presence:due', due, user) else redis.call('ZREM', 'presence:due', user) end
+    if best ~= before then redis.call('HSET', key, '=', best) end
+    local last = due and math.ceil(due - now) + 60 or 0
+    redis.call('EXPIRE', key, math.max(last, next(chosen) and 604800 or 3600))
+    return best ~= before
+end
+
+local function others(key, device, connection)
+    local _, entries = fields(key)
+    local found = {}
+    for name, value in pairs(entries) do
+        local theirs, status, alive, kept, gone = string.match(value, '(%S+) (%S+) (%S+) (%S+) ?(%S*)')
+        if theirs == device and name ~= connection then
+            found[#found + 1] = {name = name, status = status, alive = alive, gone = gone ~= '' or tonumber(alive) <= now}
+        end
+    end
+    return found
+end
+
+for _, user in ipairs(redis.call('ZRANGEBYSCORE', 'presence:due', '-inf', now, 'LIMIT', 0, sweep)) do
+    ops[#ops + 1] = {user, 'look', '', '', '', '0', '0', '', ''}
+end
+local changed = {}
+for _, op in ipairs(ops) do
+    local user, what, connection, device, status, alive, kept, seen, choice = unpack(op)
+    local key = 'presence:' .. user
+    if choice == 'available' then redis.call('HDEL', key, 'c:' .. device)
+    elseif choice ~= '' then redis.call('HSET', key, 'c:' .. device, choice) end
+    if what == 'put' then
+        for _, other in ipairs(others(key, device, connection)) do
+            if other.gone then redis.call('HDEL', key, other.name) end
+        end
+        redis.call('HSET', key, connection, table.concat({device, status, alive, kept}, ' '))
+    elseif what == 'lost' then
+        if redis.call('HEXISTS', key, connection) == 1 then
+            redis.call('HSET', key, connection, table.concat({device, status, alive, kept, 'gone'}, ' '))
+        end
+    elseif what == 'drop' then
+        redis.call('HDEL', key, connection)
+        for _, other in ipairs(others(key, device, connection)) do
+            if other.gone then redis.call('HDEL', key, other.name)
+            else redis.call('HSET', key, other.name, table.concat({device, other.status, other.alive, other.alive}, ' ')) end
+        end
+    end
+    if seen ~= '' then
+        redis.call('HSET', 'presence:seen', device, seen)
+        if redis.call('HGET', key, 'c:' .. device) ~= 'offline' then
+            redis.call('HSET', key, 's:' .. device, seen)
+            redis.call('HSET', 'presence:shown', device, seen)
+        end
+    end
+    if weigh(user, key) then changed[#changed + 1] = user end
+end
+return changed
+"""
+_SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
+RANK = {"offline": 0, "away": 1, "brb": 2, "dnd": 3, "in_meeting": 4, "available": 5}
+
+
+class Step(NamedTuple):
+    """One line of the script's input. Times are Unix seconds, `seen` 0 for none; `choice` is empty where none is made."""
+
+    user: int
+    what: str
+    connection: int
+    device: int
+    automatic: str
+    alive: float
+    kept: float
+    seen: float
+    choice: str
+
+
+class Entry(NamedTuple):
+    """A connection as Redis knows it; `status` is what its device chose, else what it is by itself."""
+
+    device: int
+    status: str
+    alive: float
+    kept: float
+
+
+class Roll(NamedTuple):
+    """All that Redis knows of a user: connections, and when each device could last be seen."""
+
+    entries: tuple[Entry, ...] = ()
+    seen: tuple[tuple[int, float], ...] = ()
+
+    def status(self, now: float, *, unseen: Iterable[int] = (), unkept: Iterable[int] = ()) -> str:
+        """Return the best state of the devices at a moment, without the `unseen`; what is lost of the `unkept` is gone.
+
+        Best: available, in_meeting, dnd, brb, away, offline.
+        """
+        found = (entry.status for entry in self.entries if entry.device not in unseen and _counts(entry, now, unkept))
+        return max(found, key=RANK.__getitem__, default="offline")
+
+    def seen_at(self, *, unseen: Iterable[int] = ()) -> float | None:
+        """Return when a device, not one of the `unseen`, could last be seen."""
+        return max((at for device, at in self.seen if device not in unseen), default=None)
+
+
+def _counts(entry: Entry, now: float, unkept: Iterable[int]) -> bool:
+    return now < (entry.kept if entry.status == "away" and entry.device not in unkept else entry.alive)
+
+
+async def write(now: float, steps: Sequence[Step], *, sweep: int = 0) -> list[int]:
+    """Run the script, in the order of the steps, then for at most `sweep` due users; return whose state has changed.
+
+    Raises RedisError or OSError where Redis is away.
+    """
+    packed = msgspec.msgpack.encode([f"{now:.3f}", sweep, [_line(step) for step in steps]])
+    try:
+        changed: Any = await loop_client().evalsha(_SHA, 0, packed)
+    except NoScriptError:
+        changed = await loop_client().eval(SCRIPT, 0, packed)
+    return [int(user) for user in changed]
+
+
+def _line(step: Step) -> list[str]:
+    seen = f"{step.seen:.3f}" if step.seen else ""
+    times = [f"{step.alive:.3f}", f"{step.kept:.3f}", seen]
+    return [str(step.user), step.what, str(step.connection), str(step.device), step.automatic, *times, step.choice]
+
+
+def read(users: Sequence[int]) -> dict[int, Roll]:
+    """Return what Redis knows of some users, in one round trip. Raises RedisError or OSError where it is away."""
+    with thread_client().pipeline(transaction=False) as pipe:
+        for user in users:
+            pipe.hgetall(f"presence:{user}")
+        answers: Any = pipe.execute()
+    return {user: _roll(fields) for user, fields in zip(users, answers, strict=True)}
+
+
+def _roll(fields: dict[bytes, bytes]) -> Roll:
+    chosen: dict[int, str] = {}
+    seen: list[tuple[int, float]] = []
+    found: list[Entry] = []
+    for name, value in ((name.decode(), value.decode()) for name, value in fields.items()):
+        if name.startswith("c:"):
+            chosen[int(name[2:])] = value
+        elif name.startswith("s:"):
+            seen.append((int(name[2:]), float(value)))
+        elif name != "=":
+            device, status, alive, kept = value.split(" ")[:4]
+            found.append(Entry(int(device), status, float(alive), float(kept)))
+    return Roll(tuple(e._replace(status=chosen.get(e.device, e.status)) for e in found), tuple(seen))

@@ -1,0 +1,47 @@
+"""When devices were seen last, from Redis to their rows: by the clock, never on the way of a frame (F146, F153)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import connection
+
+from gateway.stores import thread_client
+
+MOST = 1000
+# A moment only moves forward, so a batch may come twice. Index: the key of device.
+KEEP_SEEN = """
+UPDATE accounts_device d SET last_seen_at = GREATEST(d.last_seen_at, to_timestamp(s.at))
+FROM unnest(%(devices)s::bigint[], %(times)s::float8[]) AS s (device, at) WHERE d.id = s.device
+"""
+KEEP_SHOWN = """
+UPDATE accounts_device d SET last_shown_at = GREATEST(d.last_shown_at, to_timestamp(s.at))
+FROM unnest(%(devices)s::bigint[], %(times)s::float8[]) AS s (device, at) WHERE d.id = s.device
+"""
+
+
+def keep() -> int:
+    """Write to the devices' rows when they were seen, and when others could see it; return how many there were.
+
+    What is taken from Redis stays there under another name until it is stored. Raises RedisError where Redis is away.
+    """
+    return _keep("presence:seen", KEEP_SEEN) + _keep("presence:shown", KEEP_SHOWN)
+
+
+def _keep(key: str, statement: str) -> int:
+    store, taken = thread_client(), f"{key}:taken"
+    if not store.exists(taken):
+        if not store.exists(key):
+            return 0
+        store.rename(key, taken)
+    found: Any = store.hgetall(taken)
+    for devices, times in _batches(sorted((int(device), float(at)) for device, at in found.items())):
+        with connection.cursor() as cursor:
+            cursor.execute(statement, {"devices": devices, "times": times})
+    store.delete(taken)
+    return len(found)
+
+
+def _batches(rows: list[tuple[int, float]]) -> Iterator[tuple[list[int], list[float]]]:
+    for start in range(0, len(rows), MOST):
+        part = rows[start : start + MOST]
+        yield [device for device, _ in part], [at for _, at in part]

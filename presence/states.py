@@ -1,0 +1,100 @@
+"""A user's presence as one viewer may know it: what Redis knows, behind what privacy lets through.
+
+Nobody, somebody unknown, a block, a setting and being offline all look alike (F235). Without Redis the last known state
+stands for 300 s with its time, then `unknown` (K24).
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from django.conf import settings
+from redis import RedisError
+
+from gateway import codec
+from presence import roll
+from presence.acquaintance import Leave, Pair, visible
+from presence.frames import PresenceState
+from presence.roll import Roll
+
+logger = logging.getLogger(__name__)
+KEPT = 50_000
+
+
+class State(NamedTuple):
+    """One user's state for one viewer; Unix times. `as_of` is given where Redis is away and the state is old."""
+
+    status: str
+    last_seen: float | None = None
+    as_of: float | None = None
+
+
+class Knowledge:
+    """What this process has read of late: the stand-in for a Redis that is away."""
+
+    def __init__(self) -> None:
+        self._rolls: dict[int, tuple[float, Roll]] = {}
+
+    def learn(self, rolls: dict[int, Roll], now: float) -> None:
+        if len(self._rolls) + len(rolls) > KEPT:
+            self._rolls.clear()
+        self._rolls.update({user: (now, known) for user, known in rolls.items()})
+
+    def confirm(self, users: Iterable[int], at: float) -> None:
+        """Note that nothing has changed about these users until a moment: each change would have been told."""
+        for user in users:
+            if (known := self._rolls.get(user)) is not None:
+                self._rolls[user] = max(at, known[0]), known[1]
+
+    def of(self, user: int, now: float) -> tuple[float, Roll] | None:
+        """Return the last known roll and its time, None where it is too old to be shown."""
+        known = self._rolls.get(user)
+        return known if known is not None and now - known[0] <= settings.LIMITS.presence_stale else None
+
+
+knowledge = Knowledge()
+
+
+def shown(pairs: Sequence[Pair], clock: Callable[[], float] = time.time) -> dict[Pair, State]:
+    """Return what each viewer is shown of each user: one query and one round trip. From a thread."""
+    if not pairs:
+        return {}
+    leaves, now = visible(pairs), clock()
+    users = list({user for _, user in pairs})
+    try:
+        rolls = roll.read(users)
+    except (RedisError, OSError) as fault:
+        logger.info("presence: the last known is shown (%s)", type(fault).__name__)
+        return {pair: _remembered(leaves.get(pair), knowledge.of(pair[1], now)) for pair in pairs}
+    knowledge.learn(rolls, now)
+    return {pair: state_of(leaves.get(pair), rolls[pair[1]], now) for pair in pairs}
+
+
+def _remembered(leave: Leave | None, known: tuple[float, Roll] | None) -> State:
+    if known is None:
+        return State("unknown")
+    return state_of(leave, known[1], known[0])._replace(as_of=known[0])
+
+
+def state_of(leave: Leave | None, known: Roll, now: float) -> State:
+    """Return a state as `leave` lets it through. Who is away and lost counts as away only with a last seen (K22)."""
+    if leave is None or not leave.online:
+        return State("offline")
+    unkept = leave.untimed if leave.last_seen else {entry.device for entry in known.entries}
+    status = known.status(now, unseen=leave.unseen, unkept=unkept)
+    if not leave.last_seen or status not in ("offline", "away"):
+        return State(status)
+    lately = known.seen_at(unseen=leave.untimed | leave.unseen)
+    stored = leave.shown_at.timestamp() if leave.shown_at else None
+    return State(status, max((at for at in (lately, stored) if at is not None), default=None))
+
+
+def on_wire(user: int, state: State) -> PresenceState:
+    """Return a state as frames and answers carry it."""
+    return PresenceState(
+        user_id=str(user),
+        status=state.status,
+        last_seen=codec.unix_timestamp(state.last_seen),
+        as_of=codec.unix_timestamp(state.as_of),
+    )

@@ -1,0 +1,13 @@
+"""Celery's way into presence."""
+
+from typing import Any
+
+from celery import shared_task
+
+from presence import seen
+
+
+@shared_task(name="presence.tasks.keep_last_seen")
+def keep_last_seen(**_: Any) -> int:
+    """Write to the device rows when each was seen last; by the clock."""
+    return seen.keep()

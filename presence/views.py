@@ -1,0 +1,77 @@
+"""Typing, presence and sync over REST, for clients without a socket."""
+
+from functools import partial
+
+from django.conf import settings
+from django.http import HttpResponse
+from msgspec import UNSET, UnsetType
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.authentication import session_of
+from accounts.ids import from_wire
+from chat import access, history
+from chat.frames import SyncRequest, SyncResponse
+from gateway import hub
+from gateway.errors import InvalidPayload
+from gateway.frames import Frame
+from gateway.http import answer, body
+from gateway.schema import described
+from presence import company, states
+from presence.frames import PresenceList
+from presence.typing import typists
+
+
+class TypingBody(Frame, frozen=True):
+    """`POST …/typing`: `{active}`, true by default."""
+
+    active: bool | UnsetType = UNSET
+
+
+class ConversationTyping(APIView):
+    @described(takes=TypingBody, status=204)
+    def post(self, request: Request, conversation_id: str) -> HttpResponse:
+        """Say that you type in a conversation, or no more."""
+        return _typing(request, from_wire(conversation_id))
+
+
+class MessageTyping(APIView):
+    @described(takes=TypingBody, status=204)
+    def post(self, request: Request, message_id: str) -> HttpResponse:
+        """Say that you type in a message's conversation, or no more (K6)."""
+        return _typing(request, int(history.message_by_id(session_of(request).user_id, from_wire(message_id)).chat_id))
+
+
+class Sync(APIView):
+    @described(takes=SyncRequest, answers=SyncResponse)
+    def post(self, request: Request) -> HttpResponse:
+        """Return what changed in all of your chats since your watermarks; body and answer as the frame."""
+        return answer(company.synchronised(session_of(request).user_id, body(request, SyncRequest)))
+
+
+class Presence(APIView):
+    @described(answers=PresenceList, query={"ids": str})
+    def get(self, request: Request) -> HttpResponse:
+        """Show how some people are, `?ids=1,2,3`, as far as you may know: who is nobody to you is offline."""
+        viewer = session_of(request).user_id
+        ids = list(dict.fromkeys(from_wire(id_) for id_ in request.query_params.get("ids", "").split(",") if id_))
+        if len(ids) > settings.LIMITS.presence_subscriptions:
+            raise InvalidPayload(f"at most {settings.LIMITS.presence_subscriptions} people", field="ids")
+        found = states.shown([(viewer, id_) for id_ in ids])
+        return answer(PresenceList(results=[states.on_wire(id_, found[viewer, id_]) for id_ in ids]))
+
+
+def _typing(request: Request, conversation_id: int) -> HttpResponse:
+    session = session_of(request)
+    user = session.user_id
+    access.member_of(user, conversation_id)
+    active = body(request, TypingBody).active is not False
+    hub.current().call(partial(_say, user, conversation_id, session.device_id, active=active))
+    return HttpResponse(status=204)
+
+
+async def _say(user_id: int, conversation_id: int, device_id: int, *, active: bool) -> None:
+    if not active:
+        typists().stop(user_id, conversation_id)
+    elif started := typists().start(user_id, conversation_id, device_id):
+        await started
