@@ -1,0 +1,62 @@
+/** A named-event emitter: what the modules tell each other. Knows nothing of its users. */
+export class Emitter {
+  #listeners = new Map();
+
+  /** Call `listener` with each later `detail` of `name`. */
+  on(name, listener) {
+    const listeners = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, listeners.add(listener));
+    return this;
+  }
+
+  emit(name, detail) {
+    for (const listener of this.#listeners.get(name) ?? []) listener(detail);
+  }
+}
+
+/**
+ * Return a function that runs `action` at once and then at most every `interval` ms; calls in between become one run
+ * at the interval's end, with the last call's arguments.
+ */
+export function throttle(action, interval) {
+  let timer = null;
+  let waiting = null;
+  const close = () => {
+    timer = null;
+    if (waiting) run(...waiting);
+  };
+  const run = (...args) => {
+    waiting = null;
+    timer = setTimeout(close, interval);
+    action(...args);
+  };
+  return (...args) => {
+    if (timer === null) run(...args);
+    else waiting = args;
+  };
+}
+
+/**
+ * Return a function that runs `action(key)` for one call of a key at a time: calls meanwhile become one run after it. Its
+ * promise holds until nothing is asked for any more.
+ */
+export function singly(action) {
+  const running = new Map();
+  const work = async (key, asked) => {
+    try {
+      while (asked.again) {
+        asked.again = false;
+        await action(key);
+      }
+    } finally {
+      running.delete(key);
+    }
+  };
+  return (key) => {
+    const asked = running.get(key) ?? {};
+    asked.again = true;
+    running.set(key, asked);
+    asked.done ??= work(key, asked);
+    return asked.done;
+  };
+}
