@@ -1,0 +1,1 @@
+"""Load, measured and checked: `script/bench`. Talks to the servers over the wire alone; nothing of the product imports it."""

@@ -1,0 +1,144 @@
+"""The limits that a run is compared with, measured in the same run: batched inserts into PostgreSQL, and a bare echo.
+
+Both do one part of a message's way and nothing else, on the same machine and the same PostgreSQL.
+"""
+
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+
+from bench.cost import cpu_seconds, pss_kb
+from bench.ports import free_port, wait_for_port
+from bench.wire import Link, Loop, frame
+
+BATCH = 100
+CONTENT = "x" * 80
+CONNECTIONS = 100
+# What the product's own server gives its processes, less the product.
+UVICORN = ("--ws", "websockets-sansio", "--ws-per-message-deflate", "false", "--loop", "uvloop", "--no-access-log")
+
+TABLE = """
+CREATE TABLE bench_limit (
+    conversation_id bigint NOT NULL,
+    seq             bigint NOT NULL,
+    id              bigint NOT NULL,
+    sender_id       bigint NOT NULL,
+    client_id       uuid NOT NULL,
+    content         text NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (conversation_id, seq),
+    UNIQUE (conversation_id, sender_id, client_id)
+)
+"""
+INSERT = """
+INSERT INTO bench_limit (conversation_id, seq, id, sender_id, client_id, content)
+SELECT n %% 400, n, n, n %% 400, client_id, %(content)s
+FROM unnest(%(numbers)s::bigint[], %(client_ids)s::uuid[]) AS given (n, client_id)
+"""
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """So many a second, at so much CPU each; the CPU is the server's alone."""
+
+    per_s: float
+    cpu_ms: float
+
+
+def inserts(dsn: str, postgres_pid: int, seconds: float) -> Ceiling:
+    """Insert message-like rows, a hundred a transaction, over one connection, as fast as it goes."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS bench_limit")
+        connection.execute(TABLE)
+        before = cpu_seconds([postgres_pid])[postgres_pid]
+        start, rows = time.monotonic(), 0
+        while time.monotonic() - start < seconds:
+            numbers = list(range(rows, rows + BATCH))
+            ids = [uuid.uuid4() for _ in numbers]
+            connection.execute(INSERT, {"content": CONTENT, "numbers": numbers, "client_ids": ids})
+            rows += BATCH
+        took = time.monotonic() - start
+        cpu = cpu_seconds([postgres_pid])[postgres_pid] - before
+        connection.execute("DROP TABLE bench_limit")
+    return Ceiling(rows / took, cpu / rows * 1000)
+
+
+class Echoed(Link):
+    """Sends a frame again as soon as it has come back."""
+
+    __slots__ = ("frame", "tally")
+
+    def __init__(self, loop: Loop, port: int, payload: bytes, tally: list[int]) -> None:
+        self.frame, self.tally = payload, tally
+        super().__init__(loop, ("127.0.0.1", port), "/", {})
+
+    def opened(self) -> None:
+        self.write(self.frame)
+
+    def text(self, body: bytes) -> None:
+        self.tally[0] += 1
+        self.write(self.frame)
+
+
+@contextmanager
+def bare_server() -> Iterator[tuple[int, int]]:
+    """Run a bare uvicorn until the block ends; yields its port and process id."""
+    port = free_port()
+    server = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "bench.echo:application",
+            "--port",
+            str(port),
+            "--log-level",
+            "warning",
+            *UVICORN,
+        ]
+    )
+    try:
+        wait_for_port(port, server)
+        yield port, server.pid
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def echo(seconds: float) -> Ceiling:
+    """Bounce frames of a message's size off a bare uvicorn, over a hundred connections with one in flight each."""
+    with bare_server() as (port, pid):
+        return _bounce(port, pid, seconds)
+
+
+def echo_kb(connections: int = 1000) -> float:
+    """Return what a connection costs a bare uvicorn in KiB, once it has echoed one frame."""
+    with bare_server() as (port, pid):
+        before = pss_kb(pid)
+        loop, tally = Loop(), [0]
+        links = [Echoed(loop, port, frame(b"x"), tally) for _ in range(connections)]
+        loop.run(lambda: all(link.open for link in links) and tally[0] > connections)
+        grown = pss_kb(pid) - before
+        for link in links:
+            link.end(1000, "")
+    return grown / connections
+
+
+def _bounce(port: int, pid: int, seconds: float) -> Ceiling:
+    loop, tally = Loop(), [0]
+    payload = frame(b'{"type":"message.send","payload":{"content":"%s"}}' % (b"x" * 180))
+    links = [Echoed(loop, port, payload, tally) for _ in range(CONNECTIONS)]
+    loop.run(lambda: tally[0] > CONNECTIONS * 10)
+    before, first, start = cpu_seconds([pid])[pid], tally[0], time.monotonic()
+    loop.run(lambda: False, deadline=time.monotonic_ns() + int(seconds * 1e9))
+    took, bounced = time.monotonic() - start, tally[0] - first
+    cpu = cpu_seconds([pid])[pid] - before
+    for link in links:
+        link.end(1000, "")
+    return Ceiling(bounced / took, cpu / bounced * 1000)

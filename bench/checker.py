@@ -1,0 +1,285 @@
+"""The one judge of every run: what the clients saw, held against what is stored and who may see it.
+
+Reads a history (`bench.history`) and what PostgreSQL holds (`bench.stored`); knows nothing of how the load was made.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple
+
+from bench.history import FOREIGN, Kind, Row
+
+EXAMPLES = 20
+
+
+class StoredMessage(NamedTuple):
+    """A row of the message table; `client` is the message number of `bench.history.ClientIds`, or FOREIGN."""
+
+    chat: int
+    seq: int
+    rev: int
+    client: int
+    sender: int
+    message: int
+    digest: int
+
+
+class Span(NamedTuple):
+    """The first and last seq of a conversation that a member may see."""
+
+    low: int
+    high: int
+
+
+ALWAYS = Span(1, 2**62)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is true: the messages stored, and for (conversation, user) what that member may see."""
+
+    messages: list[StoredMessage]
+    members: Mapping[tuple[int, int], Span]
+
+
+@dataclass
+class Verdict:
+    """Counts of one run. The fields from `unacked` on are faults: all must be 0."""
+
+    sent: int = 0
+    acked: int = 0
+    stored: int = 0
+    delivered: int = 0
+    by_sync: int = 0  # the part of `held` that came by sync or history pages and not live
+    refused: int = 0
+    unacked: int = 0  # sent, and without an ack (ok) to the end: refused or never answered
+    lost_acks: int = 0  # acked and not stored
+    lost_deliveries: int = 0  # stored, and a connected member does not hold it even after its last sync
+    misacked: int = 0  # the ack names another seq, rev or id than the stored one
+    phantom: int = 0  # delivered, and never sent or not what is stored there
+    altered: int = 0  # the text is not the text that was sent
+    duplicated: int = 0  # stored twice, or delivered twice to one connection
+    out_of_order: int = 0
+    gaps: int = 0  # runs of seqs that were never healed, and holes in the stored seq
+    leaks: int = 0
+    unfinished: int = 0  # clients that never completed their last sync
+    examples: list[str] = field(default_factory=list)
+
+    @property
+    def lost(self) -> int:
+        return self.lost_acks + self.lost_deliveries
+
+    def faults(self) -> dict[str, int]:
+        """Return the faults that were found, by name."""
+        names = [each.name for each in fields(self)]
+        return {name: getattr(self, name) for name in names[names.index("unacked") : -1] if getattr(self, name)}
+
+    def fault(self, name: str, what: str, count: int = 1) -> None:
+        """Count a fault and keep an example of it."""
+        setattr(self, name, getattr(self, name) + count)
+        if len(self.examples) < EXAMPLES:
+            self.examples.append(f"{name}: {what}")
+
+
+class Client:
+    """One lineage: a device of a user through all its connections. `held` is every seq that it got, by any way."""
+
+    def __init__(self, user: int) -> None:
+        self.user = user
+        self.base: dict[int, int] = {}
+        self.held: dict[int, set[int]] = defaultdict(set)
+        self.finished = False
+
+
+class Sent(NamedTuple):
+    """Who sent a message, where to, and the digest of its text."""
+
+    client: Client
+    chat: int
+    digest: int
+
+
+class History:
+    """Reads rows and judges what can be judged against the facts at once; `check` judges the rest."""
+
+    def __init__(self, facts: Facts, verdict: Verdict) -> None:
+        self.facts, self.verdict = facts, verdict
+        self.stored: dict[int, dict[int, StoredMessage]] = defaultdict(dict)
+        for message in facts.messages:
+            self.stored[message.chat][message.seq] = message
+        self.clients: dict[int, Client] = {}
+        self.of_connection: dict[int, Client] = {}
+        self.sent: dict[int, Sent] = {}
+        self.sent_on: dict[int, set[int]] = defaultdict(set)
+        self.acks: dict[int, Row] = {}
+        self.live: dict[tuple[int, int], set[int]] = defaultdict(set)
+        self.last: dict[tuple[int, int], int] = {}
+        self.last_fetched: dict[tuple[int, int], int] = {}
+        self.given: set[int] = set()
+        self.read: dict[int, Callable[[Row], None]] = {
+            Kind.JOINED: self.joined,
+            Kind.CONNECTED: self.connected,
+            Kind.DISCONNECTED: self.ignored,
+            Kind.SENT: self.was_sent,
+            Kind.ACKED: self.acked,
+            Kind.ACKED_AGAIN: self.acked,
+            Kind.REFUSED: self.refused,
+            Kind.DELIVERED: self.delivered,
+            Kind.FETCHED: self.fetched,
+            Kind.SYNCED: self.synced,
+            Kind.FINISHED: self.finished,
+        }
+
+    def joined(self, row: Row) -> None:
+        client = self.clients.setdefault(row.client, Client(row.other))
+        client.base[row.chat] = row.seq
+
+    def connected(self, row: Row) -> None:
+        self.of_connection[row.connection] = self.clients.setdefault(row.client, Client(row.other))
+
+    def ignored(self, row: Row) -> None:
+        """What a client holds outlives its connection."""
+
+    def was_sent(self, row: Row) -> None:
+        self.sent.setdefault(row.client, Sent(self.of_connection[row.connection], row.chat, row.digest))
+        self.sent_on[row.client].add(row.connection)
+
+    def acked(self, row: Row) -> None:
+        first = self.acks.setdefault(row.client, row)
+        if (first.chat, first.seq, first.other) != (row.chat, row.seq, row.other):
+            self.verdict.fault("misacked", f"two acks of one message differ: {first} {row}")
+        self.of_connection[row.connection].held[row.chat].add(row.seq)
+
+    def refused(self, row: Row) -> None:
+        self.verdict.refused += 1
+
+    def delivered(self, row: Row) -> None:
+        self.verdict.delivered += 1
+        key = row.connection, row.chat
+        seen, last = self.live[key], self.last.get(key, 0)
+        if row.seq in seen or row.connection in self.sent_on.get(row.client, ()):
+            self.verdict.fault("duplicated", f"delivered again or to its own connection: {row}")
+        elif row.seq < last:
+            self.verdict.fault("out_of_order", f"seq {row.seq} after {last}: {row}")
+        self.last[key] = max(row.seq, last)
+        seen.add(row.seq)
+        self.hold(row)
+
+    def fetched(self, row: Row) -> None:
+        key = row.connection, row.chat
+        if row.seq <= self.last_fetched.get(key, 0):
+            self.verdict.fault("out_of_order", f"in one answer seq {row.seq} after {self.last_fetched[key]}: {row}")
+        self.last_fetched[key] = row.seq
+        if row.seq not in self.of_connection[row.connection].held[row.chat]:
+            self.verdict.by_sync += 1
+        self.hold(row)
+
+    def synced(self, row: Row) -> None:
+        self.last_fetched.pop((row.connection, row.chat), None)
+
+    def finished(self, row: Row) -> None:
+        self.clients[row.client].finished = True
+
+    def hold(self, row: Row) -> None:
+        """Judge one message that a client was given: who, and what is stored at its place."""
+        client = self.of_connection[row.connection]
+        client.held[row.chat].add(row.seq)
+        span = self.facts.members.get((row.chat, client.user))
+        if span is None or not span.low <= row.seq <= span.high:
+            self.verdict.fault("leaks", f"user {client.user} is no member at this seq: {row}")
+        stored = self.stored.get(row.chat, {}).get(row.seq)
+        if stored is None or (stored.client, stored.sender) != (row.client, row.other):
+            self.verdict.fault("phantom", f"stored there is {stored}, delivered was {row}")
+        elif stored.digest != row.digest:
+            self.verdict.fault("altered", f"stored {stored}, delivered {row}")
+        if row.client != FOREIGN:
+            self.given.add(row.client)
+
+    # What needs the whole history.
+
+    def judge(self) -> None:
+        self.judge_phantoms()
+        self.judge_stored()
+        self.judge_acks()
+        self.judge_order_of_senders()
+        for number, client in self.clients.items():
+            self.judge_client(number, client)
+
+    def judge_phantoms(self) -> None:
+        """A history is read process by process, so a delivery may stand before its sending: hence at the end."""
+        for number in self.given - self.sent.keys():
+            self.verdict.fault("phantom", f"delivered, never sent: message number {number}")
+
+    def judge_stored(self) -> None:
+        found: set[int] = set()
+        for message in self.facts.messages:
+            if message.client in found:
+                self.verdict.fault("duplicated", f"stored twice: {message}")
+            if message.client == FOREIGN:
+                continue
+            found.add(message.client)
+            sent = self.sent.get(message.client)
+            if sent is None or (sent.chat, sent.client.user) != (message.chat, message.sender):
+                self.verdict.fault("phantom", f"stored, and not sent so: {message}")
+            elif sent.digest != message.digest:
+                self.verdict.fault("altered", f"stored is another text: {message}")
+        self.verdict.stored = len(found)
+        for chat, messages in self.stored.items():
+            holes = max(messages) - min(messages) + 1 - len(messages)
+            if holes:
+                self.verdict.fault("gaps", f"{holes} seqs of chat {chat} are not stored", holes)
+
+    def judge_acks(self) -> None:
+        self.verdict.sent, self.verdict.acked = len(self.sent), len(self.acks)
+        for number in self.sent.keys() - self.acks.keys():
+            self.verdict.fault("unacked", f"sent, and not acked to the end: message number {number}")
+        by_client = {message.client: message for message in self.facts.messages}
+        for number, ack in self.acks.items():
+            stored = by_client.get(number)
+            if number == FOREIGN or stored is None:
+                self.verdict.fault("lost_acks", f"acked and not stored: {ack}")
+            elif (stored.chat, stored.seq, stored.rev, stored.message) != (ack.chat, ack.seq, ack.rev, ack.other):
+                self.verdict.fault("misacked", f"acked {ack}, stored {stored}")
+
+    def judge_order_of_senders(self) -> None:
+        """What one client sent to one conversation stands there in the order in which it sent it (protocol 2)."""
+        seqs = {message.client: message.seq for message in self.facts.messages}
+        last: dict[tuple[int, int], int] = {}
+        for number, sent in self.sent.items():
+            if number not in seqs:
+                continue
+            key = id(sent.client), sent.chat
+            if seqs[number] < last.get(key, 0):
+                self.verdict.fault("out_of_order", f"sent later, stored earlier: {number} in chat {sent.chat}")
+            last[key] = seqs[number]
+
+    def judge_client(self, number: int, client: Client) -> None:
+        if not client.finished:
+            self.verdict.fault("unfinished", f"client {number} of user {client.user} has not completed its last sync")
+            return
+        for chat, base in client.base.items():
+            span = self.facts.members.get((chat, client.user))
+            if span is None:
+                continue
+            due = {seq for seq in self.stored.get(chat, {}) if seq > base and span.low <= seq <= span.high}
+            missing = due - client.held[chat]
+            if missing:
+                what = f"client {number} of user {client.user} misses {sorted(missing)[:5]} of chat {chat}"
+                self.verdict.fault("lost_deliveries", what, len(missing))
+                self.verdict.fault("gaps", what, runs(missing))
+
+
+def runs(seqs: set[int]) -> int:
+    """Return how many runs of consecutive numbers these are."""
+    return sum(seq - 1 not in seqs for seq in seqs)
+
+
+def check(history: Iterable[Row], facts: Facts) -> Verdict:
+    """Judge a run: `history` in the order of each process, `facts` as they stand after it."""
+    verdict = Verdict()
+    judge = History(facts, verdict)
+    for row in history:
+        judge.read[row.kind](row)
+    judge.judge()
+    return verdict

@@ -1,0 +1,39 @@
+"""The people and conversations of a run: what a scenario asks for, and what `bench.populate` made of it."""
+
+import msgspec
+
+
+class Group(msgspec.Struct):
+    """A group of people by their place in `Wanted.names`; the first is its owner."""
+
+    name: str
+    members: list[int]
+
+
+class Wanted(msgspec.Struct):
+    """What a scenario needs: people by name, pairs of them that have a direct conversation, and groups."""
+
+    names: list[str]
+    pairs: list[tuple[int, int]] = []
+    groups: list[Group] = []
+
+
+class Person(msgspec.Struct):
+    id: int
+    token: str
+
+
+class Chat(msgspec.Struct):
+    """A conversation; `members` are places in `Made.people`."""
+
+    id: int
+    seq: int
+    rev: int
+    members: list[int]
+
+
+class Made(msgspec.Struct):
+    """The pairs' conversations in their order, then the groups'."""
+
+    people: list[Person]
+    chats: list[Chat]

@@ -1,0 +1,46 @@
+"""A day of an IRC channel's log as (minute, nick, text): what real people wrote, dirt included.
+
+`[HH:MM] <nick> text` is a message; everything else (joins, parts, renames, actions) is skipped.
+"""
+
+import gzip
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+LINE = re.compile(r"^\[(\d\d):(\d\d)\] <([^>]*)> ?(.*)$")
+DAY = 24 * 60
+
+
+class Line(NamedTuple):
+    """One message; `minute` counts from the day's beginning and goes on after midnight."""
+
+    minute: int
+    nick: str
+    text: str
+
+
+def lines(log: bytes) -> list[Line]:
+    """Return the messages of a log, in order. Bytes that are no UTF-8 are replaced; NUL, which no message may hold, too."""
+    found: list[Line] = []
+    for line in log.decode("utf-8", "replace").replace("\0", "\ufffd").split("\n"):
+        match = LINE.match(line.rstrip("\r"))
+        if match and match[4].strip():
+            minute = int(match[1]) * 60 + int(match[2])
+            while found and minute < found[-1].minute - DAY // 2:
+                minute += DAY
+            found.append(Line(max(minute, found[-1].minute if found else 0), match[3], match[4]))
+    return found
+
+
+def busiest(folder: Path) -> tuple[str, list[Line]]:
+    """Return the name and the messages of the log with the most speakers. Raises FileNotFoundError for an empty folder."""
+    days = {file.name: lines(_read(file)) for file in sorted(folder.glob("*.log*"))}
+    if not days:
+        raise FileNotFoundError(f"there is no *.log or *.log.gz in {folder}")
+    return max(days.items(), key=lambda day: len({line.nick for line in day[1]}))
+
+
+def _read(file: Path) -> bytes:
+    data = file.read_bytes()
+    return gzip.decompress(data) if file.suffix == ".gz" else data

@@ -1,0 +1,44 @@
+"""Makes the people and conversations of a run by the project's own use-cases; JSON on standard input and output.
+
+The only module of the bench that imports Django: it runs in a process of its own, after `django.setup()`.
+"""
+
+import sys
+import uuid
+
+import msgspec
+from django.db import transaction
+
+from accounts import devices, tokens
+from accounts.users import register
+from bench.fixtures import Chat, Made, Person, Wanted
+from chat.conversations import create_group, open_direct
+
+PLATFORM = "bench"
+
+
+def make(wanted: Wanted) -> Made:
+    """Make the people, each with a signed-in device, and their conversations."""
+    with transaction.atomic():
+        people = [_person(name) for name in wanted.names]
+    chats = []
+    for one, other in wanted.pairs:
+        direct, _ = open_direct(people[one].id, people[other].id)
+        chats.append(Chat(int(direct.id), direct.seq, direct.rev, [one, other]))
+    for group in wanted.groups:
+        owner, *others = group.members
+        made = create_group(people[owner].id, group.name, [people[place].id for place in others])
+        chats.append(Chat(int(made.id), made.seq, made.rev, group.members))
+    return Made(people, chats)
+
+
+def _person(name: str) -> Person:
+    """Register somebody without a password, as one who signs in elsewhere, and sign a device in."""
+    user = register(display_name=name, password=None, email=f"{uuid.uuid4().hex}@bench.invalid")
+    device = devices.add(user.id, name=PLATFORM, platform=PLATFORM)
+    return Person(user.id, tokens.issue(device).access)
+
+
+def main() -> None:
+    wanted = msgspec.json.decode(sys.stdin.buffer.read(), type=Wanted)
+    sys.stdout.buffer.write(msgspec.json.encode(make(wanted)))

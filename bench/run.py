@@ -1,0 +1,225 @@
+"""What every scenario with a load shares: people, load processes, the measured window, the last sync, the verdict."""
+
+import json
+import random
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench import ceilings, checker, stored
+from bench.cost import cpu_seconds, machine_seconds
+from bench.figures import Figures, figures
+from bench.fixtures import Made, Wanted
+from bench.held import Account
+from bench.history import ClientIds, read
+from bench.load import Plan, Process, ask_all
+from bench.servers import Servers
+
+WARM_UP = 2.0
+QUIET = 0.5
+PATIENCE = 20.0
+CEILING_SECONDS = 2.0
+POPULATE = "import django; django.setup(); from bench import populate; populate.main()"
+WORDS = [
+    "the",
+    "a",
+    "to",
+    "of",
+    "and",
+    "is",
+    "it",
+    "that",
+    "was",
+    "for",
+    "on",
+    "are",
+    "with",
+    "this",
+    "have",
+    "from",
+    "by",
+    "hot",
+    "word",
+    "but",
+    "what",
+    "some",
+    "we",
+    "can",
+]
+
+
+@dataclass
+class Options:
+    """What the command line asks of a scenario."""
+
+    seconds: float | None = None
+    logs: Path | None = None
+    processes: int = 2
+
+    def lasts(self, default: float) -> float:
+        return self.seconds if self.seconds is not None else default
+
+
+@dataclass
+class Result:
+    """What a scenario found; `extra` are its own figures. `units` of `unit` were done in `seconds` at `cpu` seconds."""
+
+    scenario: str
+    unit: str
+    units: float = 0
+    seconds: float = 0
+    cpu: dict[str, float] = field(default_factory=dict)
+    found: Figures | None = None
+    verdict: checker.Verdict | None = None
+    limits: tuple[ceilings.Ceiling, ceilings.Ceiling] | None = None
+    counts: Counter[str] = field(default_factory=Counter)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def texts(count: int = 500) -> list[str]:
+    """Return messages as people write them: 20 to 140 characters. The same ones in every run."""
+    source = random.Random(7)
+    return [" ".join(source.choices(WORDS, k=source.randint(5, 25)))[:140] for _ in range(count)]
+
+
+def measure_limits(house: Servers, options: Options) -> tuple[ceilings.Ceiling, ceilings.Ceiling]:
+    """Measure batched inserts and the bare echo, while the house stands idle."""
+    seconds = min(CEILING_SECONDS, options.lasts(CEILING_SECONDS))
+    return ceilings.inserts(house.dsn, house.roots()["postgres"], seconds), ceilings.echo(seconds)
+
+
+def make(house: Servers, wanted: Wanted) -> Made:
+    """Create people and conversations through the project's own code."""
+    given = msgspec.json.encode(wanted)
+    return msgspec.json.decode(house.run("-c", POPULATE, given=given), type=Made)
+
+
+def page_size(house: Servers) -> int:
+    """Return the most messages that a history page may have, as the contract tells it to every client."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{house.port}/api/v1/contract") as answer:
+        return int(json.load(answer)["limits"]["pageMax"]["value"])
+
+
+def accounts(made: Made) -> list[Account]:
+    """Return every person as a client that holds all that is there."""
+    chats: list[dict[str, tuple[int, int]]] = [{} for _ in made.people]
+    for chat in made.chats:
+        for place in chat.members:
+            chats[place][str(chat.id)] = (chat.seq, chat.rev)
+    return [Account(person.id, person.token, held) for person, held in zip(made.people, chats, strict=True)]
+
+
+class Run:
+    """The load of one scenario, from the first connection to the verdict."""
+
+    def __init__(self, house: Servers, made: Made, shares: list[list[Account]], folder: Path, window: int = 1) -> None:
+        self.house, self.made = house, made
+        page = page_size(house)
+        self.ids = ClientIds.of_new_run()
+        self.histories = [folder / str(number) for number in range(len(shares))]
+        self.processes = [
+            Process(Plan(number, self.ids.prefix, file, [house.address], share, window, page))
+            for number, (share, file) in enumerate(zip(shares, self.histories, strict=True))
+        ]
+        self.start = self.end = 0
+        self.cpu: dict[str, float] = {}
+        self.load_cpu = self.others_cpu = 0.0
+        self.counts: Counter[str] = Counter()
+
+    def ask(self, name: str, *arguments: Any, timeout: float = 60) -> list[Any]:
+        return ask_all(self.processes, name, *arguments, timeout=timeout)
+
+    def connect(self) -> float:
+        """Connect every client; return the seconds that it took."""
+        start = time.monotonic()
+        for process in self.processes:
+            process.tell("connect", 0, len(process.plan.accounts))
+        for process in self.processes:
+            process.result(300)
+        return time.monotonic() - start
+
+    def measure(self, seconds: float, warm_up: float = WARM_UP) -> None:
+        """Let the load run warm, then take the CPU of the servers over a window of so many seconds."""
+        time.sleep(warm_up)
+        before, busy, load = self.read_cpu(), machine_seconds(), self.load_seconds()
+        self.start = time.monotonic_ns()
+        time.sleep(seconds)
+        self.end = time.monotonic_ns()
+        self.cpu = {name: spent - before[name] for name, spent in self.read_cpu().items()}
+        self.load_cpu = self.load_seconds() - load
+        self.others_cpu = machine_seconds() - busy - self.load_cpu - sum(self.cpu.values())
+
+    def read_cpu(self) -> dict[str, float]:
+        roots = self.house.roots()
+        spent = cpu_seconds(roots.values())
+        return {name: spent[pid] for name, pid in roots.items()}
+
+    def load_seconds(self) -> float:
+        return sum(cpu_seconds(each.process.pid for each in self.processes if each.process.pid).values())
+
+    def shares(self) -> dict[str, float]:
+        """Return what the machine was busy with in the window, in percent of one core."""
+        percent = 1e11 / (self.end - self.start)
+        return {
+            "servers_cpu_percent": sum(self.cpu.values()) * percent,
+            "load_cpu_percent": self.load_cpu * percent,
+            "others_cpu_percent": self.others_cpu * percent,
+        }
+
+    def settle(self, patience: float = PATIENCE) -> None:
+        """Stop sending, and return once every send is answered and no more deliveries come; after `patience` seconds anyway."""
+        self.ask("stop", patience, timeout=patience + 10)
+        end, last, quiet_since = time.monotonic() + patience, -1, time.monotonic()
+        while time.monotonic() < end and time.monotonic() - quiet_since < QUIET:
+            time.sleep(0.05)
+            now = sum(counts.get("delivered", 0) for counts in self.ask("counts"))
+            if now != last:
+                last, quiet_since = now, time.monotonic()
+
+    def judge(self, patience: float = 120) -> checker.Verdict:
+        """Let every client make its last sync and leave; then hold the histories against what is stored."""
+        self.ask("finish", timeout=patience)
+        for counts in self.ask("counts"):
+            self.counts.update(counts)
+        self.ask("leave")
+        self.ask("quit")
+        facts = stored.facts(self.house.dsn, [chat.id for chat in self.made.chats], self.ids)
+        return checker.check(read(self.histories), facts)
+
+    def figures(self) -> Figures:
+        return figures(read(self.histories), self.start, self.end)
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.process.kill()
+            process.process.join()
+
+
+@contextmanager
+def run(house: Servers, made: Made, shares: list[list[Account]], *, window: int = 1) -> Iterator[Run]:
+    """Start load processes, each with its share of the accounts; they and their histories are gone after the block."""
+    with tempfile.TemporaryDirectory(prefix="parley-history-") as folder:
+        load = Run(house, made, shares, Path(folder), window)
+        try:
+            yield load
+        finally:
+            load.close()
+
+
+def split(everybody: list[Account], processes: int) -> list[list[Account]]:
+    """Deal the accounts out, so that the two of a pair sit in different processes."""
+    return [everybody[number::processes] for number in range(processes)]
+
+
+def say(what: str) -> None:
+    """Tell the person who waits what is going on."""
+    print(what, file=sys.stderr, flush=True)

@@ -1,0 +1,78 @@
+"""`footprint`: what an idle `script/server` weighs, all its processes together: PSS, so that shared pages count once."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench import report
+from bench.cost import cpu_seconds, pss_kb, trees
+from bench.ports import free_port, wait_for_port
+from bench.run import Options, Result, say
+from bench.servers import ROOT
+from config.embedded.postgres import Postgres
+from config.embedded.redis import Redis
+
+SECONDS = 15
+FIRST_START_SECONDS = 300
+STOP_SECONDS = 30
+
+
+@contextmanager
+def script_server() -> Iterator[tuple[Path, "subprocess.Popen[bytes]"]]:
+    """Run `script/server` in a fresh folder, as anybody would, until the block ends."""
+    var, port = Path(tempfile.mkdtemp(prefix="parley-footprint-")), free_port()
+    environ = {**os.environ, "PARLEY_VAR": str(var), "PARLEY_PORT": str(port)}
+    with (var / "server.out").open("wb") as out:
+        server = subprocess.Popen(["script/server"], cwd=ROOT, env=environ, stdout=out, stderr=out)
+    try:
+        wait_for_port(port, server, FIRST_START_SECONDS)
+        yield var, server
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(STOP_SECONDS)
+        shutil.rmtree(var, ignore_errors=True)
+
+
+def parts(root: int, var: Path) -> dict[str, list[int]]:
+    """Return the processes of each part: by role below `script/server`, and the embedded servers wherever they hang."""
+    embedded = {"postgres": Postgres(var).pid(), "redis": Redis(var).pid()}
+    found = {name: trees([pid])[pid] for name, pid in embedded.items() if pid}
+    known = {pid for tree in found.values() for pid in tree}
+    for pid in trees([root])[root]:
+        if pid not in known:
+            found.setdefault(role(pid), []).append(pid)
+    return found
+
+
+def role(pid: int) -> str:
+    """Return a process' PARLEY_ROLE; the runner and its helpers have none."""
+    words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return next((word.partition(b"=")[2].decode() for word in words if word.startswith(b"PARLEY_ROLE=")), "runner")
+
+
+def measure(options: Options) -> Result:
+    say("footprint: starting script/server in a fresh folder")
+    print(report.machine(), flush=True)
+    seconds = options.lasts(SECONDS)
+    with script_server() as (var, server):
+        time.sleep(seconds / 2)
+        found = parts(server.pid, var)
+        below = trees([server.pid])[server.pid]
+        roots = [server.pid, *(pids[0] for pids in found.values() if pids[0] not in below)]
+        before = sum(cpu_seconds(roots).values())
+        time.sleep(seconds / 2)
+        spent = sum(cpu_seconds(roots).values()) - before
+        weights = {name: sum(map(pss_kb, pids)) / 1024 for name, pids in found.items()}
+    extra = {
+        "footprint_mb": sum(weights.values()),
+        **{f"{name}_mb": weight for name, weight in weights.items()},
+        "processes": sum(map(len, found.values())),
+        "idle_cpu_percent": spent / (seconds / 2) * 100,
+    }
+    return Result("footprint", "server", 1, extra=extra)

@@ -1,0 +1,60 @@
+"""`latency`: pairs of people write at random moments, 200 messages a second in all, whatever the server does.
+
+An open loop: a latency counts from the moment at which the message was due, so a server that stalls cannot hide it.
+"""
+
+import random
+import time
+
+from bench import run
+from bench.fixtures import Made
+from bench.load import Due
+from bench.run import Options, Result
+from bench.scenarios.send import wanted
+from bench.servers import Servers
+
+RATE = 200
+SECONDS = 15
+LEAD = 200_000_000
+
+
+def arrivals(made: Made, seconds: float, share: int, shares: int) -> list[Due]:
+    """Return one process' part of a Poisson stream over all pairs, the same in every run."""
+    source, texts = random.Random(share), run.texts()
+    clients = range(len(made.people[share::shares]))
+    chat_of = {place: str(chat.id) for chat in made.chats for place in chat.members}
+    due, at = [], 0.0
+    while (at := at + source.expovariate(RATE / shares)) < seconds:
+        client = source.choice(clients)
+        due.append(Due(int(at * 1e9), client, chat_of[client * shares + share], source.choice(texts)))
+    return due
+
+
+def measure(house: Servers, options: Options) -> Result:
+    limits = run.measure_limits(house, options)
+    made = run.make(house, wanted())
+    shares = run.split(run.accounts(made), options.processes)
+    seconds = options.lasts(SECONDS)
+    with run.run(house, made, shares) as load:
+        load.connect()
+        start = time.monotonic_ns() + LEAD
+        for number, process in enumerate(load.processes):
+            due = arrivals(made, seconds + run.WARM_UP + 1, number, len(shares))
+            process.tell("open_loop", start, due)
+        load.measure(seconds)
+        load.settle()
+        verdict = load.judge()
+        found = load.figures()
+    extra = {"offered_per_s": RATE}
+    return Result(
+        "latency",
+        "message",
+        found.acked,
+        found.seconds,
+        load.cpu,
+        found,
+        verdict,
+        limits,
+        load.counts,
+        extra | load.shares(),
+    )

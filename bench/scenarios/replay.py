@@ -1,0 +1,61 @@
+"""`replay`: a day of a busy IRC channel: everybody who spoke is connected, and says what they said, a thousand times faster.
+
+The logs come from `--logs` or PARLEY_IRC_LOGS; of several days the one with the most speakers is taken.
+"""
+
+import time
+
+from bench import irc, run
+from bench.fixtures import Group, Wanted
+from bench.irc import Line
+from bench.load import Due
+from bench.run import Options, Result
+from bench.servers import Servers
+
+SPEED = 1000
+LEAD = 200_000_000
+MINUTE = 60_000_000_000
+
+
+def moments(day: list[Line], speed: float) -> list[int]:
+    """Return when each message is due, nanoseconds after the start; those of one minute are spread evenly over it."""
+    counts: dict[int, int] = {}
+    for line in day:
+        counts[line.minute] = counts.get(line.minute, 0) + 1
+    due, at, minute = [], 0, None
+    for line in day:
+        at, minute = (at + 1 if line.minute == minute else 0), line.minute
+        after = (line.minute - day[0].minute) * MINUTE + at * MINUTE // counts[line.minute]
+        due.append(int(after / speed))
+    return due
+
+
+def measure(house: Servers, options: Options) -> Result:
+    if options.logs is None:
+        raise SystemExit("replay: name the folder of IRC logs with --logs or PARLEY_IRC_LOGS.")
+    name, day = irc.busiest(options.logs)
+    due = [(at, line) for at, line in zip(moments(day, SPEED), day, strict=True)
+           if options.seconds is None or at < options.seconds * 1e9]  # fmt: skip
+    nicks = list(dict.fromkeys(line.nick for _, line in due))
+    limits = run.measure_limits(house, options)
+    made = run.make(house, Wanted(nicks, groups=[Group(name[:50], list(range(len(nicks))))]))
+    shares = run.split(run.accounts(made), options.processes)
+    places = {nick: place for place, nick in enumerate(nicks)}
+    chat = str(made.chats[0].id)
+    with run.run(house, made, shares) as load:
+        load.connect()
+        start = time.monotonic_ns() + LEAD
+        for number, process in enumerate(load.processes):
+            mine = [
+                Due(at, places[line.nick] // len(shares), chat, line.text)
+                for at, line in due
+                if places[line.nick] % len(shares) == number
+            ]
+            process.tell("open_loop", start, mine)
+        load.measure(due[-1][0] / 1e9 + LEAD / 1e9, warm_up=0)
+        load.settle()
+        verdict = load.judge()
+        found = load.figures()
+    extra = {"day": name, "speakers": len(nicks), "messages": len(due), "speed": SPEED,
+             "expected_deliveries": len(due) * (len(nicks) - 1)}  # fmt: skip
+    return Result("replay", "delivery", found.delivered, found.seconds, load.cpu, found, verdict, limits, load.counts, extra | load.shares())  # fmt: skip
