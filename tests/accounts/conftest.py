@@ -1,0 +1,69 @@
+"""People and clients for the tests of accounts, all of them unique: their data stays."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import pytest
+from rest_framework.test import APIClient
+
+from accounts import devices, tokens, users
+from accounts.models import Device, User
+from accounts.tokens import Pair
+from gateway import bus
+from gateway.bus import Event
+
+PASSWORD = "correct-horse-7"
+
+
+class Somebody(NamedTuple):
+    """A registered user with a signed-in device."""
+
+    user: User
+    device: Device
+    pair: Pair
+
+    @property
+    def id(self) -> int:
+        return self.user.pk
+
+
+def new_email() -> str:
+    return f"{secrets.token_hex(8)}@example.org"
+
+
+@pytest.fixture
+def somebody() -> Callable[..., Somebody]:
+    """Makes a user with an own e-mail address; a name may be given."""
+
+    def make(name: str = "Somebody", *, password: str | None = None, email: str | None = None) -> Somebody:
+        user = users.register(display_name=name, email=email or new_email(), password=password)
+        device = devices.add(user.pk, name="test")
+        return Somebody(user, device, tokens.issue(device))
+
+    return make
+
+
+@pytest.fixture
+def client() -> Callable[..., APIClient]:
+    """Makes a REST client from a network of its own, so that limits do not meet; signed in as somebody, if given."""
+
+    def make(who: Somebody | None = None, *, csrf: bool = False) -> APIClient:
+        address = ".".join(["10", *(str(secrets.randbelow(256)) for _ in range(3))])
+        api = APIClient(enforce_csrf_checks=csrf, REMOTE_ADDR=address)
+        api.default_format = "json"
+        if who:
+            api.credentials(HTTP_AUTHORIZATION=f"Bearer {who.pair.access}")
+        return api
+
+    return make
+
+
+@pytest.fixture
+def orders() -> Iterator[list[Event]]:
+    """What was handed to the hub during the test: this process's is replaced by a list."""
+    taken: list[Event] = []
+    before = bus._hub
+    bus.attach(taken.append)
+    yield taken
+    bus.attach(before)

@@ -1,0 +1,98 @@
+"""What the staff sees and may do."""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+
+from accounts import devices, tokens
+from accounts.models import Device, User
+from gateway.bus import Event
+from tests.accounts.conftest import PASSWORD, Somebody, new_email
+
+Make = Callable[..., Somebody]
+
+
+@pytest.fixture
+def staff(monkeypatch: pytest.MonkeyPatch) -> Client:
+    """A browser in which a superuser, made by Django's command, has signed in."""
+    email = new_email()
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+    call_command("createsuperuser", "--noinput", email=email.upper(), verbosity=0)
+    browser = Client()
+    answer = browser.post(reverse("account_login"), {"login": email, "password": PASSWORD, "next": "/admin/"})
+    assert answer["Location"] == "/admin/"
+    return browser
+
+
+def test_the_admin_is_entered_through_our_own_sign_in_page(somebody: Make) -> None:
+    answer = Client().get("/admin/", follow=True)
+    assert [place for place, _ in answer.redirect_chain][-1].startswith(reverse("account_login"))
+    member = Client()
+    member.force_login(somebody().user)
+    assert member.get("/admin/", follow=True).status_code == 403
+
+
+def test_people_are_found_but_neither_made_nor_changed_nor_deleted(staff: Client, somebody: Make) -> None:
+    who = somebody("Zoë Findable")
+    listed = staff.get(reverse("admin:accounts_user_changelist"), {"q": (who.user.email or "")[:8]}).content.decode()
+    assert "Zoë Findable" in listed
+    assert staff.get(reverse("admin:accounts_user_add")).status_code == 403
+    assert staff.post(reverse("admin:accounts_user_delete", args=[who.id])).status_code == 403
+    page = staff.get(reverse("admin:accounts_user_change", args=[who.id])).content.decode()
+    assert 'name="display_name"' not in page
+    assert "argon2" not in page
+
+
+def test_disabling_signs_out_everywhere_and_enabling_lets_in_again(
+    staff: Client, somebody: Make, orders: list[Event]
+) -> None:
+    who = somebody(password=PASSWORD)
+    chosen = {"_selected_action": [str(who.id)]}
+    staff.post(reverse("admin:accounts_user_changelist"), {"action": "disable", **chosen})
+    assert [o.close_device for o in orders] == [who.device.pk]
+    with pytest.raises(devices.Revoked):
+        tokens.verify_access(who.pair.access)
+    assert not User.objects.get(pk=who.id).is_active
+    staff.post(reverse("admin:accounts_user_changelist"), {"action": "enable", **chosen})
+    assert User.objects.get(pk=who.id).is_active
+    with pytest.raises(devices.Revoked):
+        tokens.verify_access(who.pair.access)
+
+
+def test_a_device_can_be_signed_out(staff: Client, somebody: Make, orders: list[Event]) -> None:
+    who = somebody()
+    where = reverse("admin:accounts_device_changelist")
+    assert staff.get(where).status_code == 200
+    staff.post(where, {"action": "sign_out", "_selected_action": [str(who.device.pk)]})
+    assert [o.close_device for o in orders] == [who.device.pk]
+    assert Device.objects.get(pk=who.device.pk).revoked_at is not None
+
+
+def test_staff_who_may_change_people_cannot_raise_their_own_rights(staff: Client, somebody: Make) -> None:
+    """F275: who may disable accounts decides about nobody's rights; superusers do."""
+    helper = somebody(password=PASSWORD)
+    helper.user.is_staff = True
+    helper.user.save()
+    helper.user.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "change_user"]))
+    browser = Client()
+    browser.post(reverse("account_login"), {"login": helper.user.email, "password": PASSWORD})
+    where = reverse("admin:accounts_user_change", args=[helper.id])
+    raised = {"is_staff": "on", "is_superuser": "on", "user_permissions": [p.pk for p in Permission.objects.all()]}
+
+    assert browser.get(where).status_code == 200
+    browser.post(where, raised)
+    user = User.objects.get(pk=helper.id)
+    assert (user.is_superuser, user.user_permissions.count()) == (False, 2)
+
+    browser.post(
+        reverse("admin:accounts_user_changelist"),
+        {"action": "disable", "_selected_action": [staff.session["_auth_user_id"], somebody().id]},
+    )
+    assert User.objects.get(pk=staff.session["_auth_user_id"]).is_active
+
+    staff.post(where, raised)
+    assert User.objects.get(pk=helper.id).is_superuser

@@ -1,0 +1,80 @@
+"""Finding people."""
+
+import secrets
+from collections.abc import Callable
+
+import pytest
+
+from accounts import blocks, queries, users
+from gateway.bus import Event
+from gateway.errors import InvalidPayload
+from tests.accounts.conftest import Somebody
+
+Make = Callable[..., Somebody]
+
+
+@pytest.fixture
+def mark() -> str:
+    """A word that no other test's people have in their names."""
+    return "x" + secrets.token_hex(6)
+
+
+def _find(viewer: Somebody, q: str) -> list[str]:
+    return [person.display_name for person in queries.directory(viewer.id, q=q, cursor=None, limit=50).results]
+
+
+def test_people_are_found_by_the_beginning_of_any_word_without_case_or_accents(somebody: Make, mark: str) -> None:
+    me = somebody("Me")
+    somebody(f"Zoë {mark} Ångström")
+    for q in (mark, mark.upper(), mark[:8], f"zoe {mark}", f"{mark} ang", f"  {mark}  ANG"):
+        assert _find(me, q) == [f"Zoë {mark} Ångström"]
+    assert _find(me, mark[1:]) == []
+
+
+def test_people_are_found_by_the_beginning_of_their_address(somebody: Make, mark: str) -> None:
+    me, ada = somebody(), somebody("Ada", email=f"{mark}@example.org")
+    assert _find(me, f"{mark}@EX") == ["Ada"]
+    assert _find(ada, mark) == []
+
+
+def test_signs_with_a_meaning_to_sql_are_plain_text(somebody: Make, mark: str) -> None:
+    me = somebody()
+    somebody(f"100%_{mark}\\")
+    assert _find(me, f"100%_{mark}\\") == [f"100%_{mark}\\"]
+    assert _find(me, f"1%{mark}") == []
+    assert _find(me, "'; DROP TABLE accounts_user; --") == []
+    with pytest.raises(InvalidPayload):
+        _find(me, "\0")
+
+
+def test_the_viewer_the_disabled_and_who_blocked_the_viewer_are_left_out(
+    somebody: Make, mark: str, orders: list[Event]
+) -> None:
+    me, gone, foe, friend = (somebody(f"{mark} {name}") for name in ("Me", "Gone", "Foe", "Friend"))
+    users.disable(gone.id)
+    blocks.block(foe.id, me.id)
+    blocks.block(me.id, friend.id)
+    assert _find(me, mark) == [f"{mark} Friend"]
+    assert _find(foe, mark) == [f"{mark} Friend", f"{mark} Me"]
+
+
+def test_pages_follow_each_other_without_gap_or_repeat(somebody: Make, mark: str) -> None:
+    me = somebody()
+    names = sorted([f"{mark} {secrets.token_hex(2)}" for _ in range(5)] + [f"{mark} same"] * 3)
+    for name in names:
+        somebody(name)
+    seen: list[str] = []
+    cursor = None
+    for expected in (3, 3, 2):
+        page = queries.directory(me.id, q=mark, cursor=cursor, limit=3)
+        assert len(page.results) == expected
+        seen += [person.display_name for person in page.results]
+        cursor = page.next_cursor
+    assert (seen, cursor) == (names, None)
+
+
+@pytest.mark.parametrize("cursor", ["x", "====", "e30", "WyJhIl0", "WyJcdTAwMDAiLDFd", "\ud800", "é"])
+def test_a_cursor_from_elsewhere_is_refused(somebody: Make, cursor: str) -> None:
+    with pytest.raises(InvalidPayload) as refusal:
+        queries.directory(somebody().id, q="", cursor=cursor, limit=3)
+    assert refusal.value.field == "cursor"

@@ -1,0 +1,75 @@
+"""A user's e-mail addresses on the web: another to sign in with, and never one with which somebody else does."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.core.mail import EmailMessage
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import User
+from accounts.users import EmailTaken
+from tests.accounts.conftest import PASSWORD, Somebody, new_email
+
+Make = Callable[..., Somebody]
+PAGE = reverse("account_email")
+
+
+def signed_in(who: Somebody) -> Client:
+    browser = Client()
+    browser.post(reverse("account_login"), {"login": who.user.email, "password": PASSWORD})
+    return browser
+
+
+def does(browser: Client, action: str, email: str) -> str:
+    """Press a button of the page, and return what it then says."""
+    return browser.post(PAGE, {f"action_{action}": "", "email": email}, follow=True).content.decode()
+
+
+def email_of(who: Somebody) -> str | None:
+    return User.objects.get(pk=who.id).email
+
+
+def test_another_address_is_added_and_signed_in_with(somebody: Make, mailoutbox: list[EmailMessage]) -> None:
+    who, other = somebody(password=PASSWORD), new_email()
+    browser = signed_in(who)
+
+    does(browser, "add", other.upper())
+    does(browser, "primary", other)
+
+    assert email_of(who) == other
+    assert [mail.to for mail in mailoutbox] == [[other]]
+
+
+def test_an_address_with_which_somebody_signs_in_is_not_added(somebody: Make) -> None:
+    who, other = somebody(password=PASSWORD), somebody()
+
+    page = does(signed_in(who), "add", other.user.email or "")
+
+    assert EmailTaken().message in page
+    assert not EmailAddress.objects.filter(email=other.user.email).exists()
+
+
+@pytest.mark.parametrize("way", ["primary", "confirm"])
+def test_an_address_that_somebody_has_signed_up_with_meanwhile_is_refused_and_all_stays(
+    somebody: Make, mailoutbox: list[EmailMessage], way: str
+) -> None:
+    who, wanted = somebody(password=PASSWORD), new_email()
+    browser = signed_in(who)
+    does(browser, "add", wanted)
+    twin = somebody(email=wanted)
+    before = list(EmailAddress.objects.filter(user=who.user).order_by("pk").values())
+
+    if way == "primary":
+        page = does(browser, "primary", wanted)
+    else:
+        link = re.search(r"http://testserver(/\S+)", str(mailoutbox[0].body))
+        assert link is not None
+        browser.post(link[1])
+        page = browser.get(PAGE).content.decode()
+
+    assert EmailTaken().message in page
+    assert (email_of(who), email_of(twin)) == (who.user.email, wanted)
+    assert list(EmailAddress.objects.filter(user=who.user).order_by("pk").values()) == before

@@ -1,0 +1,223 @@
+"""Who may open a socket."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.conf import settings as active
+from django.db import OperationalError
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from accounts import devices, handshake, sessions, tickets, tokens, users
+from accounts.models import Device
+from gateway.bus import Event
+from gateway.errors import Closed, Overloaded, TokenExpired
+from gateway.frames import Session
+from gateway.routes import Handshake
+from tests.accounts.conftest import Somebody
+
+Make = Callable[..., Somebody]
+HOST = b"localhost:8000"
+OURS = b"http://localhost:8000"
+
+
+def _shown(
+    headers: dict[bytes, bytes] | None = None,
+    query: dict[str, str] | None = None,
+    cookies: dict[str, str] | None = None,
+) -> Handshake:
+    return Handshake({b"host": HOST, **(headers or {})}, query or {}, cookies or {})
+
+
+def _refused(shown: Handshake) -> Closed:
+    with pytest.raises(Closed) as closed:
+        handshake.authenticate(shown)
+    assert len(closed.value.reason.encode()) <= 123
+    return closed.value
+
+
+def _bearer(token: str) -> Handshake:
+    return _shown({b"authorization": b"Bearer " + token.encode("latin-1", "replace")})
+
+
+@pytest.fixture
+def browser(somebody: Make) -> tuple[Somebody, Client]:
+    """Somebody whose browser has signed in."""
+    who = somebody()
+    client = Client(headers={"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"})
+    client.force_login(who.user)
+    return who, client
+
+
+def _cookie(client: Client) -> dict[str, str]:
+    return {active.SESSION_COOKIE_NAME: client.cookies[active.SESSION_COOKIE_NAME].value}
+
+
+def test_a_bearer_token_opens_a_socket(somebody: Make) -> None:
+    who = somebody()
+    session = handshake.authenticate(_bearer(who.pair.access))
+    assert session == Session(who.id, who.device.pk, who.pair.access_expires_at.timestamp())
+
+
+@pytest.mark.parametrize(
+    "headers", [{b"authorization": b"Bearer x"}, {b"authorization": b"Basic eDp5"}, {b"authorization": b"\xff\xfe"}, {}]
+)
+def test_without_a_good_credential_the_socket_closes_with_4401(headers: dict[bytes, bytes]) -> None:
+    assert _refused(_shown(headers)).code == 4401
+
+
+def test_an_expired_token_says_that_it_expired(somebody: Make) -> None:
+    who = somebody()
+    with time_machine.travel(timezone.now() + timedelta(seconds=active.LIMITS.access_token + 1)):
+        closed = _refused(_bearer(who.pair.access))
+    assert (closed.code, closed.reason) == (4401, TokenExpired().message)
+
+
+def test_a_wrong_bearer_is_not_made_up_for_by_a_good_ticket(somebody: Make) -> None:
+    ticket = tickets.issue(tokens.read_access(somebody().pair.access)).ticket
+    assert _refused(_shown({b"authorization": b"Bearer x"}, {"ticket": ticket})).code == 4401
+
+
+def test_a_ticket_opens_one_socket(somebody: Make) -> None:
+    session = tokens.read_access(somebody().pair.access)
+    ticket = tickets.issue(session).ticket
+    assert handshake.authenticate(_shown(query={"ticket": ticket})) == session
+    assert _refused(_shown(query={"ticket": ticket})).code == 4401
+
+
+def test_a_ticket_of_a_device_signed_out_since_is_refused(somebody: Make, orders: list[Event]) -> None:
+    who = somebody()
+    ticket = tickets.issue(tokens.read_access(who.pair.access)).ticket
+    devices.revoke(who.id, who.device.pk)
+    closed = _refused(_shown(query={"ticket": ticket}))
+    assert (closed.code, closed.reason) == (4401, devices.Revoked().message)
+
+
+@pytest.mark.parametrize(("allowed", "opens"), [(True, True), (False, False)])
+def test_a_token_in_the_address_counts_only_where_allowed(
+    somebody: Make, settings: Settings, allowed: bool, opens: bool
+) -> None:
+    settings.TOKEN_IN_URL = allowed
+    who = somebody()
+    shown = _shown(query={"token": who.pair.access})
+    if opens:
+        assert handshake.authenticate(shown).user_id == who.id
+    else:
+        assert _refused(shown).code == 4401
+
+
+def test_a_disabled_user_opens_no_socket(somebody: Make, orders: list[Event]) -> None:
+    who = somebody()
+    users.disable(who.id)
+    assert _refused(_bearer(who.pair.access)).code == 4401
+
+
+def test_a_web_session_opens_a_socket_for_its_own_device(browser: tuple[Somebody, Client]) -> None:
+    who, client = browser
+    shown = _shown({b"origin": OURS, b"user-agent": b"Mozilla/5.0 (X11; Linux) Firefox/140.0"}, cookies=_cookie(client))
+    first = handshake.authenticate(shown)
+    assert (first.user_id, first.expires_at) == (who.id, None)
+    assert first.device_id != who.device.pk
+    assert handshake.authenticate(shown) == first
+    assert Device.objects.get(pk=first.device_id).name == "Firefox on Linux"
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [None, b"", b"null", b"http://evil.example", b"http://localhost:8001", b"http://localhost", b"ftp://localhost:8000",
+     b"http://localhost:8000.evil.example", b"http://localhost:8000@evil.example", b"http://evil@localhost:8000",
+     b"http://localhost:8000/", b"http://[", b"\xff"],
+)  # fmt: skip
+def test_a_page_from_elsewhere_opens_no_socket_with_the_session(
+    browser: tuple[Somebody, Client], origin: bytes | None
+) -> None:
+    headers = {} if origin is None else {b"origin": origin}
+    closed = _refused(_shown(headers, cookies=_cookie(browser[1])))
+    assert (closed.code, closed.reason) == (4401, handshake.WrongOrigin().message)
+
+
+def test_an_origin_that_the_settings_name_may_use_the_session(
+    browser: tuple[Somebody, Client], settings: Settings
+) -> None:
+    settings.ORIGINS = ["https://app.example.org"]
+    shown = _shown({b"origin": b"https://APP.example.org"}, cookies=_cookie(browser[1]))
+    assert handshake.authenticate(shown).user_id == browser[0].id
+
+
+def test_a_host_that_is_not_ours_does_not_vouch_for_its_origin(browser: tuple[Somebody, Client]) -> None:
+    shown = _shown({b"host": b"rebound.example", b"origin": b"http://rebound.example"}, cookies=_cookie(browser[1]))
+    assert _refused(shown).code == 4401
+
+
+def test_over_tls_a_page_without_it_opens_no_socket(browser: tuple[Somebody, Client], settings: Settings) -> None:
+    settings.TLS = True
+    assert _refused(_shown({b"origin": OURS}, cookies=_cookie(browser[1]))).code == 4401
+    good = _shown({b"origin": b"https://localhost:8000"}, cookies=_cookie(browser[1]))
+    assert handshake.authenticate(good).user_id == browser[0].id
+
+
+def test_a_web_session_signed_out_elsewhere_is_refused_and_ended(
+    browser: tuple[Somebody, Client], orders: list[Event]
+) -> None:
+    who, client = browser
+    shown = _shown({b"origin": OURS}, cookies=_cookie(client))
+    device_id = handshake.authenticate(shown).device_id
+    devices.revoke(who.id, device_id)
+    assert _refused(shown).code == 4401
+    assert not client.session.exists(_cookie(client)[active.SESSION_COOKIE_NAME])
+    assert [o.close_device for o in orders] == [device_id]
+
+
+def test_a_session_that_survived_its_revocation_is_flushed(
+    browser: tuple[Somebody, Client], orders: list[Event]
+) -> None:
+    who, client = browser
+    device = sessions.device_of(session := client.session, who.user)
+    session.save()
+    devices.revoke(who.id, device.pk)
+    session.save(must_create=True)  # as a request in flight would have
+    closed = _refused(_shown({b"origin": OURS}, cookies=_cookie(client)))
+    assert closed.reason == devices.Revoked().message
+    assert not client.session.exists(_cookie(client)[active.SESSION_COOKIE_NAME])
+
+
+def test_a_new_password_ends_the_web_sessions(browser: tuple[Somebody, Client]) -> None:
+    who, client = browser
+    who.user.set_password("another-horse-8")
+    who.user.save(update_fields=["password"])
+    assert _refused(_shown({b"origin": OURS}, cookies=_cookie(client))).code == 4401
+
+
+@pytest.mark.parametrize("key", ["", "x", "\0", "x" * 5000, "'; --"])
+def test_an_unknown_session_is_refused(key: str) -> None:
+    shown = _shown({b"origin": OURS}, cookies={active.SESSION_COOKIE_NAME: key})
+    assert _refused(shown).code == 4401
+
+
+@pytest.mark.parametrize("fault", [Overloaded, OperationalError])
+def test_with_a_store_away_nobody_is_told_that_their_credential_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+) -> None:
+    """A client that hears 4401 signs in anew; when to come back is the gateway's to say."""
+
+    def away(ticket: str) -> Session:
+        raise fault
+
+    monkeypatch.setattr(tickets, "redeem", away)
+    with pytest.raises(fault):
+        handshake.authenticate(_shown(query={"ticket": "x"}))
+
+
+def test_a_fresh_token_prolongs_the_session_of_its_own_device_only(somebody: Make) -> None:
+    who, other = somebody(), somebody()
+    session = Session(who.id, who.device.pk, 1.0)
+    assert handshake.renew(session, who.pair.access).expires_at == who.pair.access_expires_at.timestamp()
+    second = tokens.issue(devices.add(who.id))
+    for foreign in (other.pair.access, second.access):
+        with pytest.raises(handshake.OtherSession):
+            handshake.renew(session, foreign)
+    with pytest.raises(tokens.WrongToken):
+        handshake.renew(session, "x")

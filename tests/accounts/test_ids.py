@@ -1,0 +1,57 @@
+"""Ids are made by the database, in order of time."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+
+from accounts import ids
+from accounts.models import User
+from gateway.errors import NotFound
+
+
+def _make(count: int) -> list[int]:
+    with connection.cursor() as sql:
+        sql.execute("SELECT new_id() FROM generate_series(1, %s)", [count])
+        made = [row[0] for row in sql.fetchall()]
+    connection.close()
+    return made
+
+
+def test_ids_made_at_once_by_several_connections_are_all_different() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        made = [number for batch in pool.map(_make, [20_000] * 4) for number in batch]
+    assert len(set(made)) == 80_000
+
+
+def test_an_id_tells_when_it_was_made() -> None:
+    with connection.cursor() as sql:
+        sql.execute("SELECT clock_timestamp(), new_id(), clock_timestamp()")
+        before, number, after = sql.fetchone()
+    assert before.replace(microsecond=before.microsecond // 1000 * 1000) <= ids.made_at(number) <= after
+
+
+def test_an_id_bears_the_shard_of_its_connection() -> None:
+    with connection.cursor() as sql:
+        sql.execute("SELECT set_config('parley.shard', '1023', false)")
+        sql.execute("SELECT (new_id() >> 13) & 1023")
+        shard = sql.fetchone()[0]
+        sql.execute("RESET parley.shard")
+    assert shard == 1023
+
+
+def test_a_row_learns_its_id_when_it_is_stored() -> None:
+    user = User(display_name="Row", name_key="row", email=None, phone="+4915123456789")
+    User.objects.filter(phone=user.phone).delete()
+    user.save(force_insert=True)
+    assert User.objects.get(phone=user.phone).pk == user.pk > 2**50
+
+
+@pytest.mark.parametrize("text", ["", "0x10", "-1", "1.5", "٣", "9" * 19, "9" * 5000, "1\0", "\ud800", "null"])
+def test_what_is_no_id_names_nothing(text: str) -> None:
+    with pytest.raises(NotFound):
+        ids.from_wire(text)
+
+
+def test_the_largest_id_can_be_written() -> None:
+    assert ids.from_wire(str(2**63 - 1)) == 2**63 - 1

@@ -1,0 +1,55 @@
+"""Whose network a request counts against: the address that a trusted proxy saw, and never one that a client claims."""
+
+import secrets
+from collections.abc import Sequence
+
+import pytest
+from django.conf import settings
+
+from tests.accounts.conftest import PASSWORD, new_email
+from tests.chat.rest import Api
+from tests.servers import serve
+
+MOST = 2
+
+
+def address() -> str:
+    """Return an address that no other test has: limits are kept by network."""
+    return ".".join(["10", *(str(secrets.randbelow(256)) for _ in range(3))])
+
+
+def registered(claims: Sequence[str], *, server: str, proxies: str) -> list[int]:
+    """Register once with each of these X-Forwarded-For, at a server that lets MOST of a network do so in a minute."""
+    with serve(
+        settings.DATABASES["default"]["NAME"],
+        PARLEY_SERVER=server,
+        PARLEY_BEHIND_PROXY="1",
+        PARLEY_PROXIES=proxies,
+        PARLEY_LIMIT_SIGN_INS_PER_MINUTE=str(MOST),
+    ) as running:
+        return [
+            Api(running, headers={"X-Forwarded-For": claim})
+            .post("auth/register", {"email": new_email(), "password": PASSWORD, "displayName": "Somebody"})
+            .status
+            for claim in claims
+        ]
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "daphne"])
+def test_what_a_client_claims_before_the_proxy_is_not_its_address(server: str) -> None:
+    client, other = address(), address()
+    claims = [f"{address()}, {client}" for _ in range(MOST + 1)] + [f"{address()}, {other}"]
+
+    assert registered(claims, server=server, proxies="127.0.0.1") == [201] * MOST + [429, 201]
+
+
+def test_who_comes_past_the_proxy_claims_in_vain() -> None:
+    claims = [address() for _ in range(MOST + 1)]
+
+    assert registered(claims, server="uvicorn", proxies="192.0.2.1") == [201] * MOST + [429]
+
+
+def test_behind_two_proxies_the_address_is_the_one_before_both() -> None:
+    claims = [f"{address()}, 192.0.2.1" for _ in range(MOST + 1)]
+
+    assert registered(claims, server="uvicorn", proxies="127.0.0.1,192.0.2.0/24") == [201] * (MOST + 1)

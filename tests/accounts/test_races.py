@@ -1,0 +1,85 @@
+"""Two sessions at one account: whoever comes second meets what the first has done."""
+
+from collections.abc import Callable
+from threading import Thread
+
+import pytest
+from django.db import connection, transaction
+
+from accounts import blocks, contacts, devices, entrance, tokens, users
+from accounts.models import Contact, Device, User
+from accounts.sign_in import WrongCredentials
+from gateway.bus import Event
+from gateway.errors import NotFound, Refused
+from tests.accounts.conftest import PASSWORD, Somebody
+from tests.chat.sessions import WAIT_SECONDS, until_somebody_waits
+
+Make = Callable[..., Somebody]
+
+
+def refused_after(first: Callable[[], object], second: Callable[[], object]) -> type[Refused] | None:
+    """Do the first thing, let the second come to wait for it before it is committed; return how that was refused."""
+    refusals: list[type[Refused]] = []
+
+    def act() -> None:
+        try:
+            second()
+        except Refused as refusal:
+            refusals.append(type(refusal))
+        finally:
+            connection.close()
+
+    thread = Thread(target=act)
+    with transaction.atomic():
+        first()
+        thread.start()
+        until_somebody_waits()
+    thread.join(WAIT_SECONDS)
+    return refusals[0] if refusals else None
+
+
+def sign_in(who: Somebody, device_id: int | None = None) -> entrance.Entry:
+    return entrance.with_password(
+        email=who.user.email or "", password=PASSWORD, device_id=device_id, device_name="", address="192.0.2.1"
+    )
+
+
+def test_who_is_being_blocked_takes_the_blocker_on_no_list(somebody: Make) -> None:
+    """F204."""
+    ada, bob = somebody(), somebody()
+
+    refusal = refused_after(lambda: blocks.block(ada.id, bob.id), lambda: contacts.add(bob.id, ada.id))
+
+    assert refusal is NotFound
+    assert not Contact.objects.filter(user_id=bob.id).exists()
+
+
+def test_a_device_that_signs_in_again_voids_what_was_just_refreshed_on_it(somebody: Make) -> None:
+    who = somebody(password=PASSWORD)
+    stolen: list[tokens.Pair] = []
+
+    refused_after(lambda: stolen.append(tokens.rotate(who.pair.refresh)), lambda: sign_in(who, device_id=who.device.pk))
+
+    with pytest.raises(tokens.WrongToken):
+        tokens.rotate(stolen[0].refresh)
+
+
+@pytest.mark.parametrize("change", ["password", "disabled"])
+def test_who_is_signing_in_while_the_account_is_closed_to_them_stays_out(
+    somebody: Make, orders: list[Event], change: str
+) -> None:
+    who = somebody(password=PASSWORD)
+    user = User.objects.get(pk=who.id)
+
+    def close() -> None:
+        if change == "password":
+            user.set_password("another-horse-8")
+            user.save()
+            devices.sign_out_all(who.id)
+        else:
+            users.disable(who.id)
+
+    refusal = refused_after(close, lambda: sign_in(who))
+
+    assert refusal is WrongCredentials
+    assert not Device.objects.filter(user_id=who.id, revoked_at=None).exists()

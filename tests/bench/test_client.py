@@ -1,0 +1,154 @@
+"""The load client keeps the protocol: one message in flight, marks, gaps, sync, reconnect with the same ids."""
+
+import time
+from collections.abc import Iterator
+from multiprocessing import Pipe
+from pathlib import Path
+
+import pytest
+
+from bench import client as client_module
+from bench.checker import ALWAYS, Facts, StoredMessage, Verdict, check
+from bench.client import Client
+from bench.held import Account, Waiting
+from bench.history import ClientIds, Kind, Row, digest, read
+from bench.load import Load, Plan
+from tests.bench.standin import CHAT, Standin
+
+ANN, BOB = 101, 102
+
+
+@pytest.fixture
+def server() -> Iterator[Standin]:
+    standin = Standin()
+    yield standin
+    standin.stop()
+
+
+class Two:
+    """Ann and Bob in one load process, connected."""
+
+    def __init__(self, server: Standin, folder: Path) -> None:
+        self.server, self.pipe = server, Pipe()
+        accounts = [Account(user, str(user), {str(CHAT): (0, 0)}) for user in (ANN, BOB)]
+        plan = Plan(0, ClientIds.of_new_run().prefix, folder / "history", [server.address], accounts)
+        self.load = Load(plan, self.pipe[1])
+        self.ann, self.bob = self.load.clients
+        for each in self.load.clients:
+            each.connect()
+        self.until(lambda: self.ann.ready and self.bob.ready)
+
+    def until(self, happened: "object") -> None:
+        assert callable(happened)
+        assert self.load.loop.run(happened, time.monotonic_ns() + 10_000_000_000), "it did not happen within 10 s"
+
+    def say(self, who: Client, *texts: str) -> None:
+        for text in texts:
+            who.post(who.chats[str(CHAT)], Waiting(time.monotonic_ns(), text))
+
+    def seq(self, who: Client) -> int:
+        return who.chats[str(CHAT)].seq
+
+    def rows(self) -> list[Row]:
+        self.load.writer.flush()
+        return list(read([self.load.plan.history]))
+
+    def verdict(self) -> Verdict:
+        done: list[int] = []
+        for each in self.load.clients:
+            each.finish(lambda: done.append(1))
+        self.until(lambda: len(done) == 2)
+        numbers = self.load.ids
+        stored = [
+            StoredMessage(CHAT, each["seq"], each["rev"], numbers.number(each["clientId"]), int(each["sender"]["id"]),
+                          int(each["id"]), digest(each["content"]))
+            for each in self.server.messages
+        ]  # fmt: skip
+        return check(self.rows(), Facts(stored, {(CHAT, ANN): ALWAYS, (CHAT, BOB): ALWAYS}))
+
+
+@pytest.fixture
+def two(server: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Two:
+    monkeypatch.setattr(client_module, "BACKOFF", (0.05,))
+    monkeypatch.setattr(client_module, "GAP_PATIENCE", 50_000_000)
+    return Two(server, tmp_path)
+
+
+def test_what_two_people_write_is_sent_acked_and_delivered(two: Two) -> None:
+    two.say(two.ann, "one", "two 🙂")
+    two.say(two.bob, "three")
+    two.until(lambda: two.seq(two.ann) == two.seq(two.bob) == 3)
+    found = two.verdict()
+    assert found.faults() == {}
+    assert (found.sent, found.acked, found.stored, found.delivered, found.by_sync) == (3, 3, 3, 3, 0)
+
+
+def test_the_next_message_of_a_chat_waits_for_the_ack_of_the_last(two: Two) -> None:
+    two.say(two.ann, "one", "two", "three")
+    chat = two.ann.chats[str(CHAT)]
+    assert (len(chat.in_flight), len(chat.outbox)) == (1, 2)
+    two.until(lambda: two.seq(two.bob) == 3)
+    kinds = [row.kind for row in two.rows() if row.kind in (Kind.SENT, Kind.ACKED)]
+    assert kinds == [Kind.SENT, Kind.ACKED] * 3
+
+
+def test_a_latency_counts_from_the_intended_time(two: Two) -> None:
+    two.say(two.ann, "one", "two")
+    two.until(lambda: two.seq(two.bob) == 2)
+    second = [row for row in two.rows() if row.kind == Kind.SENT][1]
+    first_ack = next(row for row in two.rows() if row.kind == Kind.ACKED)
+    assert second.other < first_ack.at <= second.at
+
+
+def test_received_messages_are_marked_at_once_and_at_most_five_times_a_second(two: Two) -> None:
+    two.say(two.ann, *map(str, range(40)))
+    two.until(lambda: two.server.marks and two.server.marks[-1] == (BOB, 40))
+    assert len(two.server.marks) <= 4
+    assert two.server.marks == sorted(two.server.marks)
+    assert two.server.marks[0][1] < 40
+
+
+def test_a_gap_is_healed_by_sync(two: Two) -> None:
+    two.server.hide = {2, 3}
+    two.say(two.ann, "one", "two", "three", "four")
+    two.until(lambda: two.seq(two.bob) == 4)
+    found = two.verdict()
+    assert found.faults() == {}
+    assert (found.delivered, found.by_sync) == (2, 2)
+
+
+def test_a_message_missing_at_the_very_end_comes_with_the_last_sync(two: Two) -> None:
+    two.server.hide = {1, 2, 3}
+    two.say(two.ann, "one", "two", "three")
+    two.until(lambda: two.seq(two.ann) == 3)
+    found = two.verdict()
+    assert found.faults() == {}
+    assert found.by_sync == 3
+
+
+def test_what_was_not_acked_goes_again_with_the_same_id_after_a_reconnect(two: Two) -> None:
+    two.server.forget_acks = {2}
+    two.say(two.ann, "one", "two", "three")
+    two.until(lambda: two.seq(two.ann) == two.seq(two.bob) == 3)
+    assert [each["content"] for each in two.server.messages] == ["one", "two", "three"]
+    assert [row.kind for row in two.rows() if row.kind == Kind.ACKED_AGAIN] == [Kind.ACKED_AGAIN]
+    found = two.verdict()
+    assert found.faults() == {}
+    assert (found.sent, found.acked) == (3, 3)
+
+
+def test_a_cut_client_comes_back_and_syncs(two: Two) -> None:
+    two.server.cut()
+    two.until(lambda: not two.ann.ready and not two.bob.ready)
+    two.say(two.ann, "while away")
+    two.until(lambda: two.seq(two.ann) == two.seq(two.bob) == 1)
+    assert two.verdict().faults() == {}
+
+
+def test_a_message_refused_for_now_is_sent_again_later_with_the_same_id(two: Two) -> None:
+    two.server.refuse_once = {1}
+    two.say(two.ann, "one")
+    two.until(lambda: two.seq(two.bob) == 1)
+    found = two.verdict()
+    assert found.faults() == {}
+    assert (found.sent, found.refused) == (1, 1)

@@ -1,0 +1,48 @@
+"""The cost of a process tree includes what its exited children have spent."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from bench.cost import cpu_seconds, machine_seconds, pss_kb, trees
+
+SPEND = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass\n"
+# A shell that runs one child to its end, starts a second, tells, and waits for it.
+PARENT = f'import subprocess, sys; c = [sys.executable, "-c", {SPEND!r}]; subprocess.run(c); ' + (
+    'w = subprocess.Popen(["cat"], stdin=subprocess.PIPE); print("spent", flush=True); sys.stdin.read()'
+)
+
+
+@pytest.fixture
+def parent() -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen([sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout.readline() == "spent\n"
+    yield process
+    process.stdin.close()
+    process.wait()
+    process.stdout.close()
+
+
+def test_an_exited_child_is_counted_through_its_parent(parent: "subprocess.Popen[str]") -> None:
+    assert cpu_seconds([parent.pid])[parent.pid] >= 0.3
+
+
+def test_living_children_belong_to_the_tree(parent: "subprocess.Popen[str]") -> None:
+    assert len(trees([parent.pid])[parent.pid]) == 2
+    assert parent.pid in trees([os.getpid()])[os.getpid()]
+
+
+def test_a_process_weighs_something_and_an_ended_one_nothing(parent: "subprocess.Popen[str]") -> None:
+    assert pss_kb(parent.pid) > 1000
+    assert pss_kb(2**22 + 1) == 0
+
+
+def test_the_machine_was_busy_at_least_as_long_as_this_process() -> None:
+    before, own = machine_seconds(), sum(os.times()[:2])
+    exec(SPEND)
+    assert machine_seconds() - before >= sum(os.times()[:2]) - own - 0.05

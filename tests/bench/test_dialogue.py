@@ -1,0 +1,59 @@
+"""The model of how people talk, and the meter of what it costs: the same every time, and within the protocol's rules."""
+
+import random
+from itertools import pairwise
+
+import pytest
+
+from bench.dialogue import TYPING_EVERY, Act, dialogue, starts
+from bench.indicators import Meter, number, read_number
+from gateway import indicators
+
+TEXTS = ["yes", "a text of some thirty characters", "x" * 140]
+
+
+@pytest.fixture(params=[2, 5])
+def acts(request: pytest.FixtureRequest) -> list[Act]:
+    return dialogue(random.Random(3), request.param, 600, TEXTS)
+
+
+def test_a_dialogue_is_the_same_every_time_and_in_order() -> None:
+    one, other = (dialogue(random.Random(3), 4, 600, TEXTS) for _ in range(2))
+    assert one == other
+    assert all(earlier.at <= later.at for earlier, later in pairwise(one))
+    assert one[-1].at < 600
+
+
+def test_whoever_types_says_something_or_gives_up(acts: list[Act]) -> None:
+    typing = 0
+    for act in acts:
+        if act.what == "type":
+            typing += 1
+            continue
+        assert typing >= 1
+        typing = 0
+    assert {act.what for act in acts} == {"type", "stop", "say"}
+    assert all(bool(act.text) == (act.what == "say") for act in acts)
+
+
+def test_all_members_speak(acts: list[Act]) -> None:
+    assert len({act.who for act in acts}) in (2, 5)
+
+
+def test_typing_is_said_at_the_first_key_and_every_three_seconds() -> None:
+    assert starts(10, 17) == [10, 10 + TYPING_EVERY, 10 + 2 * TYPING_EVERY]
+    assert starts(10, 11) == [10]
+
+
+def test_bytes_are_counted_with_and_without_what_the_websocket_adds() -> None:
+    meter = Meter()
+    meter.count("indicator", 3, 4)
+    meter.count("message", 200, 0)
+    assert (meter.content["indicator"], meter.wire["indicator"], meter.wire["message"]) == (3, 9, 204)
+    assert meter.percent(meter.content) == 1.5
+
+
+@pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**62])
+def test_numbers_are_those_of_the_server(value: int) -> None:
+    assert number(value) == indicators.number(value)
+    assert read_number(number(value), 0)[0] == value

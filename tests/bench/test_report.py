@@ -1,0 +1,66 @@
+"""The flat object has what the issue names, and a fault fails the run."""
+
+from collections import Counter
+
+from bench import report
+from bench.ceilings import Ceiling
+from bench.checker import Verdict
+from bench.figures import Figures
+from bench.run import Result
+
+NAMED = {
+    "scenario", "unit", "per_s", "cpu_ms_per_unit", "ack_p50_ms", "ack_p99_ms", "delivery_p50_ms", "delivery_p99_ms",
+    "sent", "acked", "stored", "delivered", "lost", "duplicated", "out_of_order", "leaks", "limit_ratio",
+}  # fmt: skip
+
+
+def result(verdict: Verdict) -> Result:
+    found = Figures(10.0, 5000, 5000, [1.0, 2.0, 30.0], [4.0])
+    limits = Ceiling(2000, 0.1), Ceiling(1000, 0.2)
+    return Result("send", "message", 5000, 10.0, {"web": 1.0, "redis": 0.5}, found, verdict, limits, Counter(),
+                  {"own": 7})  # fmt: skip
+
+
+def test_every_named_figure_is_there_even_where_nothing_was_measured() -> None:
+    assert report.flat(result(Verdict())).keys() >= NAMED
+    assert report.flat(Result("footprint", "server", 1)).keys() >= NAMED
+
+
+def test_figures_are_what_was_measured() -> None:
+    row = report.flat(result(Verdict(sent=5, lost_acks=1, lost_deliveries=2)))
+    assert (row["per_s"], row["cpu_ms_per_unit"], row["cpu_ms_web"]) == (500.0, 0.3, 0.2)
+    assert (row["ack_p50_ms"], row["ack_p99_ms"], row["delivery_p50_ms"]) == (2.0, 30.0, 4.0)
+    assert (row["limit_ratio"], row["own"], row["sent"], row["lost"]) == (0.5, 7, 5, 3)
+
+
+def test_every_fault_fails_the_run() -> None:
+    assert report.faults(result(Verdict(sent=1, acked=1, by_sync=3, refused=2))) == {}
+    for name in (
+        "lost_acks",
+        "lost_deliveries",
+        "duplicated",
+        "out_of_order",
+        "leaks",
+        "phantom",
+        "gaps",
+        "unfinished",
+    ):
+        assert report.faults(result(Verdict(**{name: 1}))) == {name: 1}  # type: ignore[arg-type]
+
+
+def test_a_breach_of_the_protocol_fails_the_run() -> None:
+    broken = result(Verdict())
+    broken.counts["BREACH: a message before hello"] = 2
+    assert report.faults(broken) == {"BREACH: a message before hello": 2}
+
+
+def test_the_table_shows_examples_of_faults() -> None:
+    verdict = Verdict()
+    assert "no fault" in report.table(result(verdict))
+    verdict.fault("leaks", "user 3 is no member")
+    assert "FAULT leaks: user 3 is no member" in report.table(result(verdict))
+
+
+def test_the_machine_is_named() -> None:
+    assert "cores" in report.machine()
+    assert "Python 3." in report.machine()

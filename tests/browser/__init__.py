@@ -1,0 +1,1 @@
+"""Real Chromium, real server: what people do and see."""

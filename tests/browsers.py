@@ -1,0 +1,55 @@
+"""Finds a Chromium that runs: the system's, else Playwright's own, else, as root on Debian, the package."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+APPLICATIONS = ("Google Chrome", "Chromium")
+
+
+def find_browser() -> str:
+    """Return the path of a browser that runs, or an empty text. PARLEY_CHROMIUM, where set, is taken as it is."""
+    if os.environ.get("PARLEY_CHROMIUM"):
+        return os.environ["PARLEY_CHROMIUM"]
+    return on_the_system() or playwrights() or installed_now()
+
+
+def on_the_system() -> str:
+    paths = [shutil.which(name) for name in NAMES]
+    paths += [f"/Applications/{name}.app/Contents/MacOS/{name}" for name in APPLICATIONS]
+    return next((path for path in paths if path and runs(path)), "")
+
+
+def playwrights() -> str:
+    """Return the newest of those that `playwright install chromium` left in its cache."""
+    caches = {"darwin": "Library/Caches/ms-playwright"}
+    cache = Path(
+        os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / caches.get(sys.platform, ".cache/ms-playwright")
+    )
+    found = [
+        *cache.glob("chromium-*/chrome-linux*/chrome"),
+        *cache.glob("chromium-*/chrome-mac*/*.app/Contents/MacOS/*"),
+    ]
+    return next((str(path) for path in sorted(found, reverse=True) if runs(str(path))), "")
+
+
+def installed_now() -> str:
+    """Install Debian's package, where that is ours to do."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return ""
+    print("Installing chromium for the browser tests ...", flush=True)
+    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+        subprocess.run(["apt-get", "-q", *command], env=environ, stdout=subprocess.DEVNULL, check=False)
+    return on_the_system()
+
+
+def runs(path: str) -> bool:
+    """Say whether this is a browser and no stub that asks for a snap."""
+    try:
+        return subprocess.run([path, "--version"], capture_output=True, timeout=30).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False

@@ -1,0 +1,69 @@
+"""The depot as a folder: what fails halfway leaves nothing, and is the same failure whatever the storage is."""
+
+import io
+
+import pytest
+from django.core.files.base import File
+from django.core.files.storage import storages
+
+from chat import attachments, depot
+from chat.depot import DepotAway
+from chat.models import Attachment
+from gateway.errors import Overloaded
+from tests.chat.uploads import TEXT, begun, piece, stored, upload
+from tests.factories import someone
+
+
+class FullDisk(io.BytesIO):
+    """A source whose second piece finds no room any more."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell() > 0:
+            raise OSError(28, "No space left on device")
+        return super().read(size)
+
+
+class Broken:
+    """A storage that cannot be reached, and says so in words of its own."""
+
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError("no route to the bucket")
+
+
+def test_what_finds_no_room_leaves_nothing_behind() -> None:
+    key = depot.new_key()
+    whole = FullDisk(b"x" * 3 * File.DEFAULT_CHUNK_SIZE)
+
+    with pytest.raises(DepotAway, match="No space left"):
+        depot.save(key, whole)
+
+    assert not storages["attachments"].exists(key)
+
+
+def test_a_piece_that_cannot_be_kept_is_refused_for_now_and_may_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = someone()
+    row = begun(ada, len(TEXT))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(depot, "storages", {"attachments": Broken()})
+        patch.setattr(depot, "local", lambda key: None)
+        with pytest.raises(Overloaded) as refused:
+            piece(ada, row, TEXT, 0, len(TEXT))
+        with pytest.raises(Overloaded):
+            upload(ada)
+
+    assert refused.value.retry_after
+    assert [each.id for each in Attachment.objects.filter(uploader_id=ada.id)] == [row.id]
+    assert piece(ada, row, TEXT, 0, len(TEXT)).status == "scanning"
+
+
+def test_a_file_whose_bytes_cannot_be_deleted_is_gone_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = someone()
+    row = upload(ada)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(depot, "storages", {"attachments": Broken()})
+        attachments.cancel(ada.id, row.id)
+
+    assert not Attachment.objects.filter(id=row.id).exists()
+    assert stored(row.parts[0]) == TEXT

@@ -1,0 +1,320 @@
+"""The storing statement, called with batches: what it numbers, what it refuses, what it writes besides."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from uuid import uuid4
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from accounts import blocks
+from chat import deletions, history, members, queries
+from chat.models import Message
+from chat.refusals import NotAMember
+from gateway.errors import Refused
+from receipts.marker import mark_now
+from receipts.marks import Mark
+from tests.chat import rows
+from tests.chat.sessions import at_once
+from tests.chat.uploads import ready
+from tests.factories import Someone, direct, draft, group, say, say_many, someone, store
+
+
+def test_a_batch_is_numbered_without_holes_in_its_order() -> None:
+    ada, bob = someone(), someone()
+    one, two = direct(ada, bob), group(ada, bob)
+
+    stored = store(
+        [draft(ada, one, "1"), draft(bob, two, "2"), draft(bob, one, "3"), draft(ada, two, "4"), draft(ada, one, "5")]
+    )
+
+    assert [(s.seq, s.rev) for s in stored] == [(1, 2), (1, 2), (2, 3), (2, 3), (3, 4)]
+    assert rows.seqs_and_revs(one) == [(1, 2), (2, 3), (3, 4)]
+    assert (rows.counters(one), rows.counters(two)) == ((3, 4), (2, 3))
+    assert stored[0].id < stored[2].id < stored[4].id, "within a chat, ids follow seq (F10)"
+
+
+def test_a_refused_message_leaves_no_hole_and_refuses_nothing_behind_it() -> None:
+    ada, bob, eve = someone(), someone(), someone()
+    chat = direct(ada, bob)
+
+    stored = store([draft(ada, chat), draft(eve, chat), draft(ada, chat, last_seen_seq=7), draft(bob, chat)])
+
+    assert [s.outcome for s in stored] == ["stored", "NOT_A_MEMBER", "CLOCK_AHEAD", "stored"]
+    assert rows.seqs_and_revs(chat) == [(1, 2), (2, 3)]
+
+
+def test_an_id_used_before_returns_the_first_answer_however_late() -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    first = draft(ada, chat, "first")
+    (original,) = store([first])
+    say_many(bob, chat, 3)
+    Message.objects.filter(id=original.id).update(created_at=original.created_at - timedelta(days=400))
+
+    (again,) = store([first._replace(content="another text")])
+
+    assert again.duplicate
+    assert (again.id, again.seq, again.rev) == (original.id, original.seq, original.rev)
+    assert rows.counters(chat) == (4, 5)
+    assert Message.objects.get(id=original.id).content == "first"
+
+
+def test_an_id_belongs_to_its_sender_and_its_chat() -> None:
+    ada, bob = someone(), someone()
+    chat, other = direct(ada, bob), group(ada, bob)
+    client_id = str(uuid4())
+
+    stored = store([draft(person, place, client_id=client_id) for person in (ada, bob) for place in (chat, other)])
+
+    assert [s.outcome for s in stored] == ["stored"] * 4
+
+
+def test_one_who_has_left_writes_no_more_but_gets_the_answer_to_what_was_stored() -> None:
+    ada, bob = someone(), someone()
+    chat = group(ada, bob)
+    sent = draft(bob, chat)
+    store([sent])
+    members.remove(bob.id, chat, bob.id)
+
+    again, later = store([sent, draft(bob, chat)])
+
+    assert (again.outcome, later.outcome) == ("duplicate", "NOT_A_MEMBER")
+
+
+def test_a_repeated_reply_counts_once_at_its_root_even_where_it_would_be_refused_now() -> None:
+    """A file of the first time is taken, and who has left is no member: only then is a repetition looked for."""
+    ada, bob = someone(), someone()
+    chat = group(ada, bob)
+    root = say(ada, chat)
+    sent = [
+        draft(bob, chat, reply_to=str(root.id), attachments=[str(ready(bob).id)]),
+        draft(bob, chat, reply_to=str(root.id)),
+    ]
+    store(sent)
+
+    with_file = store(sent[:1])
+    members.remove(ada.id, chat, bob.id)
+    after_leaving = store(sent[1:])
+
+    assert [s.outcome for s in with_file + after_leaving] == ["duplicate", "duplicate"]
+    assert Message.objects.get(id=root.id).replies == 2
+
+
+def test_a_file_named_by_somebody_else_too_is_still_its_uploaders() -> None:
+    ada, bob = someone(), someone()
+    chat, file = direct(ada, bob), str(ready(ada).id)
+
+    stored = store([draft(bob, chat, attachments=[file]), draft(ada, chat, attachments=[file])])
+
+    assert [s.outcome for s in stored] == ["ATTACHMENT_REJECTED", "stored"]
+
+
+def test_what_does_not_exist_is_refused_as_what_is_not_yours() -> None:
+    ada, bob, eve = someone(), someone(), someone()
+
+    nowhere, not_hers = store([draft(eve, 1), draft(eve, direct(ada, bob))])
+
+    assert nowhere.outcome == not_hers.outcome == "NOT_A_MEMBER"
+
+
+def test_in_a_broadcast_only_admins_write() -> None:
+    ada, bob = someone(), someone()
+    chat = group(ada, bob)
+    rows.change(chat, {"kind": "broadcast"})
+
+    stored = store([draft(bob, chat), draft(ada, chat)])
+
+    assert [s.outcome for s in stored] == ["READ_ONLY", "stored"]
+    assert stored[1].seq == 1
+
+
+def test_a_clock_above_the_last_seq_is_ahead() -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    say(bob, chat)
+
+    stored = store(
+        [draft(ada, chat, last_seen_seq=1), draft(ada, chat, last_seen_seq=4), draft(ada, chat, last_seen_seq=0)]
+    )
+
+    assert [s.outcome for s in stored] == ["stored", "CLOCK_AHEAD", "stored"]
+    kept = Message.objects.filter(conversation_id=chat).order_by("seq").values_list("last_seen_seq", flat=True)
+    assert list(kept) == [None, 1, 0]
+
+
+def test_a_reply_names_a_message_of_its_own_chat() -> None:
+    ada, bob = someone("Ada"), someone()
+    chat, elsewhere = direct(ada, bob), group(ada, bob)
+    quoted = say(ada, chat, "x" * 150)
+
+    good, foreign, unknown = store(
+        [
+            draft(bob, chat, reply_to=str(quoted.id)),
+            draft(bob, elsewhere, reply_to=str(quoted.id)),
+            draft(bob, chat, reply_to="1"),
+        ]
+    )
+
+    assert (good.outcome, good.reply_sender, good.reply_excerpt) == ("stored", "Ada", "x" * 100)
+    assert (foreign.outcome, unknown.outcome) == ("NOT_FOUND", "NOT_FOUND")
+
+
+def test_a_blocked_sender_is_told_of_success_and_only_the_row_knows() -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    before = say(bob, chat)
+    blocks.block(ada.id, bob.id)
+
+    (hidden,) = store([draft(bob, chat)])
+    (own,) = store([draft(ada, chat)])
+
+    assert (before.hidden, hidden.hidden, own.hidden) == (False, True, False)
+    assert (hidden.outcome, hidden.seq, own.seq) == ("stored", 2, 3)
+    assert hidden.blockers == [ada.id]
+
+
+def test_nobody_replies_to_what_a_block_hides_but_its_sender() -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    blocks.block(ada.id, bob.id)
+    (hidden,) = store([draft(bob, chat)])
+
+    hers, his = store([draft(ada, chat, reply_to=str(hidden.id)), draft(bob, chat, reply_to=str(hidden.id))])
+
+    assert (hers.outcome, his.outcome) == ("NOT_FOUND", "stored")
+
+
+def test_in_a_group_a_block_hides_nothing_from_the_others_and_names_who_gets_nothing() -> None:
+    ada, bob, cem = someone(), someone(), someone()
+    chat = group(ada, bob, cem)
+    blocks.block(ada.id, bob.id)
+
+    (stored,) = store([draft(bob, chat)])
+
+    assert not stored.hidden
+    assert stored.blockers == [ada.id]
+
+
+def test_a_block_and_its_end_hold_from_the_next_message_on() -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+
+    outcomes = []
+    for change in (blocks.block, blocks.unblock):
+        change(ada.id, bob.id)
+        outcomes.append(store([draft(bob, chat)])[0].hidden)
+
+    assert outcomes == [True, False]
+
+
+def test_each_chat_of_a_batch_leaves_one_outbox_row() -> None:
+    ada, bob = someone(), someone()
+    one, two, none = direct(ada, bob), group(ada, bob), group(ada)
+
+    store([draft(ada, one), draft(bob, one), draft(ada, two), draft(bob, none)])
+
+    assert rows.outbox_of(one) == [("messages.stored", 1, 2)]
+    assert rows.outbox_of(two) == [("messages.stored", 1, 1)]
+    assert rows.outbox_of(none) == []
+
+
+def standing(person: Someone, chat: int) -> tuple[int, int, int]:
+    row = rows.member(person, chat)
+    return row.read_seq, row.delivered_seq, row.own_above
+
+
+def test_sending_moves_the_senders_marks_over_their_own_messages_alone() -> None:
+    """Decision 0011: who writes has not read what others wrote meanwhile, and nobody is told so."""
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+
+    say_many(ada, chat, 3)
+    assert standing(ada, chat) == (3, 3, 0)
+    assert standing(bob, chat) == (0, 0, 0)
+
+    store([draft(bob, chat), draft(ada, chat), draft(bob, chat)])
+    assert standing(bob, chat) == (0, 0, 2), "three of Ada's stand below them"
+    assert standing(ada, chat) == (3, 3, 1), "one of Bob's stands below it"
+
+    mark_now(Mark(bob.id, chat, 3, 3))
+    say(bob, chat)
+    assert standing(bob, chat) == (3, 3, 3), "Ada's second one is unread yet"
+    mark_now(Mark(bob.id, chat, 5, 5))
+    assert standing(bob, chat) == (5, 5, 2)
+    mark_now(Mark(bob.id, chat, 7, 7))
+    say(bob, chat)
+    assert standing(bob, chat) == (8, 8, 0)
+
+
+def test_who_answers_without_reading_has_the_rest_unread() -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    say_many(ada, chat, 3)
+    answers = say_many(bob, chat, 2)
+    say(ada, chat)
+
+    assert queries.unread(bob.id) == {str(chat): 4}
+    deletions.delete(bob.id, answers[0].id)
+    deletions.hide(bob.id, answers[1].id)
+    assert queries.unread(bob.id) == {str(chat): 4}, "own messages count once, whatever becomes of them"
+    assert history.page(ada.id, chat, limit=10)[0].messages[0].state == "sent"
+
+
+def test_marks_and_sends_of_one_person_at_once_leave_exact_counts() -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+
+    def talk(who: Someone) -> None:
+        for _ in range(15):
+            say(who, chat)
+
+    def read() -> None:
+        for seq in range(1, 31):
+            mark_now(Mark(bob.id, chat, seq, seq))
+
+    jobs: list[Callable[[], None]] = [partial(talk, ada), partial(talk, bob), read]
+    at_once(jobs)
+
+    row = rows.member(bob, chat)
+    above = Message.objects.filter(conversation_id=chat, seq__gt=row.read_seq)
+    assert row.own_above == above.filter(sender_id=bob.id).count()
+    assert queries.unread(bob.id).get(str(chat), 0) == above.filter(sender_id=ada.id).count()
+
+
+def test_the_message_its_chat_and_its_outbox_row_commit_together_or_not_at_all() -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        say(ada, chat)
+        raise ZeroDivisionError
+
+    assert (rows.seqs_and_revs(chat), rows.outbox_of(chat)) == ([], [])
+    assert rows.counters(chat) == (0, 1)
+
+
+def test_a_refusal_outside_the_web_is_raised_by_its_code() -> None:
+    ada, bob, eve = someone(), someone(), someone()
+
+    with pytest.raises(NotAMember) as refused:
+        say(eve, direct(ada, bob))
+
+    assert isinstance(refused.value, Refused)
+    assert (refused.value.code, refused.value.status) == ("NOT_A_MEMBER", 403)
+
+
+def test_a_group_message_is_one_row_and_costs_the_same_for_2_and_for_200_members(many: list[Someone]) -> None:
+    ada = someone()
+    small, large = group(ada, someone()), group(ada, *many)
+    counts: list[int] = []
+
+    for chat in (small, large):
+        with CaptureQueriesContext(connection) as asked:
+            say(ada, chat)
+        counts.append(len(asked))
+        assert Message.objects.filter(conversation_id=chat).count() == 1
+
+    assert counts[0] == counts[1] <= 4

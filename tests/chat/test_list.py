@@ -1,0 +1,180 @@
+"""The conversation list: its order, its snippets, and unread counts that are exact (F33, K34)."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts import blocks
+from chat import members, queries, sync
+from receipts.marks import Mark, record
+from tests.chat import rows
+from tests.factories import Someone, direct, group, say, say_many, someone
+
+
+def listed(person: Someone) -> list[int]:
+    return [int(c.id) for c in queries.conversation_list(person.id).conversations]
+
+
+def unread_of(person: Someone, chat: int) -> int:
+    """Return the unread count; the list, the single conversation, the totals and the sync agree on it, or it fails."""
+    single = queries.conversation(person.id, chat).unread_count
+    in_list = {int(c.id): c.unread_count for c in queries.conversation_list(person.id).conversations}
+    total = queries.unread(person.id).get(str(chat), 0)
+    badge = sync.changes(person.id, {}, only=chat).badges.get(str(chat), 0)
+    assert {single, in_list.get(chat, single), total, badge} == {single}
+    return single
+
+
+def test_the_latest_stands_first_with_its_snippet() -> None:
+    ada, bob, cem = someone(), someone("Bob"), someone()
+    one, two, three = direct(ada, bob), group(ada, cem), direct(ada, cem)
+    for chat, who in ((three, cem), (one, bob), (two, cem), (one, bob)):
+        say(who, chat, f"in {chat}")
+
+    found = queries.conversation_list(ada.id).conversations
+
+    assert [int(c.id) for c in found] == [one, two, three]
+    assert [c.last_message.content for c in found if c.last_message] == [f"in {chat}" for chat in (one, two, three)]
+    assert [c.unread_count for c in found] == [2, 1, 1]
+    assert found[0].last_message and found[0].last_message.sender.display_name == "Bob"
+
+
+def test_an_empty_chat_stands_where_it_was_made() -> None:
+    ada, bob = someone(), someone()
+    old = group(ada, bob)
+    new = direct(ada, bob)
+
+    assert listed(ada) == [new, old]
+    assert queries.conversation(ada.id, new).last_message is None
+
+
+def test_pages_give_each_chat_once() -> None:
+    ada = someone()
+    chats = [group(ada) for _ in range(7)]
+    for chat in chats:
+        say(ada, chat)
+    seen: list[int] = []
+    after, pages = None, 0
+
+    while True:
+        page = queries.conversation_list(ada.id, after=after, limit=3)
+        seen += [int(c.id) for c in page.conversations]
+        pages += 1
+        if page.next is None:
+            break
+        after = page.next
+
+    assert seen == chats[::-1]
+    assert pages == 3
+
+
+def test_a_chat_that_moves_up_between_two_pages_costs_the_next_page_nothing() -> None:
+    ada = someone()
+    chats = [group(ada) for _ in range(4)]
+    first = queries.conversation_list(ada.id, limit=2)
+    say(ada, chats[0])
+
+    second = queries.conversation_list(ada.id, after=first.next, limit=2)
+
+    assert [int(c.id) for c in second.conversations] == [chats[1]]
+    assert listed(ada)[0] == chats[0]
+
+
+def test_unread_counts_what_others_sent_since_the_mark() -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    counts = []
+
+    say_many(bob, chat, 3)
+    counts.append(unread_of(ada, chat))
+    record([Mark(ada.id, chat, 0, 2)])
+    counts.append(unread_of(ada, chat))
+    say(ada, chat)
+    counts.append(unread_of(ada, chat))
+    say_many(bob, chat, 2)
+    counts.append(unread_of(ada, chat))
+    record([Mark(ada.id, chat, 0, 5)])
+    counts.append(unread_of(ada, chat))
+
+    assert counts == [3, 1, 1, 3, 1]
+    assert unread_of(bob, chat) == 1
+
+
+def test_what_a_block_hides_is_not_counted() -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    say_many(bob, chat, 2)
+    blocks.block(ada.id, bob.id)
+    say_many(bob, chat, 3)
+    blocks.unblock(ada.id, bob.id)
+    say(bob, chat)
+
+    assert unread_of(ada, chat) == 3
+    record([Mark(ada.id, chat, 0, 6)])
+    assert unread_of(ada, chat) == 0
+
+
+def test_in_a_group_a_blocked_persons_messages_are_not_counted_and_no_snippet() -> None:
+    ada, bob, cem = someone(), someone(), someone()
+    chat = group(ada, bob, cem)
+    say(cem, chat, "from cem")
+    say_many(bob, chat, 4)
+    blocks.block(ada.id, bob.id)
+
+    assert unread_of(ada, chat) == 1
+    last = queries.conversation(ada.id, chat).last_message
+    assert last is not None and last.content == "from cem"
+    assert unread_of(cem, chat) == 4
+
+
+def test_a_direct_chat_with_a_blocked_person_is_hidden_and_comes_back() -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    say(bob, chat)
+
+    blocks.block(ada.id, bob.id)
+    assert listed(ada) == []
+    assert listed(bob) == [chat], "a block is not told (F230)"
+    assert queries.unread(ada.id) == {}, "what is not listed cannot be read, so it is not counted"
+    assert queries.conversation(ada.id, chat).blocked, "who asks for it by its id is told why no list has it"
+    assert not queries.conversation(bob.id, chat).blocked
+
+    blocks.unblock(ada.id, bob.id)
+    assert listed(ada) == [chat]
+    assert unread_of(ada, chat) == 1
+
+
+def test_a_newcomers_count_begins_when_they_join() -> None:
+    ada, bob, cem = someone(), someone(), someone()
+    chat = group(ada)
+    say_many(ada, chat, 5)
+    members.add(ada.id, chat, bob.id)
+    rows.change(chat, {"shares_history": False})
+    members.add(ada.id, chat, cem.id)
+    say(ada, chat)
+
+    assert (unread_of(bob, chat), unread_of(cem, chat)) == (1, 1)
+
+
+def test_a_chat_that_was_left_is_listed_no_more() -> None:
+    ada, bob = someone(), someone()
+    chat = group(ada, bob)
+    say(ada, chat)
+    members.remove(bob.id, chat, bob.id)
+
+    assert listed(bob) == []
+    assert queries.unread(bob.id) == {}
+
+
+@pytest.mark.parametrize("count", [1, 10])
+def test_the_list_costs_the_same_for_small_and_large_and_many_chats(count: int, many: list[Someone]) -> None:
+    ada = someone()
+    others = many if count == 1 else [someone()]
+    for _ in range(count):
+        say(ada, group(ada, *others))
+
+    with CaptureQueriesContext(connection) as asked:
+        page = queries.conversation_list(ada.id)
+
+    assert len(page.conversations) == count
+    assert len(asked) == 3

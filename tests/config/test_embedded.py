@@ -1,0 +1,147 @@
+"""The embedded servers: their addresses, one owner at a time, a clean end, and a start after a kill."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlparse
+
+import psutil
+import psycopg
+import pytest
+import redis
+
+from config.embedded import LONGEST_SOCKET, endpoints, redis_socket, socket_folder
+from config.embedded.folders import CannotStart
+from config.embedded.postgres import Postgres
+from config.embedded.redis import Redis
+from config.embedded.running import held, running
+
+NOTHING_GIVEN = {"database_url": "", "redis_url": ""}
+
+
+@pytest.fixture
+def var(tmp_path: Path) -> Iterator[Path]:
+    """A folder as awkward as people's are: blanks, a quote, a percent sign, and too long for a Unix socket."""
+    folder = tmp_path / "it's 100% mine" / ("deep" * 20)
+    yield folder
+    for name in ("postgres", "redis"):
+        shutil.rmtree(socket_folder(folder, name), ignore_errors=True)
+
+
+def test_given_urls_are_taken_and_missing_ones_are_those_of_the_embedded_servers() -> None:
+    assert endpoints(Path("/v"), database_url="postgresql://a", redis_url="redis://b") == (
+        "postgresql://a",
+        "redis://b",
+    )
+    assert endpoints(Path("/v"), **NOTHING_GIVEN) == (
+        "postgresql://postgres@/parley?host=/v/postgres",
+        "unix:///v/redis/redis.sock",
+    )
+
+
+def test_asking_for_addresses_makes_no_folder(tmp_path: Path) -> None:
+    endpoints(tmp_path / "var", **NOTHING_GIVEN)
+    assert not (tmp_path / "var").exists()
+
+
+def test_a_long_path_gets_a_short_socket_of_its_own(var: Path) -> None:
+    one, other = socket_folder(var, "postgres"), socket_folder(var.parent / "other" / ("deep" * 20), "postgres")
+    assert one != other
+    assert len(str(one / ".s.PGSQL.5432")) <= LONGEST_SOCKET
+    assert len(str(redis_socket(var))) <= LONGEST_SOCKET
+
+
+@pytest.mark.slow
+def test_both_servers_answer_and_are_gone_afterwards(var: Path) -> None:
+    with running(var, **NOTHING_GIVEN) as (database_url, redis_url):
+        assert parse_qs(urlparse(database_url).query)["host"] == [str(socket_folder(var, "postgres"))]
+        assert unquote(urlparse(redis_url).path) == str(redis_socket(var))
+        with psycopg.connect(database_url) as connection:
+            safe = [
+                connection.execute(f"SHOW {name}").fetchone()
+                for name in ("fsync", "synchronous_commit", "full_page_writes")
+            ]
+            assert safe == [("on",)] * 3
+        assert redis.Redis.from_url(redis_url).config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        pids = [Postgres(var).pid(), Redis(var).pid()]
+    assert None not in pids
+    assert not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids if pid)
+
+
+@pytest.mark.slow
+def test_servers_that_were_killed_start_again_and_keep_what_was_committed(var: Path) -> None:
+    with running(var, **NOTHING_GIVEN) as (database_url, redis_url):
+        with psycopg.connect(database_url) as connection:
+            connection.execute("CREATE TABLE kept (n int)")
+            connection.execute("INSERT INTO kept VALUES (1)")
+        for pid in (Postgres(var).pid(), Redis(var).pid()):
+            assert pid
+            os.kill(pid, signal.SIGKILL)
+    with running(var, **NOTHING_GIVEN) as (database_url, redis_url), psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT n FROM kept").fetchall() == [(1,)]
+        assert redis.Redis.from_url(redis_url).ping()
+
+
+@pytest.mark.slow
+def test_a_stale_process_number_that_is_another_process_now_hinders_nothing(var: Path) -> None:
+    with running(var, **NOTHING_GIVEN):
+        pass
+    for file in (var / "postgres" / "postmaster.pid", var / "redis" / "redis.pid"):
+        file.write_text(f"{os.getpid()}\n")
+    with running(var, **NOTHING_GIVEN) as (database_url, _):
+        psycopg.connect(database_url).close()
+
+
+@pytest.mark.slow
+def test_data_of_which_only_a_part_was_made_is_made_anew(var: Path) -> None:
+    """As a SIGKILL in the middle of initdb leaves it."""
+    with running(var, **NOTHING_GIVEN):
+        pass
+    (var / "postgres").rename(var / "postgres.new-killed")
+    (var / "postgres.new-killed" / "global" / "pg_filenode.map").unlink()
+    with running(var, **NOTHING_GIVEN) as (database_url, _):
+        psycopg.connect(database_url).close()
+    assert not list(var.glob("postgres.new-*"))
+
+
+def test_a_folder_has_one_owner_at_a_time(tmp_path: Path) -> None:
+    taken, done = multiprocessing.Event(), multiprocessing.Event()
+    other = multiprocessing.Process(target=_hold, args=(tmp_path, taken, done))
+    other.start()
+    assert taken.wait(10)
+    with pytest.raises(CannotStart, match=rf"process {other.pid}"), held(tmp_path):
+        pytest.fail("held twice")
+    done.set()
+    other.join(10)
+    with held(tmp_path):
+        pass
+
+
+def _hold(var: Path, taken: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event") -> None:
+    with held(var):
+        taken.set()
+        done.wait(10)
+
+
+def test_a_server_of_ones_own_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("config.embedded.running.WAIT_SECONDS", 0.1)
+    nowhere = {"database_url": f"postgresql://x@/x?host={tmp_path}", "redis_url": f"unix://{tmp_path}/redis.sock"}
+    with pytest.raises(CannotStart, match="DATABASE_URL"), running(tmp_path, **nowhere):
+        pytest.fail("no server is there")
+
+
+@pytest.mark.parametrize("place", ["file", "file/var", "locked/lock"])
+def test_a_place_where_no_folder_can_be_is_refused_with_what_to_do(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "locked" / "lock" / "lock").mkdir(parents=True)
+    with pytest.raises(CannotStart, match=r"cannot be written \(.+\).*PARLEY_VAR"), held(tmp_path / place):
+        pytest.fail("held what is no folder")
+
+
+def test_a_folder_of_somebody_else_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "redis").touch()
+    with pytest.raises(CannotStart, match="PARLEY_VAR"):
+        Redis(tmp_path).start()

@@ -1,0 +1,87 @@
+"""Liveness asks nothing, readiness tells each dependency, metrics are for those who may read them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from django.db import connections
+from django.db.utils import ConnectionHandler
+from django.http import HttpResponse
+from django.test import RequestFactory
+from pytest_django.fixtures import Settings
+
+from config import health
+
+SECRET = "a-metrics-token-of-some-length"
+
+
+def asked(view: Any, **headers: str) -> HttpResponse:
+    response: HttpResponse = view(RequestFactory().get("/", headers=headers))
+    return response
+
+
+def test_liveness_asks_no_dependency(without_redis: None, without_database: None) -> None:
+    assert asked(health.healthz).status_code == 200
+
+
+def test_readiness_measures_each_dependency() -> None:
+    answer = asked(health.readyz)
+    body = json.loads(answer.content)
+    assert (answer.status_code, body["status"]) == (200, "ok")
+    assert {name: found["ok"] for name, found in body["dependencies"].items()} == {"database": True, "redis": True}
+    assert all(found["ms"] > 0 for found in body["dependencies"].values())
+
+
+def test_without_redis_it_is_degraded_and_ready(without_redis: None) -> None:
+    answer = asked(health.readyz)
+    body = json.loads(answer.content)
+    assert (answer.status_code, body["status"]) == (200, "degraded")
+    assert body["dependencies"]["redis"]["error"] == "ConnectionError"
+
+
+def test_without_the_database_it_is_not_ready_and_names_no_internals(without_database: None, tmp_path: Path) -> None:
+    answer = asked(health.readyz)
+    assert answer.status_code == 503
+    assert json.loads(answer.content)["dependencies"]["database"] == {
+        "ok": False,
+        "ms": pytest.approx(0, abs=5000),
+        "error": "OperationalError",
+    }
+    assert str(tmp_path) not in answer.content.decode()
+
+
+def test_metrics_are_open_in_the_demo(settings: Settings) -> None:
+    settings.DEMO, settings.METRICS_TOKEN = True, ""
+    assert b"process_cpu_seconds_total" in asked(health.metrics).content
+
+
+def test_metrics_are_closed_elsewhere_without_a_token(settings: Settings) -> None:
+    settings.DEMO, settings.METRICS_TOKEN = False, ""
+    assert asked(health.metrics, authorization="Bearer ").status_code == 404
+
+
+@pytest.mark.parametrize("demo", [True, False])
+def test_a_token_is_asked_for_once_it_is_set(settings: Settings, demo: bool) -> None:
+    settings.DEMO, settings.METRICS_TOKEN = demo, SECRET
+    assert asked(health.metrics, authorization=f"Bearer {SECRET}").status_code == 200
+    for wrong in ("", f"Bearer {SECRET}x", "Bearer ü", SECRET):
+        assert asked(health.metrics, authorization=wrong).status_code == 404
+
+
+@pytest.mark.parametrize("view", [health.healthz, health.readyz, health.metrics])
+def test_nothing_may_keep_an_answer(view: Any) -> None:
+    assert "no-store" in asked(view)["Cache-Control"]
+
+
+@pytest.fixture
+def without_redis(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    client = redis.Redis.from_url(f"unix://{tmp_path}/nobody.sock", socket_connect_timeout=1)
+    monkeypatch.setattr(health, "thread_client", lambda: client)
+
+
+@pytest.fixture
+def without_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nowhere = {**connections["default"].settings_dict, "HOST": str(tmp_path)}
+    monkeypatch.setattr(health, "connection", ConnectionHandler({"default": nowhere})["default"])

@@ -1,0 +1,71 @@
+"""Which pages of other origins a browser lets at the API (F268)."""
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from config.env import WrongEnvironment, load
+from tests.factories import Someone, someone
+
+OURS, EVIL = "https://app.example.org", "https://evil.example"
+
+
+@pytest.fixture(autouse=True)
+def one_origin(settings: Settings) -> None:
+    settings.ORIGINS = [OURS]
+
+
+def asked(origin: str, path: str = "/api/v1/me") -> HttpResponse:
+    """Ask as a browser does before it lets a page send a token."""
+    headers = {
+        "origin": origin,
+        "access-control-request-method": "PATCH",
+        "access-control-request-headers": "authorization",
+    }
+    answer = Client(headers=headers).options(path)
+    assert isinstance(answer, HttpResponse)
+    return answer
+
+
+def got(person: Someone, origin: str) -> HttpResponse:
+    answer = Client(headers={"origin": origin, "authorization": f"Bearer {person.access}"}).get("/api/v1/me")
+    assert isinstance(answer, HttpResponse)
+    return answer
+
+
+def test_a_page_of_a_named_origin_uses_the_api_with_a_token() -> None:
+    before = asked(OURS)
+    assert (before.status_code, before["Access-Control-Allow-Origin"]) == (204, OURS)
+    assert "PATCH" in before["Access-Control-Allow-Methods"]
+    assert "Authorization" in before["Access-Control-Allow-Headers"]
+
+    answer = got(someone("Ada"), OURS)
+
+    assert (answer.status_code, answer["Access-Control-Allow-Origin"]) == (200, OURS)
+    assert "Origin" in answer["Vary"]
+    assert not answer.has_header("Access-Control-Allow-Credentials"), "the session's cookie stays with our own pages"
+
+
+@pytest.mark.parametrize("origin", [EVIL, "null", "", "https://app.example.org.evil.example", "http://app.example.org"])
+def test_a_page_of_any_other_origin_is_told_nothing(origin: str) -> None:
+    for answer in (asked(origin), got(someone(), origin)):
+        assert not [name for name in answer.headers if name.startswith("Access-Control")]
+        assert "Origin" in answer["Vary"], "no cache gives one origin's answer to another"
+
+
+def test_pages_are_nobody_elses() -> None:
+    assert not asked(OURS, "/accounts/login/").has_header("Access-Control-Allow-Origin")
+
+
+@pytest.mark.parametrize("value", ["app.example.org", "https://*.example.org", "*", "https://a.example/path", "ws://a"])
+def test_what_is_no_origin_stops_the_start(value: str) -> None:
+    with pytest.raises(WrongEnvironment, match="PARLEY_ORIGINS"):
+        load({"PARLEY_ORIGINS": value})
+
+
+def test_origins_are_kept_as_browsers_send_them() -> None:
+    assert load({"PARLEY_ORIGINS": "https://App.example.org/, http://localhost:3000"})["PARLEY_ORIGINS"] == [
+        OURS,
+        "http://localhost:3000",
+    ]

@@ -1,0 +1,30 @@
+"""What is made before the first start."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from accounts import users
+from accounts.models import User
+from config import prepare
+
+
+def test_a_demo_that_was_broken_off_leaves_nobody_of_whom_no_start_would_tell(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    email = "broken-off@example.com"
+
+    def broken_off(name: str, **options: Any) -> None:
+        users.register(display_name="Ada", email=email, password="parley-demo")
+        raise KeyboardInterrupt
+
+    nobody = SimpleNamespace(objects=SimpleNamespace(exists=lambda: False))
+    monkeypatch.setattr(prepare, "get_user_model", lambda: nobody)
+    monkeypatch.setattr(prepare, "call_command", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        prepare.make_demo(tmp_path / "sign-ins")
+
+    assert not User.objects.filter(email=email).exists()
+    assert not (tmp_path / "sign-ins").exists()

@@ -1,0 +1,62 @@
+"""`script/setup` on machines where something is missing: one sentence that says what, and what to do."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from config.env import BASE_DIR
+
+TOOLS = ("bash", "cmp", "cp", "dirname", "env", "rm")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """A checkout with nothing in it but script/setup, and a PATH without any Python."""
+    (tmp_path / "script").mkdir()
+    shutil.copy(BASE_DIR / "script" / "setup", tmp_path / "script" / "setup")
+    (tmp_path / "requirements.txt").write_text("# nothing\n")
+    (tmp_path / "bin").mkdir()
+    for tool in TOOLS:
+        (tmp_path / "bin" / tool).symlink_to(shutil.which(tool) or "")
+    return tmp_path
+
+
+def python(machine: Path, script: str) -> None:
+    """Put a python3 of that behaviour on the machine's PATH."""
+    file = machine / "bin" / "python3"
+    file.write_text(f"#!{machine}/bin/bash\n{script}\n")
+    file.chmod(0o755)
+
+
+def refused(machine: Path) -> str:
+    """Run script/setup; return its one sentence."""
+    done = subprocess.run(
+        [machine / "script" / "setup"], env={"PATH": str(machine / "bin")}, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("script/setup: ")
+    assert done.stderr.count("\n") == 1
+    assert not (machine / ".venv").exists()
+    return done.stderr
+
+
+def test_without_python_it_asks_for_one(machine: Path) -> None:
+    assert "needs Python 3.11" in refused(machine)
+
+
+def test_an_old_python_is_not_enough(machine: Path) -> None:
+    python(machine, "exit 1")
+    assert "needs Python 3.11" in refused(machine)
+
+
+def test_without_the_venv_module_it_names_the_package(machine: Path) -> None:
+    python(machine, 'case "$*" in *venv*) echo "ensurepip is not available" >&2; exit 1;; *) exit 0;; esac')
+    assert "apt install python3-venv" in refused(machine)
+
+
+def test_any_other_failure_is_told_with_its_reason(machine: Path) -> None:
+    python(machine, 'case "$*" in *venv*) echo "No space left on device" >&2; exit 1;; *) exit 0;; esac')
+    assert "No space left on device" in refused(machine)

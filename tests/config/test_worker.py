@@ -1,0 +1,119 @@
+"""The worker as a process: a file that is being scanned holds up nothing else, and a stop gives it up at once."""
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from celery import current_app
+from django.conf import settings
+from django.utils import timezone
+
+from chat.models import Attachment, Outbox
+from chat.nudge import DRAIN_TASK, EXAMINE_TASK
+from config.celery import THREADS
+from config.processes import commands
+from tests.chat.uploads import upload
+from tests.factories import direct, draft, someone, store
+from tests.servers import ROOT, database_url
+
+WAIT_SECONDS = 60
+
+
+class Silent:
+    """A scanner that takes a file and says nothing: `busy` once it has one, `let_go` once it was hung up on."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"tcp://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.busy, self.let_go = threading.Event(), threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with self.listener, self.listener.accept()[0] as peer:
+            self.busy.set()
+            while peer.recv(4096):
+                pass
+            self.let_go.set()
+
+
+@contextmanager
+def worker(**environ: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run the worker as `script/server` does, on the test's database; killed at the end if it still runs."""
+    role, command = commands(Path(os.environ["PARLEY_VAR"]), web_processes=1)["worker"]
+    name = settings.DATABASES["default"]["NAME"]
+    variables = {**os.environ, "PARLEY_ROLE": role, "DATABASE_URL": database_url(name), **environ}
+    process = subprocess.Popen(shlex.split(command)[1:], cwd=ROOT, env=variables, start_new_session=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    """Poll another process's doings; there is no event to wait for."""
+    end = time.monotonic() + WAIT_SECONDS
+    while not true():
+        assert time.monotonic() < end, what
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def silent() -> Silent:
+    return Silent()
+
+
+def waiting_file() -> Attachment:
+    """Return a file that is due; those that other tests have left are not."""
+    row = upload(someone())
+    Attachment.objects.exclude(id=row.id).filter(status="scanning").update(due_at=timezone.now() + timedelta(days=1))
+    return row
+
+
+def test_the_outbox_is_worked_off_while_a_file_is_being_scanned(silent: Silent) -> None:
+    row, ada = waiting_file(), someone()
+    with worker(PARLEY_CLAMD=silent.address):
+        current_app.send_task(EXAMINE_TASK)
+        assert silent.busy.wait(WAIT_SECONDS), "the examination has not begun"
+        for _ in range(2 * THREADS):
+            current_app.send_task(EXAMINE_TASK)
+        store([draft(ada, direct(ada, someone()))])
+        (waits,) = Outbox.objects.order_by("-id").values_list("id", flat=True)[:1]
+        current_app.send_task(DRAIN_TASK)
+
+        until(lambda: not Outbox.objects.filter(id=waits).exists(), "the outbox waits behind the scan")
+
+        assert not silent.let_go.is_set()
+        assert Attachment.objects.get(id=row.id).status == "scanning"
+
+
+def test_a_worker_that_is_stopped_gives_up_its_scan_and_leaves_the_file_to_the_next(silent: Silent) -> None:
+    row = waiting_file()
+    with worker(PARLEY_CLAMD=silent.address) as process:
+        current_app.send_task(EXAMINE_TASK)
+        assert silent.busy.wait(WAIT_SECONDS), "the examination has not begun"
+
+        os.killpg(process.pid, signal.SIGTERM)
+
+        assert process.wait(WAIT_SECONDS) == 0
+        assert silent.let_go.is_set()
+    row = Attachment.objects.get(id=row.id)
+    assert row.status == "scanning" and row.due_at is not None
+    assert row.due_at < timezone.now() + timedelta(seconds=60)
+
+
+def test_each_task_goes_by_one_queue() -> None:
+    def way(task: str) -> tuple[str, str]:
+        queue = current_app.amqp.router.route({}, task)["queue"]
+        return queue.name, queue.routing_key
+
+    assert [way(EXAMINE_TASK), way(DRAIN_TASK)] == [("files", "files"), ("celery", "celery")]

@@ -1,0 +1,55 @@
+"""What docs/operations.md says of an outage, and of the log: 503 without PostgreSQL, and no error that is no bug."""
+
+import json
+import secrets
+
+from django.conf import settings
+from django.test import Client
+
+from accounts.models import User
+from tests.chat.rest import Api
+from tests.factories import someone
+from tests.servers import Server, serve
+
+
+def test_while_the_database_is_away_rest_says_when_to_come_again() -> None:
+    """F373."""
+    ada = someone()
+
+    with serve("no_such_database") as server:
+        answer = Api(server, ada).get("conversations")
+
+    assert (answer.status, answer.code) == (503, "OVERLOADED")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_a_scanner_with_a_wrong_host_is_no_error_in_the_log(server: Server) -> None:
+    name = f"{secrets.token_hex(8)}.example"
+
+    answer = Api(server)("GET", "/", headers={"Host": name})
+
+    assert answer.status == 400
+    lines = [line for line in server.text().splitlines() if name in line]
+    assert ["WARNING" in line for line in lines] == [True]
+
+
+def test_while_the_database_is_away_a_page_says_when_to_come_again_and_the_log_has_no_error() -> None:
+    """K29. A page reads its session before anything else; below /api/ a middleware's failure is a problem document."""
+    ada = Client()
+    ada.force_login(User.objects.get(id=someone().id))
+    headers = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={ada.session.session_key}"}
+
+    with serve("no_such_database", PARLEY_LOG="json") as server:
+        page = Api(server)("GET", "/", headers=headers)
+        rest = Api(server)("GET", "conversations", headers=headers)
+        lines = [json.loads(line) for line in server.text().splitlines() if line.startswith("{")]
+
+    assert (page.status, page.headers["content-type"]) == (503, "text/html; charset=utf-8")
+    assert (rest.status, rest.code) == (503, "OVERLOADED")
+    for answer in (page, rest):
+        assert int(answer.headers["retry-after"]) >= 1
+        assert answer.headers["cache-control"] == "no-store"
+    assert "content-security-policy" in page.headers
+    assert [line for line in lines if line["level"] == "error"] == []
+    (told,) = [line for line in lines if line["message"].startswith("Service Unavailable: /:")]
+    assert (told["level"], "exception" in told) == ("warning", False)

@@ -1,0 +1,106 @@
+"""People and conversations for tests, made by the use-cases, each unique: nothing in the test database is shared."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from django.db import IntegrityError, connection, transaction
+
+from accounts import devices, tokens, users
+from chat import conversations, ingest, messages
+from chat.events import tell_stored
+from chat.ingest import Draft, Stored
+from chat.models import Conversation, Message, Outbox
+
+
+class Someone(NamedTuple):
+    """A registered user with a signed-in device and its access token."""
+
+    id: int
+    name: str
+    device_id: int
+    access: str
+
+
+def someone(name: str = "Someone") -> Someone:
+    """Register a person with an own e-mail address and one signed-in device."""
+    user = users.register(display_name=name, email=f"{secrets.token_hex(8)}@example.org", password=None)
+    return another_device(Someone(user.pk, name, 0, ""))
+
+
+def another_device(person: Someone) -> Someone:
+    """Return the same person on a new device."""
+    device = devices.add(person.id, name="test")
+    return person._replace(device_id=device.pk, access=tokens.issue(device).access)
+
+
+def direct(one: Someone, other: Someone) -> int:
+    """Return the direct chat of two people."""
+    return int(conversations.open_direct(one.id, other.id)[0].id)
+
+
+def group(owner: Someone, *others: Someone, name: str = "A group") -> int:
+    """Return a new group, without the system message of its making: tests count what is said from 1.
+
+    Nobody is told of that message either, so that none is on its way to a connection that a test opens.
+    """
+    with transaction.atomic():
+        made = int(conversations.create_group(owner.id, name, [other.id for other in others]).id)
+        Message.objects.filter(conversation_id=made).delete()
+        Outbox.objects.filter(conversation_id=made).delete()
+        Conversation.objects.filter(id=made).update(last_seq=0)
+        connection.run_on_commit = [
+            entry for entry in connection.run_on_commit if getattr(entry[1], "func", None) is not tell_stored
+        ]
+    return made
+
+
+def crowd(size: int) -> list[Someone]:
+    """Register people without devices: members of large conversations."""
+    people = [
+        users.register(display_name=f"N{n}", email=f"{secrets.token_hex(8)}@example.org", password=None)
+        for n in range(size)
+    ]
+    return [Someone(user.pk, user.display_name, 0, "") for user in people]
+
+
+def draft(sender: Someone, conversation_id: int, content: str = "hello", **more: Any) -> Draft:
+    """Return a checked draft with a fresh client id, unless one is given."""
+    wanted = {"client_id": str(uuid4()), "content": content, **more}
+    return messages.draft(conversation_id=conversation_id, sender_id=sender.id, **wanted)
+
+
+def store(drafts: Sequence[Draft]) -> list[Stored]:
+    """Store a batch as a lane does: duplicates are looked for where one shows, and of what is refused.
+
+    Beyond the limits, and told to nobody.
+    """
+    try:
+        with transaction.atomic():
+            stored = _ingest(drafts, careful=False)
+    except IntegrityError:
+        return _ingest(drafts, careful=True)
+    return [
+        result if result.outcome == "stored" else _ingest([draft], careful=True)[0]
+        for draft, result in zip(drafts, stored, strict=True)
+    ]
+
+
+def _ingest(drafts: Sequence[Draft], *, careful: bool) -> list[Stored]:
+    with connection.cursor() as cursor:
+        cursor.execute(ingest.STORE, ingest._columns(drafts, careful=careful))
+        return [Stored(*row) for row in cursor.fetchall()]
+
+
+def say_many(sender: Someone, conversation_id: int, count: int) -> list[Stored]:
+    """Store `count` messages at once: "1", "2", …"""
+    return store([draft(sender, conversation_id, str(n)) for n in range(1, count + 1)])
+
+
+def say(sender: Someone, conversation_id: int, content: str = "hello", *, client_id: str | None = None) -> Stored:
+    """Store a message as a process without a hub does, in a transaction of its own."""
+    draft = messages.draft(
+        conversation_id=conversation_id, sender_id=sender.id, client_id=client_id or str(uuid4()), content=content
+    )
+    return ingest.store(draft)

@@ -1,0 +1,83 @@
+"""When the database makes everybody wait: handshakes end in time, and a connection may not heap up what is unanswered."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from django.conf import settings
+
+from gateway import statements
+from tests.clients import Client, bearer, connected, opened
+from tests.factories import direct, someone
+from tests.servers import Server, serve
+
+IN_FLIGHT = 2
+
+
+@pytest.fixture(scope="module")
+def narrow(open_database: None) -> Iterator[Server]:
+    """A process that gives a handshake a second, and takes two sends at a time of each connection."""
+    with serve(
+        settings.DATABASES["default"]["NAME"],
+        PARLEY_LIMIT_HANDSHAKE_TIMEOUT="1",
+        PARLEY_LIMIT_IN_FLIGHT=str(IN_FLIGHT),
+    ) as running:
+        yield running
+
+
+@asynccontextmanager
+async def held(sql: str, *values: Any) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    """Hold a lock for the length of a block."""
+    session = await statements._connect()
+    try:
+        async with session.transaction():
+            await session.execute(sql, values)
+            yield session
+    finally:
+        await session.close()
+
+
+async def is_answered(client: Client) -> bool:
+    """Say whether a ping is answered while the lock is held."""
+    await client.send("ping", {})
+    try:
+        async with asyncio.timeout(0.5):
+            await client.expect("pong")
+    except TimeoutError:
+        return False
+    return True
+
+
+async def test_a_handshake_that_takes_too_long_is_ended(narrow: Server) -> None:
+    person = someone()
+
+    async with (
+        held("LOCK TABLE accounts_device IN ACCESS EXCLUSIVE MODE"),
+        opened(narrow, headers=bearer(person.access)) as client,
+    ):
+        code = await client.closed()
+    async with connected(narrow, person) as client:
+        assert client.hello["userId"] == str(person.id)
+
+    assert code == 4410
+
+
+async def test_with_as_many_sends_unanswered_as_allowed_the_server_reads_no_further(narrow: Server) -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+
+    async with connected(narrow, ada) as client:
+        async with held("SELECT FROM chat_conversation WHERE id = %s FOR UPDATE", chat):
+            payload = {"chatId": str(chat), "content": "waits"}
+            ids = [await client.send("message.send", payload) for _ in range(IN_FLIGHT)]
+            below = await is_answered(client)
+            ids.append(await client.send("message.send", payload))
+            above = await is_answered(client)
+        acks = [await client.ack(id_) for id_ in ids]
+        await client.expect("pong")
+
+    assert (below, above) == (True, False)
+    assert [ack["seq"] for ack in acks] == [1, 2, 3]

@@ -1,0 +1,187 @@
+"""The consumer with doors that a test holds: a handshake that cannot be finished, and handlers that end as none should."""
+
+import asyncio
+import dataclasses
+import itertools
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+import pytest
+from django.db import InterfaceError, OperationalError
+from pytest_django import Settings
+
+from gateway import consumer, hub
+from gateway.errors import Overloaded
+from gateway.frames import Frame, Session
+from gateway.hub import Hub, Lookups
+from gateway.routes import Route, Wiring
+from gateway.shedding import Load
+
+WAIT_SECONDS = 10
+_users = itertools.count(10**12)
+Message = dict[str, Any]
+
+
+def nothing(*_: Any) -> Any:
+    return None
+
+
+class Socket:
+    """The server's side of one socket: what the client sends goes in, what the application says comes out."""
+
+    def __init__(self, application: Any, query: str = "") -> None:
+        self.inbox: asyncio.Queue[Message] = asyncio.Queue()
+        self.told: asyncio.Queue[Message] = asyncio.Queue()
+        self.inbox.put_nowait({"type": "websocket.connect"})
+        scope = {"type": "websocket", "headers": [], "query_string": query.encode(), "subprotocols": []}
+        self.task = asyncio.create_task(application(scope, self.inbox.get, self.told.put))
+
+    def say(self, type_: str, id_: str) -> None:
+        self.inbox.put_nowait({"type": "websocket.receive", "text": f'{{"type":"{type_}","id":"{id_}"}}'})
+
+    async def hear(self) -> Message:
+        """Return the next message of the application: the payload of a frame with its type, or the ASGI message."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            message = await self.told.get()
+        if message["type"] != "websocket.send":
+            return message
+        frame = msgspec.json.decode(message["text"])
+        return {"type": frame["type"], **frame["payload"]}
+
+    async def end(self) -> None:
+        self.inbox.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        async with asyncio.timeout(WAIT_SECONDS):
+            await self.task
+
+
+@pytest.fixture(autouse=True)
+async def here(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hub]:
+    """A hub that has not joined the bus, as this process's own."""
+    made = Hub(Lookups(audience=nothing, between=nothing, since=nothing))
+    monkeypatch.setattr(hub, "_hub", made)
+    yield made
+    await made.stop()
+
+
+def application(routes: dict[str, Route] | None = None, **doors: Callable[..., Any]) -> Any:
+    """Return the consumer for one new user, with these doors in place of ones that say nothing."""
+    session = Session(next(_users), 1, None)
+    usual: dict[str, Any] = {
+        "authenticate": lambda shown: session, "renew": nothing, "replay": nothing, "epoch": lambda: "e",
+        "chats": lambda user: [], "opened": nothing, "closing": nothing,
+    }  # fmt: skip
+    return consumer.application(Wiring(routes=routes or {}, aliases={}, indicators={}, **{**usual, **doors}), Load())
+
+
+# --- a handshake that cannot be finished ------------------------------------------------------------------------------
+
+
+def away(*_: Any) -> Any:
+    raise OperationalError("away")
+
+
+def cut_off(*_: Any) -> Any:
+    raise InterfaceError("connection already closed")
+
+
+def overloaded(*_: Any) -> Any:
+    raise Overloaded
+
+
+@pytest.mark.parametrize(
+    ("query", "door", "away"),
+    [
+        ("", "authenticate", away),
+        ("", "authenticate", cut_off),
+        ("", "authenticate", overloaded),
+        ("", "epoch", away),
+        ("compact=1", "chats", away),
+    ],
+)
+async def test_without_a_store_a_newcomer_is_told_when_to_come_back(
+    here: Hub, caplog: pytest.LogCaptureFixture, query: str, door: str, away: Callable[..., Any]
+) -> None:
+    ends: list[bool] = []
+    doors: dict[str, Any] = {door: away, "closing": lambda connection, on_purpose: ends.append(on_purpose)}
+    socket = Socket(application(**doors), query)
+
+    assert (await socket.hear())["type"] == "websocket.accept"
+    close = await socket.hear()
+    await socket.end()
+
+    assert (close["type"], close["code"]) == ("websocket.close", 4503)
+    assert 1 <= int(close["reason"]) <= 10
+    assert ends in ([], [False])
+    assert here.connections == {}
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize("door", ["authenticate", "epoch"])
+async def test_a_handshake_that_waits_too_long_is_given_up(settings: Settings, here: Hub, door: str) -> None:
+    settings.LIMITS = dataclasses.replace(settings.LIMITS, handshake_timeout=0.05)
+    stuck = threading.Event()
+    doors: dict[str, Any] = {door: lambda *_: stuck.wait(WAIT_SECONDS)}
+    socket = Socket(application(**doors))
+
+    assert (await socket.hear())["type"] == "websocket.accept"
+    close = await socket.hear()
+    stuck.set()
+    await socket.end()
+
+    assert (close["type"], close["code"]) == ("websocket.close", 4410)
+    assert here.connections == {}
+
+
+# --- handlers ---------------------------------------------------------------------------------------------------------
+
+
+class Nothing(Frame, frozen=True):
+    """A payload without fields."""
+
+
+def lost(result: Any) -> dict[str, Any]:
+    raise KeyError("what the ack would say")
+
+
+async def test_a_hot_frame_whose_answer_cannot_be_made_is_answered_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def done(caller: Any, payload: Any) -> "asyncio.Future[str]":
+        future = asyncio.get_running_loop().create_future()
+        future.set_result("done")
+        return future
+
+    def cancelled(caller: Any, payload: Any) -> "asyncio.Future[str]":
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        return future
+
+    routes = {
+        "unspeakable": Route(Nothing, done, hot=True, reply=lost),
+        "cancelled": Route(Nothing, cancelled, hot=True),
+        "good": Route(Nothing, done, hot=True, reply=lambda result: {"result": result}),
+    }
+    socket = Socket(application(routes))
+    assert [(await socket.hear())["type"] for _ in range(2)] == ["websocket.accept", "hello"]
+    for type_ in routes:
+        socket.say(type_, type_)
+    answers = [await socket.hear() for _ in routes]
+    await socket.end()
+
+    assert [(a["refId"], a["status"], a.get("error", {}).get("code")) for a in answers] == [
+        ("unspeakable", "error", "INTERNAL"),
+        ("cancelled", "error", "INTERNAL"),
+        ("good", "ok", None),
+    ]
+    assert len([record for record in caplog.records if record.exc_info]) == 2
+
+
+async def test_an_answer_that_no_json_can_hold_is_an_internal_error() -> None:
+    routes = {"odd": Route(Nothing, lambda caller, payload: {"result": object()})}
+    socket = Socket(application(routes))
+    assert [(await socket.hear())["type"] for _ in range(2)] == ["websocket.accept", "hello"]
+    socket.say("odd", "1")
+    assert (await socket.hear())["error"]["code"] == "INTERNAL"
+    await socket.end()

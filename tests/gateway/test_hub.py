@@ -1,0 +1,614 @@
+"""The hub: who gets an event, in which order, and what happens when one is missing; with lookups that a test controls."""
+
+import asyncio
+import itertools
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import OperationalError
+
+from gateway import bus
+from gateway.bus import Event
+from gateway.connection import Connection
+from gateway.frames import Class, Session
+from gateway.hub import GAP_WAIT, Hub, Lookups
+from gateway.topics import Audience, Interval, Known
+
+CHAT, ADA, BOB, CAY = 7, 1, 2, 3
+_ids = itertools.count(1)
+
+
+class Database:
+    """What the lookups answer, and how often they were asked."""
+
+    def __init__(self) -> None:
+        self.version = 1
+        self.settled = 0
+        self.members: dict[int, tuple[int, int | None]] = {ADA: (0, None), BOB: (0, None)}
+        self.rows: list[Event] = []
+        self.asked: list[str] = []
+        self.away = 0
+
+    def ask(self, what: str) -> None:
+        self.asked.append(what)
+        if self.away:
+            self.away -= 1
+            raise OperationalError("away")
+
+    def audience(self, conversation_id: int, known: Known | None) -> Audience:
+        """As the real one, but that all who have left are named again and again."""
+        self.ask("audience" if known is None else "news")
+        seq = max((joined for joined, _ in self.members.values()), default=0)
+        found = [Interval(user, *span) for user, span in self.members.items() if span[1] is not None]
+        found += [Interval(user, *span) for user, span in self.members.items() if span[1] is None]
+        return Audience(self.version, self.settled, Known(1, seq), found)
+
+    def between(self, conversation_id: int, after: int, until: int) -> list[Event]:
+        self.ask("between")
+        return [event for event in self.rows if after < event.rev < until]
+
+    def since(self, users: list[int], moment: datetime) -> list[Event]:
+        self.ask("since")
+        return self.rows
+
+
+class Peer:
+    """A connection whose socket is a list."""
+
+    def __init__(self, user: int, *, device: int = 0) -> None:
+        self.told: list[str] = []
+        self.closes: list[tuple[int, str]] = []
+        self.connection = Connection(next(_ids), Session(user, device or user * 10, None), self.send, limit=100)
+        self.connection.greet([])
+
+    async def send(self, message: dict[str, Any]) -> None:
+        if message["type"] == "websocket.close":
+            self.closes.append((message["code"], message["reason"]))
+        else:
+            self.told.append(message["text"])
+
+
+@pytest.fixture
+def database() -> Database:
+    return Database()
+
+
+@pytest.fixture
+async def hub(database: Database) -> AsyncIterator[Hub]:
+    """A hub that has not joined the bus; what it would publish goes nowhere."""
+    here = Hub(Lookups(audience=database.audience, between=database.between, since=database.since))
+    yield here
+    await here.stop()
+
+
+def event(rev: int, *, seq: int | None = None, version: int = 1, **more: Any) -> Event:
+    return Event(
+        conversation_id=CHAT,
+        version=version,
+        seq=rev if seq is None else seq,
+        rev=rev,
+        frame=f"m{rev}".encode(),
+        **more,
+    )
+
+
+def enter(hub: Hub, *peers: Peer) -> None:
+    for peer in peers:
+        hub.add(peer.connection)
+
+
+async def heard(hub: Hub, events: Sequence[Event]) -> None:
+    """Bring events as from another process, and wait until the hub has looked up what it wanted."""
+    hub._from_others(events)
+    topic = hub._topics.get(CHAT)
+    if topic is not None and topic.loading is not None:
+        await topic.loading
+
+
+async def until(peer: Peer, told: list[str]) -> None:
+    async with asyncio.timeout(5):
+        while len(peer.told) < len(told):  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    assert peer.told == told
+
+
+async def test_members_get_an_event_once_and_others_do_not(hub: Hub) -> None:
+    ada, bob, cay = Peer(ADA), Peer(BOB), Peer(CAY)
+    enter(hub, ada, bob, cay)
+    await heard(hub, [event(1), event(2), event(2), event(1)])
+    assert (ada.told, bob.told, cay.told) == (["m1", "m2"], ["m1", "m2"], [])
+
+
+async def test_the_members_are_asked_for_once_and_again_for_a_newer_version(hub: Hub, database: Database) -> None:
+    ada, cay = Peer(ADA), Peer(CAY)
+    enter(hub, ada, cay)
+    await heard(hub, [event(1)])
+    await heard(hub, [event(2)])
+    assert database.asked == ["audience"]
+    database.version, database.members = 2, {ADA: (0, 2), CAY: (2, None)}
+    await heard(hub, [event(3, version=2), event(4, version=2)])
+    assert database.asked == ["audience", "news"]
+    assert (ada.told, cay.told) == (["m1", "m2"], ["m3", "m4"])
+
+
+async def test_a_member_who_has_left_still_gets_what_was_said_before(hub: Hub, database: Database) -> None:
+    """An event of an older version that comes late goes to the members of its seq."""
+    database.version, database.members = 2, {ADA: (0, None), BOB: (0, 1), CAY: (1, None)}
+    ada, bob, cay = Peer(ADA), Peer(BOB), Peer(CAY)
+    enter(hub, ada, bob, cay)
+    await heard(hub, [event(1, version=1), event(2, version=2)])
+    assert (ada.told, bob.told, cay.told) == (["m1", "m2"], ["m1"], ["m2"])
+
+
+async def test_events_that_overtake_one_another_are_put_in_order(hub: Hub, database: Database) -> None:
+    ada = Peer(ADA)
+    enter(hub, ada)
+    await heard(hub, [event(2), event(4)])
+    await heard(hub, [event(3)])
+    assert ada.told == []
+    await heard(hub, [event(1)])
+    assert ada.told == ["m1", "m2", "m3", "m4"]
+    assert database.asked == ["audience"]
+
+
+async def test_a_missing_event_is_fetched_from_the_database(hub: Hub, database: Database) -> None:
+    ada = Peer(ADA)
+    enter(hub, ada)
+    database.rows = [event(2), event(3)]
+    await heard(hub, [event(1), event(4)])
+    assert ada.told == ["m1"]
+    await until(ada, ["m1", "m2", "m3", "m4"])
+    await heard(hub, [event(2), event(3), event(5)])
+    assert ada.told == ["m1", "m2", "m3", "m4", "m5"]
+
+
+async def test_a_database_that_is_away_delays_what_the_hub_must_know_and_loses_nothing(
+    hub: Hub, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.threads.RETRY_SECONDS", 0.01)
+    ada = Peer(ADA)
+    enter(hub, ada)
+    database.away = 2
+    await heard(hub, [event(1)])
+    assert ada.told == ["m1"]
+    database.away, database.rows = 2, [event(2)]
+    await heard(hub, [event(3), event(4)])
+    await until(ada, ["m1", "m2", "m3", "m4"])
+    database.away, database.rows = 2, [event(5)]
+    hub._after_loss()
+    await until(ada, ["m1", "m2", "m3", "m4", "m5"])
+    assert database.asked == ["audience"] * 3 + ["between"] * 3 + ["since"] * 3
+
+
+async def test_a_rev_that_was_no_frame_delays_but_does_not_hold_for_ever(hub: Hub) -> None:
+    ada = Peer(ADA)
+    enter(hub, ada)
+    began = asyncio.get_running_loop().time()
+    await heard(hub, [event(1), event(3), event(6)])
+    await until(ada, ["m1", "m3", "m6"])
+    assert asyncio.get_running_loop().time() - began >= GAP_WAIT
+
+
+async def test_what_may_be_on_its_way_when_a_process_begins_to_follow_is_waited_for(
+    hub: Hub, database: Database
+) -> None:
+    ada = Peer(ADA)
+    enter(hub, ada)
+    database.settled = 10
+    await heard(hub, [event(12)])
+    assert ada.told == []
+    await heard(hub, [event(11)])
+    assert ada.told == ["m11", "m12"]
+
+
+async def test_an_empty_process_looks_nothing_up_and_tells_a_newcomer_only_what_is_new(
+    hub: Hub, database: Database
+) -> None:
+    first, second = Peer(ADA), Peer(ADA)
+    enter(hub, first)
+    await heard(hub, [event(1)])
+    hub.remove(first.connection)
+    await heard(hub, [event(2), event(4, version=2)])
+    enter(hub, second)
+    await heard(hub, [event(5, version=1)])
+    assert database.asked == ["audience"]
+    assert second.told == ["m5"]
+
+
+async def test_ephemeral_events_wait_for_nothing(hub: Hub) -> None:
+    ada = Peer(ADA)
+    enter(hub, ada)
+    await heard(hub, [event(1)])
+    await heard(hub, [event(3), Event(conversation_id=CHAT, version=1, cls=Class.TYPING, frame=b"typing")])
+    assert ada.told == ["m1", "typing"]
+
+
+async def test_the_sender_gets_the_frame_with_its_state_and_the_sending_connection_none(hub: Hub) -> None:
+    sending, other, bob = Peer(ADA), Peer(ADA), Peer(BOB)
+    enter(hub, sending, other, bob)
+    frame = b'{"payload":{"message":{"x":1}}}'
+    told = Event(
+        conversation_id=CHAT, version=1, seq=1, rev=1, frame=frame, own=b',"state":"sent"}}}', actor=ADA,
+        skip_connection=sending.connection.id,
+    )  # fmt: skip
+    await heard(hub, [told])
+    assert sending.told == []
+    assert other.told == ['{"payload":{"message":{"x":1,"state":"sent"}}}']
+    assert bob.told == [frame.decode()]
+
+
+async def test_who_is_to_be_skipped_is_skipped(hub: Hub) -> None:
+    ada, bob = Peer(ADA), Peer(BOB)
+    enter(hub, ada, bob)
+    await heard(hub, [event(1, skip_users=[BOB]), event(2)])
+    assert (ada.told, bob.told) == (["m1", "m2"], ["m2"])
+
+
+@pytest.mark.parametrize("by", ["device", "connection"])
+async def test_an_order_to_close_reaches_whom_it_names(hub: Hub, by: str) -> None:
+    named, spared = Peer(ADA, device=11), Peer(BOB, device=12)
+    enter(hub, named, spared)
+    orders = {
+        "device": Event(close_device=11, code=4401, reason="revoked"),
+        "connection": Event(close_connection=named.connection.id, code=4401, reason="revoked"),
+    }
+    hub._from_others([orders[by]])
+    await named.connection.closed
+    assert named.closes == [(4401, "revoked")]
+    assert spared.closes == []
+
+
+async def test_one_who_comes_in_while_the_process_stops_is_sent_away_like_those_who_were_there(hub: Hub) -> None:
+    there, late = Peer(ADA), Peer(BOB)
+    enter(hub, there)
+    await hub.drain()
+    enter(hub, late)
+    await late.connection.closed
+    for peer in (there, late):
+        ((code, reason),) = peer.closes
+        assert (code, 1 <= int(reason) <= 10) == (4503, True)
+
+
+async def test_an_order_that_came_during_the_handshake_is_carried_out_after_it(hub: Hub) -> None:
+    ada = Peer(ADA, device=11)
+    hub._from_others([Event(close_device=11, code=4401, reason="revoked")])
+    enter(hub, ada)
+    await ada.connection.closed
+    assert ada.closes == [(4401, "revoked")]
+
+
+async def test_what_is_being_stored_when_a_process_stops_is_acked_first(hub: Hub) -> None:
+    """Also what was sent while 64 others were being stored, and begins only as they end."""
+    ada = Peer(ADA)
+    enter(hub, ada)
+    loop = asyncio.get_running_loop()
+    first, second = loop.create_future(), loop.create_future()
+    ada.connection.in_flight.add(first)
+
+    def begin_the_second(done: "asyncio.Future[None]") -> None:
+        ada.connection.in_flight.discard(done)
+        ada.connection.in_flight.add(second)
+        loop.call_later(0.02, second.set_result, None)
+
+    def acked(done: "asyncio.Future[None]") -> None:
+        ada.connection.in_flight.discard(done)
+        ada.connection.write(b"ack")
+
+    first.add_done_callback(begin_the_second)
+    second.add_done_callback(acked)
+    loop.call_later(0.02, first.set_result, None)
+    await hub.drain()
+    assert (ada.told, len(ada.closes)) == (["ack"], 1)
+
+
+async def test_after_a_loss_what_was_stored_meanwhile_is_told_once(hub: Hub, database: Database) -> None:
+    ada = Peer(ADA)
+    enter(hub, ada)
+    await heard(hub, [event(1)])
+    database.rows = [event(1), event(2), event(3)]
+    hub._after_loss()
+    await until(ada, ["m1", "m2", "m3"])
+    assert database.asked == ["audience", "since"]
+
+
+async def test_a_loss_during_the_healing_of_another_is_healed_too(hub: Hub, database: Database) -> None:
+    ada = Peer(ADA)
+    enter(hub, ada)
+    await heard(hub, [event(1)])
+    database.rows = [event(2)]
+    hub._after_loss()
+    hub._after_loss()
+    hub._after_loss()
+    async with asyncio.timeout(5):
+        while database.asked.count("since") < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    await until(ada, ["m1", "m2"])
+    assert database.asked.count("since") == 2
+
+
+async def test_an_event_that_comes_just_before_it_is_missed_is_not_looked_for(
+    hub: Hub, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    ada = Peer(ADA)
+    enter(hub, ada)
+    await heard(hub, [event(1), event(3)])
+    topic = hub._topics[CHAT]
+    hub._mend(CHAT, topic, topic.rev)
+    await heard(hub, [event(2)])
+    async with asyncio.timeout(5):
+        await asyncio.gather(*hub._tasks)
+    assert ada.told == ["m1", "m2", "m3"]
+    assert database.asked == ["audience"]
+    assert caplog.records == []
+
+
+def packet(origin: str, number: int, events: list[Event]) -> bus.Heard:
+    """Return a packet as it arrives."""
+    return bus._decode(bus._encode(bus.Packet(origin, number, events)))
+
+
+async def test_a_packet_that_is_missing_is_noticed_by_its_number(hub: Hub) -> None:
+    losses: list[None] = []
+    here = bus.Bus(deliver=lambda events: None, lost=lambda: losses.append(None))
+    for number in (5, 6, 8, 9):
+        here._take(packet("another", number, []))
+    assert len(losses) == 1
+
+
+async def test_a_process_that_beats_no_more_is_gone_and_one_that_says_goodbye_is_not_missed() -> None:
+    here = bus.Bus(deliver=lambda events: None, lost=lambda: None)
+    for origin in ("killed", "stopped", here.origin):
+        here._take(packet(origin, 1, []))
+    here._take(packet("outlet", 1, [event(1)]))
+    here._take(packet("stopped", bus.FAREWELL, []))
+    assert here.gone(60.0) == 0.0
+    here._beating["killed"] -= 90.0
+    assert here.gone(60.0) == pytest.approx(90.0, abs=20.0)
+    assert here.gone(60.0) == 0.0
+
+
+async def test_what_a_killed_process_left_untold_is_looked_for(hub: Hub, database: Database) -> None:
+    ada = Peer(ADA)
+    enter(hub, ada)
+    await heard(hub, [event(1)])
+    database.rows = [event(1), event(2)]
+    hub._after_death(3.5)
+    await until(ada, ["m1", "m2"])
+    assert database.asked == ["audience", "since"]
+
+
+async def test_greeting_holds_back_what_comes_before_it() -> None:
+    peer = Peer(ADA)
+    fresh = Connection(next(_ids), Session(ADA, 1, None), peer.send, limit=10)
+    fresh.write(b"live")
+    assert peer.told == []
+    fresh.greet([b"hello", b"replayed"])
+    fresh.write(b"later")
+    assert peer.told == ["hello", "replayed", "live", "later"]
+
+
+async def test_a_resumed_connection_surely_holds_its_replay_only_once_it_is_heard_well_after_it() -> None:
+    peer = Peer(ADA)
+    resumed = Connection(next(_ids), Session(ADA, 1, None), peer.send, limit=10)
+    resumed.resumed_from = 1000.0
+    resumed.greet([b"hello", b"replayed"])
+    for after, since in ((-1.0, 1000.0), (0.5, 1000.0), (30.0, time.time() + 30.0)):
+        resumed.heard_at = resumed.greeted_at + after
+        assert resumed.holds_all_until() == pytest.approx(since, abs=10.0)
+
+
+async def test_a_connection_that_is_behind_surely_holds_only_what_came_before() -> None:
+    blocked = asyncio.Event()
+
+    async def send(message: dict[str, Any]) -> None:
+        await blocked.wait()
+
+    slow = Connection(next(_ids), Session(ADA, 1, None), send, limit=10)
+    slow.greet([])
+    before = slow.holds_all_until()
+    slow.write(b"stuck")
+    slow.heard()
+    behind = slow.holds_all_until()
+    slow.write(b"waits")
+    slow.heard()
+    assert before <= behind == pytest.approx(slow.holds_all_until(), abs=0.005)
+    blocked.set()
+    await slow.out.flush()
+    slow.heard()
+    assert slow.holds_all_until() > behind
+    assert slow.out.behind_since == 0.0
+
+
+async def test_a_connection_that_cannot_be_written_to_is_closed() -> None:
+    closes: list[int] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "websocket.close":
+            closes.append(message["code"])
+        else:
+            raise RuntimeError("no")
+
+    broken = Connection(next(_ids), Session(ADA, 1, None), send, limit=10)
+    broken.greet([b"hello"])
+    await broken.closed
+    assert closes == [1011]
+
+
+def hasty(monkeypatch: pytest.MonkeyPatch, **numbers: Any) -> None:
+    """Lower the numbers of summary mode."""
+    monkeypatch.setattr(settings, "LIMITS", replace(settings.LIMITS, **numbers))
+
+
+async def test_a_chat_that_is_too_fast_is_told_by_summaries_and_then_live_again(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasty(monkeypatch, summary_per_second=2, summary_interval=0.05, summary_calm=0.05)
+    ada, cay = Peer(ADA), Peer(CAY)
+    enter(hub, ada, cay)
+    await heard(hub, [event(1), event(2), event(4), event(5, seq=0), event(3)])
+    assert ada.told == ["m1", "m2"]
+
+    await until_count(ada, 3)
+    told = json.loads(ada.told[2])
+    assert (told["type"], told["payload"]) == (
+        "message.summary",
+        {"chatId": str(CHAT), "count": 2, "fromSeq": 3, "toSeq": 4, "rev": 5},
+    )
+    async with asyncio.timeout(5):
+        while hub._topics[CHAT].pace.digest is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    await heard(hub, [event(6), event(7)])
+    assert ada.told[3:] == ["m6", "m7"]
+    assert cay.told == []
+
+
+async def test_a_summary_goes_to_those_who_are_members_when_it_is_told(
+    hub: Hub, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasty(monkeypatch, summary_per_second=1, summary_interval=0.05)
+    ada, bob, cay = Peer(ADA), Peer(BOB), Peer(CAY)
+    enter(hub, ada, bob, cay)
+    await heard(hub, [event(1), event(2)])
+    database.version, database.members = 2, {ADA: (0, None), BOB: (0, 2), CAY: (2, None)}
+    await heard(hub, [event(3, version=2)])
+    assert bob.told == ["m1"]
+
+    await until_count(ada, 2)
+
+    assert (len(ada.told), len(bob.told), len(cay.told)) == (2, 1, 1)
+
+
+async def until_count(peer: Peer, count: int) -> None:
+    async with asyncio.timeout(5):
+        while len(peer.told) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+async def test_other_chats_and_what_is_no_news_are_told_as_ever(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hasty(monkeypatch, summary_per_second=1, summary_interval=5)
+    ada = Peer(ADA)
+    enter(hub, ada)
+    beside = Event(conversation_id=CHAT + 1, version=1, seq=1, rev=1, frame=b"beside")
+    await heard(hub, [event(1), event(2)])
+    hub._from_others([beside])
+    loading = hub._topics[CHAT + 1].loading
+    assert loading is not None
+    await loading
+    await heard(hub, [Event(conversation_id=CHAT, version=1, cls=Class.TYPING, frame=b"typing")])
+    assert ada.told == ["m1", "beside", "typing"]
+
+
+CROWD = dict.fromkeys(range(1, 100), (0, None))
+
+
+async def test_of_a_large_conversation_only_those_who_are_connected_are_gone_through(
+    hub: Hub, database: Database
+) -> None:
+    database.members = dict(CROWD)
+    ada, bob, again = Peer(ADA), Peer(BOB), Peer(ADA)
+    enter(hub, ada)
+    await heard(hub, [event(1)])
+    enter(hub, bob, again, Peer(1000))
+    topic = hub._topics[CHAT]
+    assert set(topic.receivers(0)) == {ADA, BOB}
+
+    await heard(hub, [event(2)])
+    hub.remove(again.connection)
+    await heard(hub, [event(3)])
+    hub.remove(ada.connection)
+
+    assert (ada.told, bob.told, again.told) == (["m1", "m2", "m3"], ["m2", "m3"], ["m2"])
+    assert set(topic.receivers(0)) == {BOB}
+
+
+async def test_who_came_and_went_in_a_large_conversation_is_learned_without_the_others(
+    hub: Hub, database: Database
+) -> None:
+    """Only who changed is named; somebody who left and came back is in again, a message in between is not theirs."""
+    database.members = dict(CROWD)
+    ada, bob, cay, new = Peer(ADA), Peer(BOB), Peer(CAY), Peer(200)
+    enter(hub, ada, bob, cay, new)
+    await heard(hub, [event(1)])
+
+    database.version, database.members = 2, {BOB: (0, 1), 200: (1, None)}
+    await heard(hub, [event(2, version=2)])
+    database.version, database.members = 3, {BOB: (3, None), CAY: (0, 3)}
+    await heard(hub, [event(4, version=3), event(3, version=2)])
+
+    assert database.asked == ["audience", "news", "news"]
+    assert (ada.told, bob.told) == (["m1", "m2", "m3", "m4"], ["m1", "m4"])
+    assert (cay.told, new.told) == (["m1", "m2", "m3"], ["m2", "m3", "m4"])
+
+
+async def test_one_who_left_a_large_conversation_gets_what_was_said_before_and_comes_late(
+    hub: Hub, database: Database
+) -> None:
+    database.version, database.members = 2, {**CROWD, BOB: (0, 1)}
+    ada, bob = Peer(ADA), Peer(BOB)
+    enter(hub, ada, bob)
+    await heard(hub, [event(1, version=1), event(2, version=2)])
+    assert (ada.told, bob.told) == (["m1", "m2"], ["m1"])
+
+
+async def test_a_job_that_swallows_its_first_order_to_end_holds_nothing_up(database: Database) -> None:
+    stubborn = Hub(Lookups(database.audience, database.between, database.since, {}))
+    swallowed = asyncio.Event()
+
+    async def job() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            swallowed.set()
+        await asyncio.Event().wait()
+
+    stubborn.spawn(job())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await stubborn.stop()
+
+    assert swallowed.is_set()
+
+
+async def test_one_that_is_closing_takes_no_place_of_the_cap(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "LIMITS", replace(settings.LIMITS, connections_per_user=2))
+    first, second, third = Peer(ADA), Peer(ADA), Peer(ADA)
+    enter(hub, first, second)
+    second.connection.close(4401, "signed out")
+    enter(hub, third)
+    hub.close_oldest(ADA)
+    await second.connection.closed
+
+    assert (first.connection.closing, third.connection.closing) == (False, False)
+
+
+async def test_an_event_after_a_removal_waits_for_a_look_that_knows_of_it(hub: Hub, database: Database) -> None:
+    """It comes while the members are being read as they were before."""
+    ada, bob = Peer(ADA), Peer(BOB)
+    enter(hub, ada, bob)
+    reading, go_on = threading.Event(), threading.Event()
+    audience = database.audience
+
+    def slow(conversation_id: int, known: Known | None) -> Audience:
+        found = audience(conversation_id, known)
+        reading.set()
+        assert go_on.wait(5)
+        return found
+
+    hub._lookups = hub._lookups._replace(audience=slow)
+    hub._from_others([event(1)])
+    await asyncio.to_thread(reading.wait, 5)
+    database.version, database.members = 2, {ADA: (0, None), BOB: (0, 1)}
+    hub._from_others([event(2, version=2)])
+    go_on.set()
+    loading = hub._topics[CHAT].loading
+    assert loading is not None
+    await loading
+
+    assert (ada.told, bob.told) == (["m1", "m2"], ["m1"])

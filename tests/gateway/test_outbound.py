@@ -1,0 +1,149 @@
+"""A connection's queue: at once while the socket takes it, in order of importance when it does not."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.frames import Class
+from gateway.outbound import MOST_BYTES, Outbound, Overflow
+
+Message = dict[str, Any]
+
+
+class Peer:
+    """The socket's side: takes frames at once, or only when told to, or is gone."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.gone = False
+
+    async def send(self, message: Message) -> None:
+        if self.gone:
+            raise OSError("gone")
+        await self.open.wait()
+        self.taken.append(message["text"])
+
+
+def text(name: str) -> Message:
+    return {"type": "websocket.send", "text": name}
+
+
+async def test_a_frame_is_written_within_the_call_while_the_peer_takes_it() -> None:
+    peer = Peer()
+    out = Outbound(peer.send, limit=10)
+
+    out.offer(text("one"), Class.MESSAGE)
+    out.offer(text("two"), Class.TYPING)
+
+    assert peer.taken == ["one", "two"]
+    assert out.stuck_since == 0.0
+
+
+async def test_what_waits_for_a_slow_peer_is_written_by_importance_and_then_at_once_again() -> None:
+    peer = Peer()
+    out = Outbound(peer.send, limit=10)
+    peer.open.clear()
+
+    out.offer(text("begun"), Class.MESSAGE)
+    for name, cls in (
+        ("typing", Class.TYPING),
+        ("read", Class.RECEIPT),
+        ("first", Class.MESSAGE),
+        ("second", Class.MESSAGE),
+    ):
+        out.offer(text(name), cls)
+    assert (peer.taken, len(out)) == ([], 4)
+    assert out.stuck_since > 0
+    peer.open.set()
+    await out.flush()
+    out.offer(text("later"), Class.TYPING)
+
+    assert peer.taken == ["begun", "first", "second", "read", "typing", "later"]
+
+
+async def test_a_full_queue_drops_the_least_important_and_never_a_message() -> None:
+    peer = Peer()
+    out = Outbound(peer.send, limit=3)
+    peer.open.clear()
+    out.offer(text("begun"), Class.MESSAGE)
+
+    for name, cls in (("typing", Class.TYPING), ("read", Class.RECEIPT), ("first", Class.MESSAGE)):
+        out.offer(text(name), cls)
+    out.offer(text("more typing"), Class.TYPING)
+    out.offer(text("second"), Class.MESSAGE)
+    out.offer(text("third"), Class.MESSAGE)
+    with pytest.raises(Overflow):
+        out.offer(text("fourth"), Class.MESSAGE)
+    peer.open.set()
+    await out.flush()
+
+    assert peer.taken == ["begun", "first", "second", "third"]
+    assert out.dropped == 4
+
+
+async def test_long_frames_fill_the_queue_by_their_bytes() -> None:
+    """A client that asks for sync after sync and reads none would else be kept a thousand answers."""
+    peer = Peer()
+    out = Outbound(peer.send, limit=1000)
+    peer.open.clear()
+    long = {**text("long"), "raw": bytes(MOST_BYTES // 4)}
+    for cls in (Class.MESSAGE, Class.MESSAGE, Class.TYPING, Class.MESSAGE, Class.MESSAGE):
+        out.offer(long, cls)
+    out.offer(long, Class.TYPING)
+    out.offer(long, Class.MESSAGE)
+    assert len(out) == 4
+    with pytest.raises(Overflow):
+        out.offer(text("more") | {"raw": b"x"}, Class.MESSAGE)
+    peer.open.set()
+    await out.flush()
+    assert len(peer.taken) == 5
+    peer.open.clear()
+    out.offer(long, Class.MESSAGE)
+    out.offer({**text("longest"), "raw": bytes(2 * MOST_BYTES)}, Class.MESSAGE)
+    assert len(out) == 1
+
+
+async def test_a_peer_that_is_gone_costs_nothing_and_raises_nothing() -> None:
+    peer = Peer()
+    out = Outbound(peer.send, limit=3)
+    peer.gone = True
+
+    out.offer(text("one"), Class.MESSAGE)
+    peer.gone = False
+    out.offer(text("two"), Class.MESSAGE)
+
+    assert out.failed
+    assert peer.taken == []
+
+
+async def test_a_peer_that_goes_while_frames_wait_ends_the_queue() -> None:
+    peer = Peer()
+    out = Outbound(peer.send, limit=3)
+    peer.open.clear()
+    out.offer(text("begun"), Class.MESSAGE)
+    out.offer(text("waiting"), Class.MESSAGE)
+
+    peer.gone = True
+    peer.open.set()
+    await out.flush()
+
+    assert out.failed
+    assert (peer.taken, len(out)) == (["begun"], 0)
+
+
+async def test_what_was_discarded_is_not_written_when_the_peer_wakes_up() -> None:
+    peer = Peer()
+    out = Outbound(peer.send, limit=3)
+    peer.open.clear()
+    out.offer(text("begun"), Class.MESSAGE)
+    out.offer(text("waiting"), Class.MESSAGE)
+
+    out.discard()
+    await out.flush()
+    peer.open.set()
+    out.offer(text("later"), Class.MESSAGE)
+
+    assert peer.taken == []

@@ -1,0 +1,76 @@
+"""What the docs point at exists: every relative link with its heading, and every path of this project that they name."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from config.env import BASE_DIR
+
+LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
+CODE = re.compile(r"`([^`\n]+)`")
+FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+# A path of ours: begins with a folder of the project; what is under var/ or .venv/ comes and goes.
+FOLDERS = ("accounts", "bench", "chat", "config", "deploy", "docs", "gateway", "presence", "receipts", "script", "static", "templates", "tests", ".ci")  # fmt: skip
+PATH = re.compile(rf"(?:{'|'.join(re.escape(folder) for folder in FOLDERS)})/[\w./-]*")
+# Places that a recipe tells its reader to fill.
+PLACES = re.compile(r"NNNN|<|…")
+
+
+def documents() -> list[Path]:
+    """Return every Markdown file of the project, vendored ones left out."""
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.md"], cwd=BASE_DIR, capture_output=True, text=True, check=True)  # fmt: skip
+    return [BASE_DIR / name for name in listed.stdout.splitlines() if "vendor" not in name]
+
+
+def anchors(text: str) -> set[str]:
+    """Return the addresses of a document's headings, as GitHub makes them."""
+    plain = [re.sub(r"[`*]", "", heading).lower() for heading in HEADING.findall(FENCED.sub("", text))]
+    return {re.sub(r"[^\w\- ]", "", heading).strip().replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(BASE_DIR)))
+def test_every_relative_link_leads_somewhere(document: Path) -> None:
+    broken = []
+    for target in LINK.findall(FENCED.sub("", document.read_text())):
+        name, _, anchor = target.partition("#")
+        if re.match(r"[a-z]+:", target):
+            continue
+        file = (document.parent / name).resolve() if name else document
+        if not file.exists() or (anchor and anchor not in anchors(file.read_text())):
+            broken.append(target)
+
+    assert not broken, f"{document.relative_to(BASE_DIR)}: mend these links"
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(BASE_DIR)))
+def test_every_path_that_is_named_exists(document: Path) -> None:
+    named = [text for text in CODE.findall(FENCED.sub("", document.read_text())) if not PLACES.search(text)]
+    paths = {path for text in named if (found := PATH.fullmatch(text.split(":")[0])) for path in [found[0]]}
+    missing = sorted(path for path in paths if not (BASE_DIR / path).exists())
+
+    assert not missing, f"{document.relative_to(BASE_DIR)}: name what exists"
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(BASE_DIR)))
+def test_every_name_in_a_module_that_is_named_exists(document: Path) -> None:
+    """`gateway/hub.py: Hub.drain, Topic` names a method and a class of that file."""
+    missing = []
+    for text in CODE.findall(FENCED.sub("", document.read_text())):
+        file, _, names = text.partition(": ")
+        if names and PATH.fullmatch(file) and (BASE_DIR / file).is_file() and not PLACES.search(text):
+            source = (BASE_DIR / file).read_text()
+            missing += [f"{file}: {name}" for name in names.split(", ") if not defines(source, name)]
+
+    assert not missing, f"{document.relative_to(BASE_DIR)}: name what exists"
+
+
+def defines(source: str, name: str) -> bool:
+    last = re.escape(name.rpartition(".")[2])
+    return bool(re.search(rf"\b(?:def|class) {last}\b|^{last}\b.* = ", source, re.MULTILINE))
+
+
+def test_anchors_are_made_as_github_makes_them() -> None:
+    assert anchors("# A connection's life\n\n## `sync.response`\n") == {"a-connections-life", "syncresponse"}

@@ -1,0 +1,70 @@
+"""What a client or an operator can meet stands in the docs by its name: frames, codes, routes, tasks, words."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.urls import URLPattern, URLResolver
+
+from config.env import BASE_DIR
+from config.frames import ALIASES, FRAMES
+from config.reactions import REACTIONS
+from config.schedule import SCHEDULE
+from config.urls import API
+from gateway import errors
+from gateway.errors import Refused
+
+PROTOCOL = (BASE_DIR / "docs" / "protocol.md").read_text()
+ARCHITECTURE = (BASE_DIR / "docs" / "architecture.md").read_text()
+APPS = ("accounts", "chat", "gateway", "presence", "receipts")
+
+
+def sources() -> str:
+    return "\n".join(file.read_text() for app in APPS for file in (BASE_DIR / app).rglob("*.py"))
+
+
+def codes(of: type[Refused]) -> Iterator[str]:
+    yield of.code
+    for below in of.__subclasses__():
+        yield from codes(below)
+
+
+def routes(patterns: list[URLPattern | URLResolver]) -> Iterator[str]:
+    """Return the addresses below /api/v1/, as the docs write them."""
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern.url_patterns)
+        else:
+            yield re.sub(r"<str:\w+>", "{id}", str(pattern.pattern))
+
+
+@pytest.mark.parametrize("name", [*FRAMES, *ALIASES])
+def test_every_frame_of_a_client_is_in_the_protocol(name: str) -> None:
+    assert f"`{name}`" in PROTOCOL, "add it to docs/protocol.md, Frames from the client"
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r'frame\(\s*"([a-z.-]+)"', sources()))))
+def test_every_frame_of_the_server_is_in_the_protocol(name: str) -> None:
+    assert f"`{name}`" in PROTOCOL, "add it to docs/protocol.md, Frames from the server"
+
+
+@pytest.mark.parametrize("code", sorted(set(codes(Refused)) - {errors.Refused.code} | {errors.Internal.code}))
+def test_every_error_code_says_what_a_client_does(code: str) -> None:
+    assert f"| `{code}` |" in PROTOCOL, "add a row to docs/protocol.md, Errors"
+
+
+@pytest.mark.parametrize("code", sorted(set(re.findall(r"\b(4[0-9]{3}|1011), ", sources())) - {"4404"}))
+def test_every_close_code_says_what_a_client_does(code: str) -> None:
+    assert f"| {code} |" in PROTOCOL, "add a row to docs/protocol.md, Close codes"
+
+
+@pytest.mark.parametrize("route", sorted(set(routes(API))))
+def test_every_route_is_in_the_protocol(route: str) -> None:
+    listed = re.sub(r"\{\w+\}", "{id}", PROTOCOL.partition("## REST")[2])
+    short = f"`/{route.rpartition('/')[2]}`"
+    assert f"`/{route}`" in listed or short in listed, f"add a row for /{route} to docs/protocol.md, REST"
+
+
+@pytest.mark.parametrize("name", [*REACTIONS, *(entry["task"] for entry in SCHEDULE.values())])
+def test_every_event_and_task_is_in_the_architecture(name: str) -> None:
+    assert f"`{name}`" in ARCHITECTURE, "add it to docs/architecture.md, The outbox"

@@ -1,0 +1,77 @@
+"""The table of environment variables is the whole truth: the docs have every row, and nothing reads past it."""
+
+import re
+
+import pytest
+
+from config.env import BASE_DIR, TABLE, Variable, WrongEnvironment, hosts, load, secret_key
+
+OPERATIONS = BASE_DIR / "docs" / "operations.md"
+CODE = ("accounts", "chat", "config", "gateway", "notifications", "presence", "receipts", "script", "search")
+# Read by scripts before there is a table, or made of many: the limits' overrides.
+BESIDES = {"PARLEY_CHROMIUM", "PARLEY_LIMIT_"}
+
+
+def row(variable: Variable) -> str:
+    """Return the variable's line of the docs' table."""
+    default = "`var/`" if variable.name == "PARLEY_VAR" else f"`{variable.default}`" if variable.default else ""
+    return f"| `{variable.name}` | {default} | {variable.meaning} |"
+
+
+@pytest.mark.parametrize("variable", TABLE, ids=lambda variable: variable.name)
+def test_every_variable_is_in_the_docs_as_the_table_has_it(variable: Variable) -> None:
+    assert row(variable) in OPERATIONS.read_text().splitlines(), (
+        f"put this row into docs/operations.md: {row(variable)}"
+    )
+
+
+def test_every_variable_that_the_code_names_is_in_the_table() -> None:
+    known = {variable.name for variable in TABLE}
+    files = [file for folder in CODE for file in (BASE_DIR / folder).rglob("*") if file.suffix in (".py", "")]
+    named = {
+        (name, str(file.relative_to(BASE_DIR)))
+        for file in files
+        if file.is_file()
+        for name in re.findall(r"\bPARLEY_[A-Z_]+", file.read_text())
+    }
+    unknown = sorted(pair for pair in named if pair[0] not in known and not any(pair[0].startswith(b) for b in BESIDES))
+    assert not unknown, "add to TABLE in config/env.py"
+
+
+def test_every_default_can_be_read_and_every_variable_says_what_it_means() -> None:
+    assert load({}).keys() == {variable.name for variable in TABLE}
+    assert all(variable.meaning.endswith(".") for variable in TABLE)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PARLEY_PORT", "eighty"),
+        ("PARLEY_PORT", "0"),
+        ("PARLEY_SERVER", "gunicorn"),
+        ("PARLEY_DEMO", "perhaps"),
+        ("PARLEY_SHARD", "1024"),
+        ("DATABASE_URL", "mysql://here"),
+        ("REDIS_URL", "localhost:6379"),
+        ("PARLEY_PORT", "65536"),
+        ("DATABASE_URL", "postgres://here:many/parley"),
+        ("EMAIL_URL", "smtp://mail.example.org:70000"),
+    ],
+)
+def test_a_wrong_value_stops_the_start_with_its_name(name: str, value: str) -> None:
+    with pytest.raises(WrongEnvironment, match=name):
+        load({name: value})
+
+
+def test_outside_the_demo_there_is_no_default_secret() -> None:
+    with pytest.raises(WrongEnvironment, match="PARLEY_SECRET_KEY"):
+        secret_key(load({}))
+    with pytest.raises(WrongEnvironment, match="PARLEY_SECRET_KEY"):
+        secret_key(load({"PARLEY_SECRET_KEY": "short"}))
+
+
+def test_outside_the_demo_there_is_no_wildcard_host_and_one_must_be_named() -> None:
+    with pytest.raises(WrongEnvironment, match="PARLEY_HOSTS"):
+        hosts(load({}))
+    assert hosts(load({"PARLEY_HOSTS": "chat.example.org"})) == ["chat.example.org"]
+    assert hosts(load({"PARLEY_DEMO": "1"})) == ["localhost", "127.0.0.1", "[::1]"]

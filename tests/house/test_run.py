@@ -1,0 +1,48 @@
+"""`script/test` runs what was asked for, the browser tests apart from all others, and no failure is lost on the way."""
+
+import os
+import sys
+
+import pytest
+
+from tests.run import parts, run, worst
+
+BOTH = ["not browser", "browser"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "runs"),
+    [
+        ([], BOTH),
+        (["-q", "-x"], BOTH),
+        (["-k", "sign_in"], BOTH),
+        (["tests"], BOTH),
+        (["tests/browser/test_talking.py::test_two_browsers_talk"], BOTH),
+        (["tests/wire"], ["not browser"]),
+        (["-q", "tests/house/test_run.py"], ["not browser"]),
+    ],
+)
+def test_the_browser_tests_run_by_themselves_where_they_are_wanted(chosen: list[str], runs: list[str]) -> None:
+    assert parts(chosen, fast=False, browser=True) == runs
+
+
+def test_without_a_browser_the_rest_runs() -> None:
+    assert parts([], fast=False, browser=False) == ["not browser"]
+
+
+def test_fast_leaves_out_the_slow_and_the_browser_tests() -> None:
+    assert parts([], fast=True, browser=True) == ["not slow and not browser"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"),
+    [([0, 0], 0), ([0, 1], 1), ([1, 0], 1), ([5, 0], 0), ([0, 5], 0), ([5, 5], 5), ([5, 2], 2), ([5], 5)],
+)
+def test_a_failure_of_either_run_is_the_answer(codes: list[int], code: int) -> None:
+    assert worst(codes) == code
+
+
+def test_at_ctrl_c_pytest_ends_by_itself_and_its_code_is_the_answer() -> None:
+    ctrl_c = "import os, signal; os.kill(os.getppid(), signal.SIGINT); raise SystemExit(2)"
+
+    assert run([sys.executable, "-c", ctrl_c], dict(os.environ)) == 2

@@ -1,0 +1,89 @@
+"""The four tables of config say what happens when: every name in them leads to something that is there."""
+
+import inspect
+import typing
+from collections.abc import Sequence
+from dataclasses import fields
+
+import msgspec
+import pytest
+from celery import current_app
+from django.apps import apps
+from django.core.management import call_command
+from django.urls import URLPattern, URLResolver
+
+from config.frames import ALIASES, FRAMES
+from config.limits import Limits
+from config.reactions import REACTIONS
+from config.schedule import SCHEDULE
+from config.urls import urlpatterns
+from gateway.frames import Caller, Frame
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_frames_handler_takes_the_caller_and_that_frame(name: str) -> None:
+    route = FRAMES[name]
+    for handler in filter(None, (route.handle, route.before)):
+        hints = typing.get_type_hints(handler)
+        taken = [hints[parameter] for parameter in inspect.signature(handler).parameters]
+        assert taken == [Caller, route.frame], f"config/frames.py: the handler of {name} takes another frame"
+    assert issubclass(route.frame, Frame)
+    assert msgspec.structs.fields(route.frame) is not None
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_frame_is_frozen_described_and_takes_unknown_fields(name: str) -> None:
+    frame = FRAMES[name].frame
+    config = frame.__struct_config__
+
+    assert config.frozen, f"{frame.__name__}: frames are frozen (style 9)"
+    assert not config.forbid_unknown_fields, "unknown fields are ignored (protocol)"
+    assert frame.__doc__ and "Struct" not in frame.__doc__, f"{frame.__name__}: the docstring is the protocol's text"
+
+
+def test_an_alias_names_a_frame_and_hides_none() -> None:
+    assert set(ALIASES.values()) <= FRAMES.keys(), "config/frames.py: an alias of nothing"
+    assert not ALIASES.keys() & FRAMES.keys(), "config/frames.py: an alias that is a frame as well"
+
+
+def test_reactions_and_the_clock_name_tasks_that_the_worker_knows() -> None:
+    current_app.loader.import_default_modules()
+    named = {task for tasks in REACTIONS.values() for task in tasks} | {entry["task"] for entry in SCHEDULE.values()}
+
+    assert named <= current_app.tasks.keys(), "config/reactions.py, config/schedule.py: no such task"
+
+
+def test_every_task_of_ours_is_in_a_table() -> None:
+    current_app.loader.import_default_modules()
+    own = {name for name in current_app.tasks if not name.startswith("celery.")}
+    named = {task for tasks in REACTIONS.values() for task in tasks} | {entry["task"] for entry in SCHEDULE.values()}
+
+    assert own <= named, "a task that nothing starts: add it to config/reactions.py or config/schedule.py"
+
+
+def test_every_path_leads_to_a_view() -> None:
+    def views(patterns: Sequence[object]) -> None:
+        for pattern in patterns:
+            if isinstance(pattern, URLResolver):
+                views(pattern.url_patterns)
+            else:
+                assert isinstance(pattern, URLPattern) and callable(pattern.callback), pattern
+
+    views(urlpatterns)
+
+
+@pytest.mark.parametrize("entry", fields(Limits), ids=lambda entry: str(entry.name))
+def test_a_number_has_a_source_a_meaning_and_a_default_within_its_bounds(entry: typing.Any) -> None:
+    low, high = entry.metadata["low"], entry.metadata["high"]
+
+    assert low <= entry.default <= high, f"config/limits.py: {entry.name}"
+    assert entry.metadata["source"] and entry.metadata["meaning"], f"config/limits.py: {entry.name}"
+
+
+def test_the_models_and_the_migrations_agree() -> None:
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+def test_presence_and_typing_have_no_table() -> None:
+    """F136, F146: what is here and who types is Redis' and the processes' alone."""
+    assert list(apps.get_app_config("presence").get_models()) == []

@@ -1,0 +1,30 @@
+"""Two processes with short times for presence: what a person waits for in seconds, a test waits for in milliseconds."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+from django.conf import settings
+
+from tests.servers import Server, serve
+
+BRISK = {
+    "PARLEY_LIMIT_PRESENCE_BATCH": "0.05",
+    "PARLEY_LIMIT_PRESENCE_UPDATE_EVERY": "0.01",
+    "PARLEY_LIMIT_TYPING_PER_SECOND": "1000",
+}
+
+
+class Pair(NamedTuple):
+    """Two web processes on one database and one Redis."""
+
+    one: Server
+    other: Server
+
+
+@pytest.fixture(scope="session")
+def pair(open_database: None) -> Iterator[Pair]:
+    """A process on uvicorn and one on Daphne, which tell changes of presence after 50 ms."""
+    database = settings.DATABASES["default"]["NAME"]
+    with serve(database, **BRISK) as one, serve(database, PARLEY_SERVER="daphne", **BRISK) as other:  # type: ignore[arg-type]
+        yield Pair(one, other)

@@ -1,0 +1,221 @@
+"""Typing in large conversations: how often a reader is told, what, and who is not (F138), on a clock that the test moves."""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Coroutine, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from django.conf import settings
+
+from accounts import blocks, privacy
+from chat import members
+from gateway import hub
+from gateway.bus import Event
+from gateway.connection import Connection
+from gateway.frames import Session
+from presence.crowd import TYPES, Change, Crowds
+from tests.chat.rest import Api
+from tests.clients import Client, Frame, connected
+from tests.factories import Someone, another_device, crowd, direct, group, someone
+from tests.presence.conftest import Pair
+from tests.presence.test_typing import Clockwork
+
+CHAT = 7
+READERS = 1000
+LARGE = settings.LIMITS.fanout_threshold
+
+
+class Hall:
+    """Stands in for the hub: a conversation of a thousand who are all connected here."""
+
+    def __init__(self) -> None:
+        self.members = dict.fromkeys(range(1, READERS + 1), 0)
+        self.told: dict[int, list[Any]] = defaultdict(list)
+        self.users: dict[int, list[Connection]] = {}
+
+    def enter(self, user: int) -> None:
+        async def send(message: dict[str, Any]) -> None:
+            self.told[user].append(json.loads(message["text"])["payload"])
+
+        connection = Connection(user, Session(user, user, None), send, limit=100)
+        connection.greet([])
+        self.users[user] = [connection]
+
+    async def present(self, conversation_id: int, version: int = 0) -> tuple[int, dict[int, int]]:
+        return 1, self.members
+
+    def spawn(self, job: Coroutine[Any, Any, None]) -> None:
+        self.job = asyncio.ensure_future(job)
+
+
+@pytest.fixture
+def loop() -> Iterator[Clockwork]:
+    clock = Clockwork()
+    yield clock
+    clock.close()
+
+
+@pytest.fixture
+def hall(loop: Clockwork, monkeypatch: pytest.MonkeyPatch) -> Hall:
+    here = Hall()
+
+    async def enter() -> None:
+        for user in here.members:
+            here.enter(user)
+
+    loop.run_until_complete(enter())
+    monkeypatch.setattr(hub, "current", lambda: here)
+    return here
+
+
+def hear(loop: Clockwork, crowds: Crowds, user: int, *, active: bool = True, unseen_by: tuple[int, ...] = ()) -> None:
+    change = Change(CHAT, 1, f"N{user}", active, list(unseen_by))
+
+    async def take() -> None:
+        crowds.heard(Event(notice=TYPES, about=[user], data=msgspec.msgpack.encode(change)))
+
+    loop.run_until_complete(take())
+
+
+def test_five_hundred_typists_cost_each_of_a_thousand_readers_a_frame_a_second(loop: Clockwork, hall: Hall) -> None:
+    crowds, seconds = Crowds(), 5
+    for step in range(seconds * 10):
+        for user in range(1 + step * 10, 11 + step * 10):
+            hear(loop, crowds, user)
+        loop.pass_(0.1)
+
+    assert {len(frames) for frames in hall.told.values()} <= set(range(1, seconds + 2))
+    assert hall.told[READERS][-1]["count"] >= 490
+    assert len(hall.told[READERS][-1]["typists"]) == 3
+
+
+def test_the_first_is_told_at_once_and_the_last_end_as_well(loop: Clockwork, hall: Hall) -> None:
+    crowds = Crowds()
+    hear(loop, crowds, 1)
+    loop.pass_(0)
+    begun = list(hall.told[2])
+    loop.pass_(3)
+    hear(loop, crowds, 1, active=False)
+    loop.pass_(0)
+
+    one = {"chatId": str(CHAT), "typists": [{"userId": "1", "displayName": "N1"}], "count": 1}
+    assert begun == [one]
+    assert hall.told[2] == [one, {"chatId": str(CHAT), "typists": [], "count": 0}]
+    assert crowds._crowds == {}
+
+
+def test_nobody_is_told_of_oneself_or_of_whom_one_blocks(loop: Clockwork, hall: Hall) -> None:
+    crowds = Crowds()
+    hear(loop, crowds, 1, unseen_by=(3,))
+    hear(loop, crowds, 2)
+    loop.pass_(1)
+
+    def named(reader: int) -> list[str]:
+        return [typist["userId"] for typist in hall.told[reader][-1]["typists"]]
+
+    assert (named(1), named(2), named(3), named(4)) == (["2"], ["1"], ["2"], ["1", "2"])
+    assert [hall.told[reader][-1]["count"] for reader in (1, 2, 3, 4)] == [1, 1, 1, 2]
+
+
+def test_who_sees_nothing_new_is_told_nothing(loop: Clockwork, hall: Hall) -> None:
+    crowds = Crowds()
+    hear(loop, crowds, 1, unseen_by=(3,))
+    loop.pass_(2)
+    hear(loop, crowds, 1, unseen_by=(3,))
+    loop.pass_(2)
+
+    assert (hall.told[1], hall.told[3], len(hall.told[4])) == ([], [], 1)
+
+
+def test_it_is_told_again_while_it_lasts_and_forgotten_if_its_end_is_lost(loop: Clockwork, hall: Hall) -> None:
+    crowds = Crowds()
+    hear(loop, crowds, 1)
+    for _ in range(20):
+        loop.pass_(1)
+
+    assert [payload["count"] for payload in hall.told[2]] == [1, 1, 0]
+    assert crowds._crowds == {}
+
+
+# --- over the wire ----------------------------------------------------------------------------------------------------
+
+
+async def typing(client: Client, who: Someone, *, others: int = 0) -> Frame:
+    """Wait until a client is told that somebody types, and so many others."""
+    return await client.expect(
+        "typing.indicator",
+        lambda p: p.get("count") == others + 1 and str(who.id) in [t["userId"] for t in p["typists"]],
+    )
+
+
+async def test_a_large_group_is_told_in_batches_through_two_processes_and_nobody_else_is(pair: Pair) -> None:
+    ada, bob, cay, dan = someone("Ada"), someone("Bob"), someone(), someone()
+    chat = group(ada, bob, cay, dan, *crowd(LARGE - 3))
+    members.remove(ada.id, chat, dan.id)
+    blocks.block(cay.id, ada.id)
+    async with (
+        connected(pair.one, ada) as a,
+        connected(pair.other, bob) as b,
+        connected(pair.one, cay) as c,
+        connected(pair.other, dan) as former,
+    ):
+        await a.send("typing.start", {"chatId": str(chat)})
+        seen = await typing(b, ada)
+        await b.send("typing.start", {"chatId": str(chat)})
+        await typing(a, bob)
+        await typing(c, bob)
+        await a.send("typing.stop", {"chatId": str(chat)})
+        await b.send("typing.stop", {"chatId": str(chat)})
+        for client in (a, b, c):
+            await client.expect("typing.indicator", lambda payload: payload["count"] == 0)
+        heard = [frame["type"] for frame in await former.settled()]
+
+    assert seen == {"chatId": str(chat), "typists": [{"userId": str(ada.id), "displayName": "Ada"}], "count": 1}
+    assert "typing.indicator" not in heard
+
+
+async def test_a_switch_in_the_middle_ends_what_is_shown_and_a_device_may_be_stricter(pair: Pair) -> None:
+    """F113: both for the user and for one device, in force at once."""
+    ada, bob = someone("Ada"), someone()
+    chat, phone = direct(ada, bob), another_device(ada)
+    async with connected(pair.one, ada) as a, connected(pair.one, phone) as p, connected(pair.other, bob) as b:
+        await a.send("typing.start", {"chatId": str(chat)})
+        await b.expect("typing.indicator", lambda payload: payload["active"])
+        hidden = Api(pair.other, ada)(
+            "PATCH", "me/privacy", {"deviceOverrides": {str(phone.device_id): {"showTyping": False}}}
+        )
+        assert hidden.status == 200
+        await b.expect("typing.indicator", lambda payload: not payload["active"])
+        other = group(ada, bob)
+        await p.send("typing.start", {"chatId": str(other)})
+        await p.call("sync.request", {"chats": {}})
+        await a.say(chat)
+        await b.expect("message.new")
+        heard = [f["type"] for f in await b.settled()]
+
+    assert "typing.indicator" not in heard
+    assert privacy.on_device(ada.id, phone.device_id).show_typing is False
+
+
+async def test_who_was_removed_while_nobody_was_here_types_no_more(pair: Pair) -> None:
+    """A process without connections hears of changes, too."""
+    ada, bob = someone("Ada"), someone()
+    chat = group(bob, ada)
+    async with connected(pair.one, bob) as b:
+        async with connected(pair.other, ada) as a:
+            await a.send("typing.start", {"chatId": str(chat)})
+            await b.expect("typing.indicator", lambda payload: payload["active"])
+            await a.send("typing.stop", {"chatId": str(chat)})
+            await b.expect("typing.indicator", lambda payload: not payload["active"])
+        assert Api(pair.one, bob)("DELETE", f"conversations/{chat}/members/{ada.id}").status == 204
+        await b.expect("chat.updated")
+        async with connected(pair.other, ada) as a:
+            await a.send("typing.start", {"chatId": str(chat)})
+            refused = await a.expect("error")
+            heard = [f["type"] for f in await b.settled()]
+
+    assert refused["code"] == "NOT_A_MEMBER"
+    assert "typing.indicator" not in heard

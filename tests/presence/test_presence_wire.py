@@ -1,0 +1,348 @@
+"""Presence over the wire: who is told of whom, through two processes, and what a privacy switch and a block do at once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from accounts import contacts
+from accounts.models import Device
+from chat import members
+from config.embedded.redis import Redis
+from presence import seen
+from tests.chat.rest import Api
+from tests.clients import Client, Frame, connected, until
+from tests.factories import Someone, another_device, crowd, direct, group, say, say_many, someone
+from tests.presence.conftest import BRISK, Pair
+from tests.servers import Server, serve
+
+
+async def subscribed(client: Client, *people: Someone) -> list[Frame]:
+    """Subscribe and return the states of the ack."""
+    ack = await client.call("presence.subscribe", {"userIds": [str(person.id) for person in people]})
+    assert ack["status"] == "ok", ack
+    return list(ack["presence"])
+
+
+async def becomes(client: Client, person: Someone, status: str) -> Frame:
+    """Wait until a client is told that somebody has a state, and return that change."""
+
+    def said(payload: Frame) -> bool:
+        return any(c["userId"] == str(person.id) and c["status"] == status for c in payload["changes"])
+
+    payload = await client.expect("presence.changed", said)
+    return next(change for change in payload["changes"] if change["userId"] == str(person.id))
+
+
+def shown(server: Server, viewer: Someone, *people: Someone) -> list[str]:
+    ids = ",".join(str(person.id) for person in people)
+    reply = Api(server, viewer).get(f"presence?ids={ids}")
+    assert reply.status == 200, reply
+    return [state["status"] for state in reply.body["results"]]
+
+
+async def here_for(server: Server, viewer: Someone, person: Someone, status: str = "available") -> None:
+    await until(lambda: shown(server, viewer, person) == [status])
+
+
+async def test_a_subscriber_is_told_of_coming_changing_and_going_through_the_other_process(pair: Pair) -> None:
+    ada, bob, cay = someone(), someone(), someone()
+    group(ada, bob, cay)
+    async with connected(pair.one, bob) as b, connected(pair.one, cay) as bystander:
+        assert await subscribed(b, ada) == [{"userId": str(ada.id), "status": "offline"}]
+        async with connected(pair.other, ada) as a:
+            assert await becomes(b, ada, "available") == {"userId": str(ada.id), "status": "available"}
+            for status in ("dnd", "brb", "in_meeting", "away"):
+                assert (await a.call("presence.update", {"status": status}))["status"] == "ok"
+                await becomes(b, ada, status)
+        gone = await becomes(b, ada, "offline")
+        heard = [frame["type"] for frame in await bystander.settled()]
+
+    assert gone["lastSeen"].endswith("Z")
+    assert "presence.changed" not in heard
+
+
+async def test_the_end_of_a_subscription_is_the_end_of_its_news(pair: Pair) -> None:
+    ada, bob, cay = someone(), someone(), someone()
+    group(ada, bob, cay)
+    async with connected(pair.one, bob) as b:
+        await subscribed(b, ada, cay)
+        assert (await b.call("presence.unsubscribe", {"userIds": [str(ada.id), "1"]}))["status"] == "ok"
+        async with connected(pair.other, ada):
+            await here_for(pair.one, bob, ada)
+            async with connected(pair.other, cay):
+                await becomes(b, cay, "available")
+        told = [c["userId"] for f in b.frames if f["type"] == "presence.changed" for c in f["payload"]["changes"]]
+
+    assert str(ada.id) not in told
+
+
+async def test_a_lost_connection_is_no_goodbye(pair: Pair) -> None:
+    """On both servers: what ends without a close frame counts until its time (K22)."""
+    ada, bob, cay, dan = someone(), someone(), someone(), someone()
+    group(ada, bob, cay, dan)
+    for server, lost, closed in ((pair.one, ada, cay), (pair.other, bob, dan)):
+        async with connected(server, dan) as viewer:
+            async with connected(server, lost) as gone:
+                await subscribed(viewer, lost)
+                await here_for(server, dan, lost)
+                gone.socket.transport.abort()
+                async with connected(server, closed):
+                    await here_for(server, dan, closed)
+            if closed is not dan:
+                await here_for(server, dan, closed, "offline")
+            assert shown(server, dan, lost) == ["available"]
+
+
+async def test_a_connection_is_told_of_a_hundred_people_at_most(pair: Pair) -> None:
+    ada = someone()
+    ids = [str(person.id) for person in crowd(101)]
+    async with connected(pair.one, ada) as client:
+        assert len((await client.call("presence.subscribe", {"userIds": ids[:100]}))["presence"]) == 100
+        again = await client.call("presence.subscribe", {"userIds": ids[:50]})
+        over = await client.call("presence.subscribe", {"userIds": ids[100:]})
+        await client.call("presence.unsubscribe", {"userIds": ids[:1]})
+        after = await client.call("presence.subscribe", {"userIds": ids[100:]})
+
+    assert (again["status"], over["error"]["code"], over["error"]["field"]) == ("ok", "INVALID_PAYLOAD", "userIds")
+    assert after["status"] == "ok"
+    assert Api(pair.one, ada).get(f"presence?ids={','.join(ids)}").status == 422
+
+
+async def test_changes_of_a_moment_come_in_one_frame(open_database: None) -> None:
+    people = [someone() for _ in range(6)]
+    group(*people)
+    viewer, *others = people
+    database = settings.DATABASES["default"]["NAME"]
+    with serve(database, PARLEY_LIMIT_PRESENCE_BATCH="1") as server:
+        async with connected(server, viewer) as client:
+            await subscribed(client, *others)
+            async with connected(server, others[0]), connected(server, others[1]), connected(server, others[2]):
+                payload = await client.expect("presence.changed")
+
+    assert {change["userId"] for change in payload["changes"]} == {str(person.id) for person in others[:3]}
+
+
+async def test_a_resumed_connection_goes_on_with_its_subscriptions(pair: Pair) -> None:
+    ada, bob = someone(), someone()
+    group(ada, bob)
+    async with connected(pair.one, bob) as first:
+        await subscribed(first, ada)
+        token = first.hello["resumeToken"]
+        first.socket.transport.abort()
+    async with connected(pair.other, bob, f"?resume={token}") as b:
+        assert b.hello["resumed"] is True
+        await becomes(b, ada, "offline")
+        async with connected(pair.one, ada):
+            await becomes(b, ada, "available")
+
+
+async def test_who_hides_is_offline_at_once_and_back_at_once(pair: Pair) -> None:
+    ada, bob = someone(), someone()
+    group(ada, bob)
+    async with connected(pair.one, bob) as b, connected(pair.other, ada):
+        await here_for(pair.one, bob, ada)
+        await subscribed(b, ada)
+        hide = Api(pair.other, ada)("PATCH", "me/privacy", {"showOnlineStatus": False, "showLastSeen": False})
+        assert hide.status == 200
+        assert await becomes(b, ada, "offline") == {"userId": str(ada.id), "status": "offline"}
+        assert Api(pair.other, ada)("PATCH", "me/privacy", {"showOnlineStatus": True}).status == 200
+        await becomes(b, ada, "available")
+
+
+async def test_a_device_may_be_stricter_than_its_user(pair: Pair) -> None:
+    ada, bob = someone(), someone()
+    phone = another_device(ada)
+    group(ada, bob)
+    async with connected(pair.one, bob) as b, connected(pair.other, phone) as p:
+        await here_for(pair.one, bob, ada)
+        await subscribed(b, ada)
+        api = Api(pair.other, ada)
+        shut = {"showOnlineStatus": False, "showLastSeen": False}
+        api("PATCH", "me/privacy", {"deviceOverrides": {str(phone.device_id): shut}})
+        assert await becomes(b, ada, "offline") == {"userId": str(ada.id), "status": "offline"}
+        await p.call("presence.update", {"status": "dnd"})
+        async with connected(pair.other, ada):
+            await becomes(b, ada, "available")
+        assert "lastSeen" in await becomes(b, ada, "offline")
+
+
+@pytest.mark.parametrize("way", ["blocks", "is blocked"])
+async def test_a_block_either_way_looks_like_being_offline(pair: Pair, way: str) -> None:
+    ada, bob = someone(), someone()
+    group(ada, bob)
+    async with connected(pair.one, bob) as b, connected(pair.other, ada):
+        await here_for(pair.one, bob, ada)
+        await subscribed(b, ada)
+        by, of = (bob, ada) if way == "blocks" else (ada, bob)
+        assert Api(pair.other, by)("PUT", f"me/blocks/{of.id}").status == 204
+        assert await becomes(b, ada, "offline") == {"userId": str(ada.id), "status": "offline"}
+        assert Api(pair.other, by)("DELETE", f"me/blocks/{of.id}").status == 204
+        await becomes(b, ada, "available")
+
+
+async def test_a_contact_that_is_taken_off_the_list_sees_nothing_more_at_once(pair: Pair) -> None:
+    ada, bob = someone(), someone()
+    async with connected(pair.one, bob) as b, connected(pair.other, ada):
+        await subscribed(b, ada)
+        assert Api(pair.other, ada)("PUT", f"me/contacts/{bob.id}").status == 204
+        await becomes(b, ada, "available")
+        assert Api(pair.other, ada)("DELETE", f"me/contacts/{bob.id}").status == 204
+        assert await becomes(b, ada, "offline") == {"userId": str(ada.id), "status": "offline"}
+
+
+@pytest.mark.parametrize("goes", ["the one who is watched", "the one who watches", "the whole group"])
+async def test_with_the_last_chat_in_common_goes_what_one_is_shown_at_once(pair: Pair, goes: str) -> None:
+    owner, ada, bob = someone(), someone(), someone()
+    chat = group(owner, ada, bob)
+    who, route = {
+        "the one who is watched": (ada, f"conversations/{chat}/members/{ada.id}"),
+        "the one who watches": (owner, f"conversations/{chat}/members/{bob.id}"),
+        "the whole group": (owner, f"conversations/{chat}"),
+    }[goes]
+    async with connected(pair.one, bob) as b, connected(pair.other, ada):
+        await here_for(pair.one, bob, ada)
+        await subscribed(b, ada)
+        assert Api(pair.other, who)("DELETE", route).status == 204
+        assert await becomes(b, ada, "offline") == {"userId": str(ada.id), "status": "offline"}
+
+
+async def test_appearing_offline_shows_neither_state_nor_time(pair: Pair) -> None:
+    ada, bob = someone(), someone()
+    group(ada, bob)
+    Device.objects.filter(pk=ada.device_id).update(last_shown_at=None)
+    async with connected(pair.other, ada) as a:
+        await a.call("presence.update", {"status": "offline"})
+    await here_for(pair.one, bob, ada, "offline")
+    before = Api(pair.one, bob).get(f"presence?ids={ada.id}").body["results"]
+    async with connected(pair.other, ada) as a, connected(pair.one, bob) as b:
+        states = await subscribed(b, ada)
+        await a.call("chat.focus", {"chatId": None})
+        heard = await b.settled()
+
+    assert states == before
+    assert [frame for frame in heard if frame["type"] == "presence.changed"] == []
+
+
+def test_only_people_with_something_in_common_are_shown(pair: Pair) -> None:
+    """Who is nobody to the viewer looks like somebody who is offline: also one who does not exist."""
+    ada, eve = someone(), someone()
+    reply = Api(pair.one, eve).get(f"presence?ids={ada.id},1")
+
+    assert reply.body["results"] == [{"userId": str(ada.id), "status": "offline"}, {"userId": "1", "status": "offline"}]
+
+
+async def test_who_is_shown_to_whom(pair: Pair) -> None:
+    ada, listed, stranger, answered, former, mate = (someone() for _ in range(6))
+    contacts.add(ada.id, listed.id)
+    contacts.add(stranger.id, ada.id)
+    direct(stranger, ada)
+    say(stranger, direct(stranger, ada))
+    say(ada, direct(answered, ada))
+    chat = group(mate, ada, former)
+    members.remove(mate.id, chat, former.id)
+    async with connected(pair.other, ada):
+        await here_for(pair.one, mate, ada)
+        seen_by = {
+            name: shown(pair.one, viewer, ada)
+            for name, viewer in (
+                ("on her list", listed), ("has her on the list, and wrote to her", stranger), ("was answered", answered),
+                ("was in a group with her", former), ("is in a group with her", mate), ("herself", ada),
+            )
+        }  # fmt: skip
+
+    assert seen_by == {
+        "on her list": ["available"],
+        "has her on the list, and wrote to her": ["offline"],
+        "was answered": ["available"],
+        "was in a group with her": ["offline"],
+        "is in a group with her": ["available"],
+        "herself": ["available"],
+    }
+
+
+async def test_a_sync_brings_the_presence_of_the_others_in_chats_of_two(pair: Pair) -> None:
+    ada, bob, cay, dan = someone(), someone(), someone(), someone()
+    say(ada, direct(ada, bob))
+    say(cay, direct(cay, bob))
+    group(bob, ada, dan)
+    async with connected(pair.other, ada), connected(pair.other, dan), connected(pair.one, bob) as b:
+        await here_for(pair.one, bob, ada)
+        await here_for(pair.one, bob, dan)
+        await b.call("sync.request", {"chats": {}})
+        live = (await b.expect("sync.response"))["presence"]
+        rest = Api(pair.one, bob).post("sync", {"chats": {}}).body["presence"]
+
+    states = {state["userId"]: state["status"] for state in live}
+    assert states == {str(ada.id): "available", str(cay.id): "offline"}
+    assert {state["userId"]: state["status"] for state in rest} == states
+
+
+async def test_last_seen_goes_to_the_device_row_by_the_clock(pair: Pair) -> None:
+    ada, bob = someone(), someone()
+    group(ada, bob)
+    async with connected(pair.one, ada):
+        await here_for(pair.one, bob, ada)
+    await here_for(pair.one, bob, ada, "offline")
+    before = Device.objects.get(pk=ada.device_id)
+    assert before.last_shown_at is None
+
+    assert seen.keep() >= 1
+    after = Device.objects.get(pk=ada.device_id)
+    assert after.last_shown_at is not None
+    assert after.last_seen_at >= before.last_seen_at
+    assert seen.keep() == 0
+
+
+# --- Redis away -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[Redis]:
+    redis = Redis(tmp_path)
+    redis.start()
+    yield redis
+    redis.stop()
+
+
+async def test_without_redis_the_last_known_is_shown_with_its_time_then_unknown_and_rebuilt_after(
+    open_database: None, own_redis: Redis
+) -> None:
+    ada, bob, cay = someone(), someone(), someone()
+    group(ada, bob, cay)
+    limits: Any = {**BRISK, "PARLEY_LIMIT_PRESENCE_STALE": "3", "REDIS_URL": own_redis.url}
+    with serve(settings.DATABASES["default"]["NAME"], **limits) as server:
+        async with connected(server, ada), connected(server, bob) as b:
+            await here_for(server, bob, ada)
+            await subscribed(b, ada)
+
+            own_redis.stop()
+            await until(lambda: "asOf" in Api(server, bob).get(f"presence?ids={ada.id}").body["results"][0])
+            stale = Api(server, bob).get(f"presence?ids={ada.id},{cay.id}").body["results"]
+            assert [state["status"] for state in stale] == ["available", "unknown"]
+            assert (await b.call("presence.update", {"status": "dnd"}))["status"] == "ok"
+            await becomes(b, ada, "unknown")
+
+            own_redis.start()
+            await becomes(b, ada, "available")
+            await here_for(server, ada, bob, "dnd")
+            assert "asOf" not in Api(server, bob).get(f"presence?ids={ada.id}").body["results"][0]
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "daphne"])
+async def test_a_goodbye_is_one_even_where_an_answer_is_still_on_its_way(pair: Pair, server: str) -> None:
+    """What was asked just before cannot be written any more: that is no reason to think the connection lost."""
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    say_many(ada, chat, 200)
+    theirs = pair.one if server == "uvicorn" else pair.other
+    async with connected(pair.one, bob) as b:
+        await subscribed(b, ada)
+        async with connected(theirs, ada) as a:
+            await becomes(b, ada, "available")
+            for _ in range(5):
+                await a.send("sync.request", {"chats": {}})
+            await a.socket.close(1001)
+        await becomes(b, ada, "offline")

@@ -1,0 +1,54 @@
+"""What one viewer is shown of another: state and last seen, as far as settings of user and device let (F156)."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from accounts import privacy
+from accounts.models import Device
+from presence import states
+from presence.here import Here
+from presence.states import State
+from tests.factories import Someone, another_device, group, someone
+from tests.presence.moments import Clock, Told, a_connection
+
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def told() -> Iterator[None]:
+    with Told():
+        yield
+
+
+def shown(viewer: Someone, user: Someone) -> State:
+    return states.shown([(viewer.id, user.id)])[viewer.id, user.id]
+
+
+async def here_on(device: Someone) -> None:
+    """Let a device have a connection."""
+    await Here(Clock()).opened(a_connection(device.id, device.device_id))
+
+
+async def test_who_hides_being_here_has_no_last_seen_that_moves_with_it() -> None:
+    """A last seen of a few seconds ago says the same as a green dot."""
+    ada, bob = someone(), someone()
+    group(ada, bob)
+    Device.objects.filter(pk=ada.device_id).update(last_shown_at=LONG_AGO)
+    privacy.change(ada.id, settings={"show_online_status": False})
+    await here_on(ada)
+
+    assert shown(bob, ada) == State("offline")
+
+
+async def test_nor_has_a_device_that_hides_it() -> None:
+    ada, bob = someone(), someone()
+    phone = another_device(ada)
+    group(ada, bob)
+    Device.objects.filter(pk=ada.device_id).update(last_shown_at=LONG_AGO)
+    Device.objects.filter(pk=phone.device_id).update(last_shown_at=datetime.now(UTC))
+    privacy.change(ada.id, settings={}, overrides={phone.device_id: {"show_online_status": False}})
+    await here_on(phone)
+
+    assert shown(bob, ada) == State("offline", LONG_AGO.timestamp())

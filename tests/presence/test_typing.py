@@ -1,0 +1,331 @@
+"""Typing: its rules on a clock that the test moves (F130 to F136, K3), and who gets to see it over the wire."""
+
+import asyncio
+from collections.abc import Iterator
+from itertools import pairwise
+
+import msgspec
+import pytest
+from django.conf import settings
+
+from accounts import blocks, privacy
+from chat import members
+from chat.refusals import NotAMember
+from gateway import bus, hub
+from gateway.bus import Event
+from presence import typing
+from presence.queries import Typist, typist
+from presence.typing import Typists
+from tests.chat.rest import Api
+from tests.clients import connected
+from tests.factories import direct, group, someone
+from tests.servers import Server
+
+ADA, BOB, CHAT, OTHER = 1, 2, 10, 11
+
+
+class Clockwork(asyncio.SelectorEventLoop):
+    """An event loop whose clock stands still until it is moved."""
+
+    now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+    def pass_(self, seconds: float = 0.0) -> None:
+        """Move the clock, and let everything happen that is due."""
+        self.now += seconds
+        for _ in range(5):
+            self.run_until_complete(asyncio.sleep(0))
+
+
+class Room:
+    """Stands in for the hub: Ada and Bob are in both chats, at membership version 1."""
+
+    async def present(self, conversation_id: int) -> tuple[int, list[int]]:
+        return 1, [ADA, BOB]
+
+
+@pytest.fixture
+def loop() -> Iterator[Clockwork]:
+    clock = Clockwork()
+    yield clock
+    clock.close()
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Event]]:
+    taken: list[Event] = []
+    before = bus._hub
+    bus.attach(taken.append)
+    monkeypatch.setattr(hub, "current", Room)
+    monkeypatch.setattr(typing, "number", lambda user, chat: user)
+    yield taken
+    bus.attach(before)
+
+
+@pytest.fixture
+def typists() -> Typists:
+    known = Typists()
+    for user, name in ((ADA, "Ada"), (BOB, "Bob")):
+        known._typists[user] = (float("inf"), Typist(name, True, []))
+    return known
+
+
+def said(told: list[Event]) -> list[tuple[int, bool]]:
+    """Return who was told to type, and to have stopped."""
+    return [(int(p["userId"]), p["active"]) for p in (msgspec.json.decode(event.frame)["payload"] for event in told)]
+
+
+def begin(loop: Clockwork, typists: Typists, user: int = ADA, chat: int = CHAT) -> None:
+    async def start() -> None:
+        job = typists.start(user, chat)
+        if job is not None:
+            await job
+
+    loop.run_until_complete(start())
+
+
+def end(loop: Clockwork, typists: Typists, user: int = ADA, chat: int = CHAT) -> None:
+    async def stop() -> None:
+        typists.stop(user, chat)
+
+    loop.run_until_complete(stop())
+
+
+def test_typing_ends_by_itself_five_seconds_after_its_last_start(
+    loop: Clockwork, typists: Typists, told: list[Event]
+) -> None:
+    begin(loop, typists)
+    loop.pass_(3)
+    begin(loop, typists)
+    loop.pass_(4.9)
+    before = said(told)
+    loop.pass_(0.2)
+
+    assert before == [(ADA, True), (ADA, True)]
+    assert said(told) == [*before, (ADA, False)]
+
+
+def test_a_stop_is_told_at_once_and_once(loop: Clockwork, typists: Typists, told: list[Event]) -> None:
+    begin(loop, typists)
+    end(loop, typists)
+    end(loop, typists)
+    loop.pass_(10)
+
+    assert said(told) == [(ADA, True), (ADA, False)]
+
+
+def test_a_stop_without_a_start_says_nothing(loop: Clockwork, typists: Typists, told: list[Event]) -> None:
+    end(loop, typists)
+
+    assert said(told) == []
+
+
+def test_more_than_one_start_a_second_is_dropped_in_silence_for_each_chat_of_its_own(
+    loop: Clockwork, typists: Typists, told: list[Event]
+) -> None:
+    begin(loop, typists)
+    end(loop, typists)
+    loop.pass_(0.5)
+    begin(loop, typists)
+    begin(loop, typists, chat=OTHER)
+    begin(loop, typists, user=BOB)
+    loop.pass_(0.6)
+    begin(loop, typists)
+
+    assert said(told) == [(ADA, True), (ADA, False), (ADA, True), (BOB, True), (ADA, True)]
+
+
+def test_who_types_on_is_told_again_about_every_five_seconds(
+    loop: Clockwork, typists: Typists, told: list[Event]
+) -> None:
+    """K3: one refresh in 5 s at most, and none later than the 6 s after which a reader gives up: no flicker.
+
+    A client says so with the first key 3 s after the last time, so a little later than every 3 s.
+    """
+    told_at: list[float] = []
+    due = 0.0
+    for step in range(300):
+        if step / 10 >= due:
+            begin(loop, typists)
+            due += 3.3
+        loop.pass_(0.1)
+        told_at += [step / 10] * (len(told) - len(told_at))
+
+    assert {active for _, active in said(told)} == {True}
+    gaps = [after - before for before, after in pairwise(told_at)]
+    assert 5 <= min(gaps) <= max(gaps) < 6
+
+
+def test_one_start_alone_is_told_once_and_its_end(loop: Clockwork, typists: Typists, told: list[Event]) -> None:
+    begin(loop, typists)
+    for _ in range(100):
+        loop.pass_(0.1)
+
+    assert said(told) == [(ADA, True), (ADA, False)]
+
+
+def test_a_start_that_is_still_on_its_way_is_ended_by_the_message(
+    loop: Clockwork, typists: Typists, told: list[Event]
+) -> None:
+    """F134: whoever has sent types no more, however slowly the start was looked up."""
+
+    async def quick() -> None:
+        job = typists.start(ADA, CHAT)
+        typists.stop(ADA, CHAT)
+        if job is not None:
+            await job
+
+    loop.run_until_complete(quick())
+
+    assert said(told)[-1:] != [(ADA, True)]
+
+
+def test_with_the_last_connection_all_that_one_types_ends(loop: Clockwork, typists: Typists, told: list[Event]) -> None:
+    begin(loop, typists)
+    begin(loop, typists, chat=OTHER)
+    begin(loop, typists, user=BOB)
+
+    async def leave() -> None:
+        typists.leave([ADA])
+
+    loop.run_until_complete(leave())
+
+    assert said(told)[3:] == [(ADA, False), (ADA, False)]
+
+
+def test_what_was_told_ends_as_it_was_told_though_the_chat_has_grown(
+    loop: Clockwork, typists: Typists, told: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its readers would go on seeing somebody type who was told to them by name."""
+
+    class Hall(Room):
+        async def present(self, conversation_id: int) -> tuple[int, list[int]]:
+            return 1, list(range(1, settings.LIMITS.fanout_threshold + 1))
+
+    begin(loop, typists)
+    monkeypatch.setattr(hub, "current", Hall)
+    begin(loop, typists, user=BOB)
+    told[:] = [event for event in told if not event.notice]
+    end(loop, typists)
+
+    assert said(told) == [(ADA, True), (ADA, False)]
+
+
+def test_nobody_types_in_a_foreign_chat(loop: Clockwork, typists: Typists, told: list[Event]) -> None:
+    typists._typists[3] = (float("inf"), Typist("Eve", True, []))
+
+    with pytest.raises(NotAMember):
+        begin(loop, typists, user=3)
+
+    assert said(told) == []
+
+
+def test_who_does_not_show_typing_is_not_shown(loop: Clockwork, typists: Typists, told: list[Event]) -> None:
+    typists._typists[ADA] = (float("inf"), Typist("Ada", False, []))
+
+    begin(loop, typists)
+    end(loop, typists)
+
+    assert said(told) == []
+
+
+def test_the_typist_and_who_blocks_them_are_spared(loop: Clockwork, typists: Typists, told: list[Event]) -> None:
+    typists._typists[ADA] = (float("inf"), Typist("Ada", True, [BOB]))
+
+    begin(loop, typists)
+
+    (event,) = told
+    assert sorted(event.skip_users) == [ADA, BOB]
+    assert (event.rev, event.seq, event.conversation_id, event.version) == (0, 0, CHAT, 1)
+
+
+def test_what_is_asked_of_the_database_is_name_setting_and_blocks() -> None:
+    ada, bob, cem = someone("Ada"), someone(), someone()
+    before = typist(ada.id)
+    privacy.change(ada.id, settings={"show_typing": False})
+    blocks.block(bob.id, ada.id)
+    blocks.block(ada.id, cem.id)
+
+    assert before == Typist("Ada", True, [])
+    assert typist(ada.id) == Typist("Ada", False, sorted([bob.id, cem.id]))
+
+
+# --- over the wire ----------------------------------------------------------------------------------------------------
+
+
+async def test_the_other_members_see_it_and_nobody_else(server: Server) -> None:
+    ada, bob, cem, eve = someone("Ada"), someone(), someone(), someone()
+    chat = group(ada, bob, cem)
+    members.remove(ada.id, chat, cem.id)
+
+    async with (
+        connected(server, ada) as a,
+        connected(server, bob) as b,
+        connected(server, cem) as c,
+        connected(server, eve) as e,
+    ):
+        await a.send("typing.start", {"chatId": str(chat)})
+        seen = await b.expect("typing.indicator")
+        await a.send("typing.stop", {"chatId": str(chat)})
+        ended = await b.expect("typing.indicator")
+        others = [f["type"] for client in (a, c, e) for f in await client.settled()]
+
+    assert seen == {"chatId": str(chat), "userId": str(ada.id), "displayName": "Ada", "active": True}
+    assert ended == {**seen, "active": False}
+    assert "typing.indicator" not in others
+
+
+async def test_a_connection_that_goes_takes_its_typing_along(server: Server) -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+
+    async with connected(server, bob) as b:
+        async with connected(server, ada) as a:
+            await a.send("typing.start", {"chatId": str(chat)})
+            await b.expect("typing.indicator", lambda payload: payload["active"])
+        ended = await b.expect("typing.indicator")
+
+    assert ended["active"] is False
+
+
+@pytest.mark.parametrize("way", ["blocks", "is blocked"])
+async def test_a_block_either_way_hides_typing(server: Server, way: str) -> None:
+    """As it hides presence: who types is here."""
+    ada, bob, cem = someone(), someone(), someone()
+    chat = group(ada, bob, cem)
+    blocks.block(*((bob.id, ada.id) if way == "blocks" else (ada.id, bob.id)))
+
+    async with connected(server, ada) as a, connected(server, bob) as b, connected(server, cem) as c:
+        await a.send("typing.start", {"chatId": str(chat)})
+        await c.expect("typing.indicator")
+        heard = [f["type"] for f in await b.settled()]
+
+    assert "typing.indicator" not in heard
+
+
+async def test_typing_and_sending_at_once_leaves_nobody_typing(server: Server) -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+
+    async with connected(server, ada) as a, connected(server, bob) as b:
+        await a.send("typing.start", {"chatId": str(chat)})
+        await a.say(chat)
+        await b.expect("message.new")
+        await a.call("sync.request", {"chats": {}})
+        frames = await b.settled()
+        states = [f["payload"]["active"] for f in [*b.frames, *frames] if f["type"] == "typing.indicator"]
+
+    assert states in ([], [True, False])
+
+
+async def test_typing_over_rest_is_seen_on_the_socket(server: Server) -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+
+    async with connected(server, bob) as b:
+        assert Api(server, ada).post(f"conversations/{chat}/typing", {"active": True}).status == 204
+        await b.expect("typing.indicator", lambda payload: payload["active"])
+        assert Api(server, ada).post(f"conversations/{chat}/typing", {"active": False}).status == 204
+        await b.expect("typing.indicator", lambda payload: not payload["active"])

@@ -1,0 +1,25 @@
+"""Many people who read at once, and what one of them is told of it."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from tests.clients import Client, Frame, connected
+from tests.factories import Someone
+from tests.servers import Server
+
+
+async def marks_of(server: Server, readers: list[Someone], chat: int, last: int, *, told: Client) -> list[Frame]:
+    """Let all mark delivered and seen up to `last`, one seq after the other; return what `told` got until all was seen."""
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(connected(server, reader)) for reader in readers]
+        await told.settled()
+        for seq in range(1, last + 1):
+            for type_ in ("message.delivered", "read.mark"):
+                await asyncio.gather(*(client.send(type_, {"chatId": str(chat), "seq": seq}) for client in clients))
+        frames: list[Frame] = []
+        wanted = {str(reader.id) for reader in readers}
+        while wanted:
+            frame = await told.expect_frame("read.receipt")
+            frames.append(frame)
+            wanted -= {r["userId"] for r in frame["payload"]["receipts"] if r["seq"] == last}
+        return sorted([*frames, *(f for f in told.frames if f["type"].endswith(".receipt"))], key=lambda f: f["id"])

@@ -1,0 +1,72 @@
+"""The staff's page: a message's way without its words, a row for each look, and nothing for anybody else."""
+
+from secrets import token_hex
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts import users
+from accounts.models import User
+from receipts.marks import Mark, record
+from receipts.models import Inspection
+from tests.factories import group, say, someone
+
+LOOK = reverse("admin:receipts_inspection_look")
+HEADING = b">Recipient<"
+
+
+def browser_of(*, is_staff: bool) -> Client:
+    """A browser in which somebody has signed in."""
+    email, password = f"{token_hex(8)}@example.org", "quiet-Harbour-lantern"
+    person = users.register(display_name="Staff", email=email, password=password)
+    User.objects.filter(id=person.pk).update(is_staff=is_staff, is_superuser=is_staff)
+    browser = Client()
+    browser.post(reverse("account_login"), {"login": email, "password": password, "next": "/admin/"})
+    return browser
+
+
+def test_the_staff_sees_how_far_a_message_came_and_not_what_it_says() -> None:
+    ada, bob, eve = someone("Ada"), someone("Bob Traced"), someone("Eve")
+    chat = group(ada, bob, eve)
+    said = say(ada, chat, "secret-word")
+    record([Mark(bob.id, chat, 0, said.seq, 0)])
+    staff = browser_of(is_staff=True)
+
+    page = staff.post(LOOK, {"message_id": said.id, "reason": "ticket 7"}).content.decode()
+    listed = staff.get(reverse("admin:receipts_inspection_changelist")).content.decode()
+
+    assert HEADING.decode() in page
+    assert "Bob Traced" in page
+    assert "seen" in page
+    assert "secret-word" not in page + listed
+    assert Inspection.objects.get(message_id=said.id).reason == "ticket 7"
+    assert "ticket 7" in listed
+
+
+@pytest.mark.parametrize("sent", [{}, {"message_id": "1"}, {"message_id": "x", "reason": "r"}, {"reason": "r"}])
+def test_without_a_message_and_a_reason_nothing_is_shown_or_kept(sent: dict[str, str]) -> None:
+    before = Inspection.objects.count()
+
+    page = browser_of(is_staff=True).post(LOOK, sent)
+
+    assert page.status_code == 200
+    assert HEADING not in page.content
+    assert Inspection.objects.count() == before
+
+
+def test_an_unknown_message_is_told() -> None:
+    page = browser_of(is_staff=True).post(LOOK, {"message_id": "1", "reason": "r"}).content
+
+    assert b"errorlist" in page
+    assert HEADING not in page
+
+
+def test_nobody_else_comes_in() -> None:
+    ada = someone()
+    said = say(ada, group(ada))
+
+    for browser in (Client(), browser_of(is_staff=False)):
+        assert browser.post(LOOK, {"message_id": said.id, "reason": "r"}).status_code == 302
+
+    assert not Inspection.objects.filter(message_id=said.id).exists()

@@ -1,0 +1,104 @@
+"""The verifier against somebody who knows what it looks at: the register of partitions, and the lanes (F108)."""
+
+from datetime import date
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import transaction
+
+from receipts import partitions, policies
+from receipts.marks import Mark, record
+from receipts.models import Partition, Transition
+from tests.factories import Someone, direct, say_many, someone
+from tests.receipts.log import aged, unguarded
+
+
+@pytest.fixture
+def talk() -> tuple[Someone, int]:
+    """Bob, and a chat in which Ada has said six things to him."""
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    say_many(ada, chat, 6)
+    return bob, chat
+
+
+def fault_of(talk: tuple[Someone, int], *changes: str) -> str:
+    """Make changes as somebody may to whom no trigger says no, and return what the verifier names; all is taken back."""
+    bob, chat = talk
+    with pytest.raises(CommandError) as found, transaction.atomic(), unguarded() as cursor:
+        for change in changes:
+            cursor.execute(change.format(chat=chat))
+        call_command("verify_receipts")
+    begin = f"conversation {chat}, user {bob.id}, device {bob.device_id}, delivered, "
+    assert str(found.value).startswith(begin)
+    return str(found.value).removeprefix(begin)
+
+
+@pytest.mark.parametrize(
+    ("days", "cover"),
+    [
+        (2000, "dropped_at = now()"),
+        (2100, "dropped_at = until_on"),
+        (2200, "dropped_at = now(), until_on = current_date"),
+    ],
+)
+def test_a_partition_that_goes_before_its_time_is_missed_whatever_the_register_says(
+    talk: tuple[Someone, int], days: int, cover: str
+) -> None:
+    bob, chat = talk
+    policies.regulate(chat, days=days, reason="finance")
+    record([Mark(bob.id, chat, 3, 0, bob.device_id)])
+    day = Transition.objects.get(conversation_id=chat).expires_on
+    name = Partition.objects.get(from_on__lte=day, until_on__gt=day).pk
+
+    covered = f"UPDATE receipts_partition SET {cover} WHERE name = '{name}'"
+    assert fault_of(talk, f"DROP TABLE {name}", covered) == "row 1: is missing"
+
+
+def test_a_lane_whose_rows_are_over_cannot_be_moved(talk: tuple[Someone, int]) -> None:
+    """How far a device has read is shown from its lane for good, also when the log has let go of it."""
+    bob, chat = talk
+    record([Mark(bob.id, chat, 3, 0, bob.device_id)])
+    aged(chat, date(2020, 7, 15))
+    partitions.sweep()
+
+    moved = "UPDATE receipts_lane SET to_seq = 6 WHERE conversation_id = {chat}"
+    assert fault_of(talk, moved) == "row 1: was altered in its lane"
+
+
+def test_a_lane_does_not_say_that_its_last_row_is_over(talk: tuple[Someone, int]) -> None:
+    bob, chat = talk
+    aged_one = someone(), someone()
+    other = direct(*aged_one)
+    say_many(aged_one[0], other, 1)
+    record([Mark(aged_one[1].id, other, 1, 0, aged_one[1].device_id), Mark(bob.id, chat, 3, 0, bob.device_id)])
+    aged(other, date(2020, 9, 15))
+    partitions.sweep()
+
+    taken = "DELETE FROM receipts_log WHERE conversation_id = {chat}"
+    covered = "UPDATE receipts_lane SET expires_on = '2020-09-15' WHERE conversation_id = {chat}"
+    assert fault_of(talk, taken, covered) == "row 1: was altered in its lane"
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ("DELETE FROM receipts_log WHERE conversation_id = {chat} AND n > 1", "row 3: is missing"),
+        ("DELETE FROM receipts_log WHERE conversation_id = {chat}", "row 3: is missing"),
+        ("DELETE FROM receipts_lane WHERE conversation_id = {chat}", "row 1: was put in"),
+        (
+            "UPDATE receipts_log SET n = 3 - n WHERE conversation_id = {chat} AND n < 3",
+            "row 1: was altered",
+        ),
+        (
+            "UPDATE receipts_log SET to_seq = to_seq + 10 WHERE conversation_id = {chat} AND n = 1",
+            "row 1: was altered",
+        ),
+    ],
+)
+def test_rows_that_are_taken_out_or_change_places_are_named(talk: tuple[Someone, int], change: str, fault: str) -> None:
+    bob, chat = talk
+    for seq in (1, 2, 3):
+        record([Mark(bob.id, chat, seq, 0, bob.device_id)])
+
+    assert fault_of(talk, change) == fault

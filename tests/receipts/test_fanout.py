@@ -1,0 +1,96 @@
+"""Receipts told to readers: few frames however many marks, deltas, the right end (F116, F117, F118, F427)."""
+
+from itertools import pairwise
+
+from chat import members
+from tests.clients import Frame, connected
+from tests.factories import direct, group, say_many, someone
+from tests.receipts.reading import marks_of
+from tests.servers import Server
+
+MEMBERS = 40
+
+
+def in_frames(frames: list[Frame], type_: str) -> list[list[tuple[int, int]]]:
+    """Return the receipts of each frame of a type: whose, up to which seq."""
+    return [[(int(r["userId"]), r["seq"]) for r in f["payload"]["receipts"]] for f in frames if f["type"] == type_]
+
+
+async def test_two_hundred_marks_at_once_are_few_frames_with_the_right_end(either_server: Server) -> None:
+    """Forty members mark five messages each, delivered and seen, as fast as they can."""
+    ada, *others = [someone() for _ in range(MEMBERS)]
+    chat = group(ada, *others)
+    say_many(ada, chat, 5)
+
+    async with connected(either_server, ada) as a:
+        async with connected(either_server, others[0]) as b:
+            for seq in range(1, 6):
+                for type_ in ("message.delivered", "read.mark"):
+                    await b.send(type_, {"chatId": str(chat), "seq": seq})
+            await a.expect("read.receipt", lambda payload: payload["receipts"][-1]["seq"] == 5)
+        frames = await marks_of(either_server, others[1:], chat, 5, told=a)
+
+    assert len(frames) <= len(others) / 3 * 2
+    end: dict[tuple[str, int], int] = {}
+    for frame in frames:
+        for user, seq in ((int(r["userId"]), r["seq"]) for r in frame["payload"]["receipts"]):
+            assert end.get((frame["type"], user), 0) < seq, "only what moved is told"
+            end[frame["type"], user] = seq
+    assert {user: seq for (type_, user), seq in end.items() if type_ == "read.receipt"} == {
+        person.id: 5 for person in others[1:]
+    }
+
+
+async def test_seen_says_delivered_too_and_nothing_goes_back(either_server: Server) -> None:
+    """A delivered mark below a seen one that was told would be a step back: it is not told."""
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    say_many(ada, chat, 20)
+
+    async with connected(either_server, ada) as a, connected(either_server, bob) as b:
+        for seq in range(1, 21):
+            await b.send("read.mark", {"chatId": str(chat), "seq": seq})
+        frames: list[Frame] = []
+        while not in_frames(frames, "read.receipt") or in_frames(frames, "read.receipt")[-1][0][1] < 20:
+            frames.append(await a.expect_frame("read.receipt"))
+        delivered = in_frames(await a.settled(), "delivery.receipt")
+
+    assert delivered == []
+    assert all(one < other for one, other in pairwise(f["payload"]["receipts"][0]["seq"] for f in frames))
+
+
+async def test_who_comes_back_has_the_end_of_what_was_gathered_when_they_left(server: Server) -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    say_many(ada, chat, 10)
+
+    async with connected(server, bob) as b:
+        async with connected(server, ada) as a:
+            await b.send("read.mark", {"chatId": str(chat), "seq": 1})
+            await a.expect("read.receipt")
+            await b.send("read.mark", {"chatId": str(chat), "seq": 10})
+        await b.expect("read.receipt", lambda payload: payload["receipts"][0]["seq"] == 10)
+        async with connected(server, ada) as again:
+            await again.send("sync.request", {"chats": {}})
+            answer = await again.expect("sync.response")
+
+    marks = {m["userId"]: (m["deliveredSeq"], m["readSeq"]) for m in answer["chats"][0]["members"]}
+    assert marks[str(bob.id)] == (10, 10)
+
+
+async def test_one_who_was_removed_is_told_nothing_of_later_marks(server: Server) -> None:
+    ada, bob, cem = someone(), someone(), someone()
+    chat = group(ada, bob, cem)
+    say_many(ada, chat, 3)
+
+    async with connected(server, bob) as b, connected(server, cem) as c, connected(server, ada) as a:
+        await b.send("read.mark", {"chatId": str(chat), "seq": 1})
+        await c.expect("read.receipt")
+        members.remove(ada.id, chat, cem.id)
+        await c.expect("chat.removed")
+        await b.send("read.mark", {"chatId": str(chat), "seq": 3})
+        await a.expect("read.receipt", lambda payload: payload["receipts"][0]["seq"] == 3)
+        frames = await c.settled()
+
+    heard = [r for type_ in ("delivery.receipt", "read.receipt") for told in in_frames(frames, type_) for r in told]
+    assert set(heard) <= {(bob.id, 1)}

@@ -1,0 +1,44 @@
+"""A legal hold and the sweep at the same moment: nothing goes that is under a hold (F110, K47)."""
+
+from datetime import date
+
+import pytest
+from django.db import OperationalError, transaction
+
+from receipts import partitions, policies
+from receipts.marks import Mark, record
+from tests.chat.sessions import at_once
+from tests.factories import direct, say, someone
+from tests.receipts.log import aged, ranges
+
+
+def test_a_hold_that_is_just_being_set_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the hold would be acknowledged, and what it is for dropped a moment later."""
+    monkeypatch.setattr(partitions, "PATIENCE", "100ms")
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    say(ada, chat)
+    record([Mark(bob.id, chat, 1, 0, bob.device_id)])
+    aged(chat, date(2019, 3, 15))
+
+    with transaction.atomic():
+        hold = policies.hold(by="Legal", reason="case 7", conversation_id=chat)
+        with pytest.raises(OperationalError, match="lock timeout"):
+            at_once([partitions.sweep])
+    held = partitions.sweep()
+    still = ranges(chat)
+    policies.release(hold)
+
+    assert (held, len(still), partitions.sweep(), ranges(chat)) == (0, 1, 1, [])
+
+
+def test_two_sweeps_at_once_are_one() -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    say(ada, chat)
+    record([Mark(bob.id, chat, 1, 0, bob.device_id)])
+    partition = aged(chat, date(2019, 6, 15))
+
+    assert sorted(at_once([partitions.sweep] * 3)) == [0, 0, 1]
+    partition.refresh_from_db()
+    assert partition.rows == 1

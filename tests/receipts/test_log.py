@@ -1,0 +1,296 @@
+"""The log of transitions: one row for many messages, only ever added to, chained, gone when its time has come (K1, K7, K47)."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from functools import partial
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection, transaction
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from pytest_django.fixtures import Settings
+
+from chat import members
+from receipts import chain, partitions
+from receipts.marker import mark_now
+from receipts.marks import Mark, record
+from receipts.models import Hold, Lane, Partition, Transition
+from tests.chat import rows
+from tests.chat.sessions import at_once
+from tests.factories import Someone, another_device, direct, group, say, say_many, someone
+from tests.receipts.log import aged, per_message, ranges, unguarded
+from tests.receipts.test_marks import work
+
+DELIVERED, SEEN = 2, 3
+MESSAGES = 6
+
+
+@pytest.fixture
+def talk() -> Iterator[tuple[Someone, Someone, int]]:
+    """Ada has written six messages to Bob; afterwards the log must be as whole as it was."""
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    say_many(ada, chat, MESSAGES)
+    yield ada, bob, chat
+    assert chain.first_broken() is None
+
+
+def test_a_mark_is_one_row_for_all_the_messages_that_it_covers(talk: tuple[Someone, Someone, int]) -> None:
+    _, bob, chat = talk
+
+    record([Mark(bob.id, chat, 4, 0, bob.device_id)])
+    record([Mark(bob.id, chat, 0, 3, bob.device_id)])
+    record([Mark(bob.id, chat, 6, 5, bob.device_id)])
+    record([Mark(bob.id, chat, 6, 5, bob.device_id)])
+
+    assert ranges(chat) == [
+        (bob.id, bob.device_id, DELIVERED, 1, 4),
+        (bob.id, bob.device_id, SEEN, 1, 3),
+        (bob.id, bob.device_id, DELIVERED, 5, 6),
+        (bob.id, bob.device_id, SEEN, 4, 5),
+    ]
+
+
+def test_each_device_has_ranges_of_its_own_and_the_batch_moves_the_member_once(
+    talk: tuple[Someone, Someone, int],
+) -> None:
+    _, bob, chat = talk
+    desk = another_device(bob)
+
+    outcomes = work([Mark(bob.id, chat, 6, 0, bob.device_id), Mark(bob.id, chat, 5, 2, desk.device_id)])
+
+    assert outcomes == ["done", "done"]
+    assert sorted(ranges(chat)) == sorted(
+        [
+            (bob.id, bob.device_id, DELIVERED, 1, 6),
+            (bob.id, desk.device_id, DELIVERED, 1, 5),
+            (bob.id, desk.device_id, SEEN, 1, 2),
+        ]
+    )
+    member = rows.member(bob, chat)
+    assert (member.delivered_seq, member.read_seq) == (6, 2)
+
+
+def test_what_a_device_has_seen_it_does_not_report_as_delivered_again(talk: tuple[Someone, Someone, int]) -> None:
+    _, bob, chat = talk
+
+    record([Mark(bob.id, chat, 0, 5, bob.device_id)])
+    record([Mark(bob.id, chat, 4, 0, bob.device_id)])
+
+    assert ranges(chat) == [(bob.id, bob.device_id, SEEN, 1, 5)]
+    assert {state for _, _, state in per_message(chat)} == {"delivered", "seen"}
+
+
+def test_a_newcomers_log_begins_where_they_came_and_ones_own_messages_need_no_row() -> None:
+    ada, bob, cem = someone(), someone(), someone()
+    chat = group(ada, bob)
+    say_many(ada, chat, 3)
+    members.add(ada.id, chat, cem.id)
+    say(ada, chat)
+    last, _ = rows.counters(chat)
+    joined = rows.member(cem, chat).joined_seq
+
+    record([Mark(cem.id, chat, 0, last, cem.device_id)])
+
+    assert ranges(chat) == [(cem.id, cem.device_id, SEEN, joined + 1, last)]
+    assert ada.id not in {user for _, user, _ in per_message(chat)}
+
+
+claims = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(0, MESSAGES + 2), st.integers(0, MESSAGES + 2)), min_size=1, max_size=8
+)
+
+
+@given(sequence=claims, data=st.data())
+@examples(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_order_and_repetition_over_several_devices_ends_in_the_same_state(
+    sequence: list[tuple[int, int, int]], data: st.DataObject
+) -> None:
+    """F100: what was claimed decides, not when, how often or in which batches it came; seen implies delivered."""
+    ada, people = someone(), [someone(), someone()]
+    devices = [
+        [person.device_id, another_device(person).device_id, another_device(person).device_id] for person in people
+    ]
+    chats = [direct(ada, person) for person in people]
+    for chat in chats:
+        say_many(ada, chat, MESSAGES)
+    shuffled = data.draw(st.permutations(sequence + data.draw(st.lists(st.sampled_from(sequence), max_size=4))))
+    size = data.draw(st.integers(1, 12))
+
+    def marks(which: int, claimed: list[tuple[int, int, int]]) -> list[Mark]:
+        return [Mark(people[which].id, chats[which], d, s, devices[which][device]) for device, d, s in claimed]
+
+    for mark in marks(0, sequence):
+        assert work([mark]) == ["done"]
+    for begin in range(0, len(shuffled), size):
+        work(marks(1, shuffled[begin : begin + size]))
+
+    states = [(rows.member(p, c).delivered_seq, rows.member(p, c).read_seq) for p, c in zip(people, chats, strict=True)]
+    views = [[(seq, state) for seq, _, state in per_message(chat)] for chat in chats]
+    assert states[0] == states[1]
+    assert views[0] == views[1]
+    assert len(views[0]) == len(set(views[0])), "one row a message, recipient and state"
+    assert views[0] == sorted(
+        [(seq, "delivered") for seq in range(1, states[0][0] + 1)]
+        + [(seq, "seen") for seq in range(1, states[0][1] + 1)]
+    )
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE receipts_log SET at = now()", "DELETE FROM receipts_log", "TRUNCATE receipts_log"]
+)
+def test_nobody_changes_the_log_not_even_its_owner(talk: tuple[Someone, Someone, int], change: str) -> None:
+    _, bob, chat = talk
+    record([Mark(bob.id, chat, 1, 0, bob.device_id)])
+    before = Transition.objects.count()
+
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(change)
+    name = Partition.objects.filter(from_on__lte=Transition.objects.filter(conversation_id=chat)[0].expires_on).latest(
+        "from_on"
+    )
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(re.sub("receipts_log", name.pk, change))
+
+    assert Transition.objects.count() == before
+
+
+@pytest.mark.parametrize(
+    "change", ["DELETE FROM receipts_lane", "TRUNCATE receipts_lane", "TRUNCATE receipts_inspection"]
+)
+def test_no_lane_and_no_inspection_can_be_taken_out(talk: tuple[Someone, Someone, int], change: str) -> None:
+    _, bob, chat = talk
+    record([Mark(bob.id, chat, 1, 0, bob.device_id)])
+
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(change)
+
+
+def test_many_at_once_make_chains_without_a_fork(talk: tuple[Someone, Someone, int]) -> None:
+    _, bob, chat = talk
+    devices = [bob.device_id, another_device(bob).device_id]
+
+    def claim(device: int) -> None:
+        for seq in range(1, MESSAGES + 1):
+            mark_now(Mark(bob.id, chat, seq, 0, device))
+
+    at_once([partial(claim, devices[n % 2]) for n in range(4)])
+
+    for device in devices:
+        numbers = Transition.objects.filter(conversation_id=chat, device_id=device).order_by("to_seq")
+        assert [row.n for row in numbers] == list(range(1, len(numbers) + 1))
+        assert numbers.last().to_seq == MESSAGES  # type: ignore[union-attr]
+
+
+def test_the_command_proves_the_chain(talk: tuple[Someone, Someone, int]) -> None:
+    _, bob, chat = talk
+    record([Mark(bob.id, chat, 1, 0, bob.device_id)])
+    out = StringIO()
+
+    call_command("verify_receipts", stdout=out)
+
+    assert re.fullmatch(r"whole: \d+ rows in \d+ lanes, digest [0-9a-f]{64}\n", out.getvalue())
+
+
+TAMPERING = {
+    "was altered": "UPDATE receipts_log SET at = at - interval '1 hour' WHERE conversation_id = {0} AND n = 2",
+    "lacks the row before it": "DELETE FROM receipts_log WHERE conversation_id = {0} AND n = 2",
+    "is missing": "DELETE FROM receipts_log WHERE conversation_id = {0} AND n = 3",
+    "was put in": """
+        INSERT INTO receipts_log SELECT conversation_id, user_id, device_id, 4, 6, 6, at, expires_at, expires_on,
+            expires_on, state, hash, receipts_hash(hash, expires_on, conversation_id, user_id, device_id, state, 4, 6, 6,
+            at, expires_at) FROM receipts_log WHERE conversation_id = {0} AND n = 3""",
+    "does not follow the row before it": """
+        UPDATE receipts_log SET at = at - interval '1 hour', hash = receipts_hash(
+            previous_hash, previous_expires_on, conversation_id, user_id, device_id, state, n, from_seq, to_seq,
+            at - interval '1 hour', expires_at) WHERE conversation_id = {0} AND n = 2""",
+}
+
+
+@pytest.mark.parametrize("fault", TAMPERING)
+def test_whoever_tampers_is_found_and_the_row_named(talk: tuple[Someone, Someone, int], fault: str) -> None:
+    _, bob, chat = talk
+    for seq in (1, 2, 3):
+        record([Mark(bob.id, chat, seq, 0, bob.device_id)])
+
+    with pytest.raises(CommandError) as found, transaction.atomic(), unguarded() as cursor:
+        cursor.execute(TAMPERING[fault].format(chat))
+        call_command("verify_receipts")
+
+    row = {"was altered": 2, "was put in": 4}.get(fault, 3)
+    expected = f"conversation {chat}, user {bob.id}, device {bob.device_id}, delivered, row {row}: {fault}"
+    assert str(found.value) == expected
+
+
+# --- time -------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_over_is_dropped_whole_and_counted_and_the_chain_and_the_marks_stay(
+    talk: tuple[Someone, Someone, int],
+) -> None:
+    _, bob, chat = talk
+    record([Mark(bob.id, chat, 3, 0, bob.device_id)])
+    partition = aged(chat, date(2020, 1, 15))
+
+    before = chain.first_broken()
+    dropped = partitions.sweep()
+    record([Mark(bob.id, chat, 5, 0, bob.device_id)])
+
+    assert before is None
+    assert dropped == 1
+    partition.refresh_from_db()
+    assert (partition.rows, partition.dropped_at is not None) == (1, True)
+    assert ranges(chat) == [(bob.id, bob.device_id, DELIVERED, 4, 5)]
+    assert rows.member(bob, chat).delivered_seq == 5
+    assert chain.first_broken() is None
+    assert partitions.sweep() == 0
+
+
+@pytest.mark.parametrize("about", ["conversation_id", "user_id"])
+def test_nothing_under_a_hold_is_dropped_until_it_ends(talk: tuple[Someone, Someone, int], about: str) -> None:
+    _, bob, chat = talk
+    record([Mark(bob.id, chat, 3, 0, bob.device_id)])
+    day = date(2020, 3, 15) if about == "user_id" else date(2020, 5, 15)
+    aged(chat, day)
+    hold = Hold.objects.create(
+        **{about: {"conversation_id": chat, "user_id": bob.id}[about]}, held_by="L", reason="case"
+    )
+
+    held = partitions.sweep()
+    still = ranges(chat)
+    Hold.objects.filter(pk=hold.pk).update(held_until=connection.ops.adapt_datetimefield_value(hold.created_at))
+    ended = partitions.sweep()
+
+    assert (held, len(still), ended, ranges(chat)) == (0, 1, 1, [])
+
+
+def test_partitions_are_made_ahead_for_each_period_in_use(settings: Settings) -> None:
+    settings.LIMITS = replace(settings.LIMITS, seen_kept=400 * 86400, delivered_kept=200 * 86400)
+    today = partitions.today()
+
+    first, second = partitions.make_ahead(), partitions.make_ahead()
+
+    assert first > 0
+    assert second == 0
+    for days in (200, 230, 250, 400, 430, 450):
+        day = today + timedelta(days=days)
+        (there,) = Partition.objects.filter(from_on__lte=day, until_on__gt=day)
+        assert 0 < (there.until_on - there.from_on).days <= 31
+
+
+def test_each_state_is_kept_as_long_as_its_number_says_and_a_missing_partition_is_made(
+    talk: tuple[Someone, Someone, int], settings: Settings
+) -> None:
+    _, bob, chat = talk
+    settings.LIMITS = replace(settings.LIMITS, seen_kept=1000 * 86400, delivered_kept=40 * 86400)
+
+    assert work([Mark(bob.id, chat, 5, 2, bob.device_id)]) == ["done"]
+
+    kept = {row.state: (row.expires_at - row.marked_at).days for row in Transition.objects.filter(conversation_id=chat)}
+    assert kept == {SEEN: 1000, DELIVERED: 40}
+    assert Lane.objects.filter(conversation_id=chat).count() == 2

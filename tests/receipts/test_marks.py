@@ -1,0 +1,256 @@
+"""Marks: recorded whatever anybody's settings, only ever upwards, and told as far as privacy lets (K7, K8, F100, F111)."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import msgspec
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from pytest_django.fixtures import Settings
+
+from accounts import privacy
+from chat import members, queries
+from chat.refusals import NotAMember
+from gateway import bus
+from gateway.bus import Event
+from receipts.marker import Marker, mark_now
+from receipts.marks import Mark, record
+from tests.chat import rows
+from tests.chat.sessions import at_once
+from tests.factories import Someone, crowd, direct, group, say, say_many, someone
+
+MESSAGES = 8
+
+
+@pytest.fixture
+def told() -> Iterator[list[Event]]:
+    taken: list[Event] = []
+    before = bus._hub
+    bus.attach(taken.append)
+    yield taken
+    bus.attach(before)
+
+
+def watermarks(person: Someone, chat: int) -> tuple[int, int]:
+    row = rows.member(person, chat)
+    return row.delivered_seq, row.read_seq
+
+
+def receipts(told: list[Event], type_: str) -> list[Any]:
+    """Return the receipts of a type that were told, in order."""
+    frames = [msgspec.json.decode(event.frame) for event in told]
+    return [receipt for frame in frames if frame["type"] == type_ for receipt in frame["payload"]["receipts"]]
+
+
+def reached(told: list[Event], type_: str, person: Someone, chat: int) -> bool:
+    """Say whether a member would get a frame of this type, as the hub chooses."""
+    for event in told:
+        if msgspec.json.decode(event.frame)["type"] != type_:
+            continue
+        if person.id in event.users or (event.conversation_id == chat and person.id not in event.skip_users):
+            return True
+    return False
+
+
+def work(marks: list[Mark]) -> list[str]:
+    """Record a batch as a web process does, and return the outcomes."""
+
+    async def batch() -> list[str]:
+        marker = Marker()
+        try:
+            return await marker._work(marks)
+        finally:
+            await marker._statements._disconnect()
+
+    return asyncio.run(batch())
+
+
+claims = st.lists(
+    st.tuples(st.integers(0, MESSAGES + 3), st.integers(0, MESSAGES + 3), st.booleans()), min_size=1, max_size=12
+)
+
+
+@given(sequence=claims, batched=st.booleans())
+@examples(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_marks_only_rise_and_never_above_the_last_message(sequence: list[tuple[int, int, bool]], batched: bool) -> None:
+    """Whatever comes, in whatever order, together or one by one: each watermark is the highest claim."""
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    say_many(ada, chat, MESSAGES)
+    claimed = [Mark(bob.id, chat, delivered, seen if both else 0) for delivered, seen, both in sequence]
+    before = (0, 0)
+
+    for batch in [claimed] if batched else [[mark] for mark in claimed]:
+        assert work(batch) == ["done"] * len(batch)
+        now = watermarks(bob, chat)
+        assert now[0] >= before[0] and now[1] >= before[1]
+        before = now
+
+    seen = min(MESSAGES, max(mark.seen for mark in claimed))
+    delivered = min(MESSAGES, max(max(mark.delivered, mark.seen) for mark in claimed))
+    assert before == (delivered, seen)
+
+
+def test_marks_of_several_sessions_at_once_end_at_the_highest() -> None:
+    ada, bob, cem = someone(), someone(), someone()
+    chat = group(ada, bob, cem)
+    say_many(ada, chat, 20)
+    claimed = [Mark(person.id, chat, n, n // 2) for n in range(20, 0, -1) for person in (bob, cem)]
+
+    def mark(mine: list[Mark]) -> None:
+        for claim in mine:
+            mark_now(claim)
+
+    at_once([partial(mark, claimed[n::4]) for n in range(4)])
+
+    assert watermarks(bob, chat) == watermarks(cem, chat) == (20, 10)
+
+
+def test_a_mark_waits_for_nobody_and_is_tried_again() -> None:
+    """Marks hold many rows at once: waiting for one that a send holds could end in a circle."""
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    say_many(ada, chat, 1)
+
+    with transaction.atomic():
+        say(bob, chat)
+        assert at_once([lambda: record([Mark(bob.id, chat, 1, 1)]), lambda: record([Mark(ada.id, chat, 1, 1)])]) == [
+            ["busy"],
+            ["done"],
+        ]
+
+    assert record([Mark(bob.id, chat, 2, 2)]) == ["done"]
+
+
+def test_seen_implies_delivered_and_a_mark_is_told_as_a_delta(told: list[Event]) -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    stored = say_many(ada, chat, 5)
+    told.clear()
+
+    record([Mark(bob.id, chat, 2, 0)])
+    record([Mark(bob.id, chat, 0, 4)])
+    record([Mark(bob.id, chat, 3, 3)])
+    record([Mark(bob.id, chat, 4, 4)])
+
+    assert receipts(told, "delivery.receipt") == [{"userId": str(bob.id), "seq": 2}, {"userId": str(bob.id), "seq": 4}]
+    assert receipts(told, "read.receipt") == [{"userId": str(bob.id), "messageId": str(stored[3].id), "seq": 4}]
+
+
+def test_marks_of_a_batch_are_merged_and_told_in_one_frame_a_chat(told: list[Event]) -> None:
+    ada, bob, cem = someone(), someone(), someone()
+    chat = group(ada, bob, cem)
+    say_many(ada, chat, 3)
+    told.clear()
+
+    work([Mark(bob.id, chat, 1, 0), Mark(cem.id, chat, 2, 0), Mark(bob.id, chat, 3, 0)])
+
+    frames = [event for event in told if msgspec.json.decode(event.frame)["type"] == "delivery.receipt"]
+    assert len(frames) == 1
+    assert {(r["userId"], r["seq"]) for r in receipts(told, "delivery.receipt")} == {(str(bob.id), 3), (str(cem.id), 2)}
+
+
+def test_a_mark_in_a_foreign_chat_is_refused_and_the_batch_goes_on() -> None:
+    ada, bob, eve = someone(), someone(), someone()
+    chat, left = direct(ada, bob), group(ada, bob)
+    say_many(ada, chat, 1)
+    say_many(ada, left, 1)
+    members.remove(bob.id, left, bob.id)
+
+    batch = [Mark(eve.id, chat, 1, 1), Mark(bob.id, chat, 1, 1), Mark(bob.id, left, 1, 1), Mark(ada.id, 1, 1, 1)]
+    assert work(batch) == ["stranger", "done", "stranger", "stranger"]
+    with pytest.raises(NotAMember):
+        mark_now(Mark(eve.id, chat, 1, 1))
+    assert watermarks(bob, chat) == (1, 1)
+
+
+@pytest.mark.parametrize(("who", "setting"), [("reader", "send_read_receipts"), ("sender", "show_read_receipts")])
+def test_privacy_is_asked_for_each_receipt_and_changes_nothing_that_is_recorded(
+    told: list[Event], who: str, setting: str
+) -> None:
+    """A toggle in the middle of a conversation holds for what comes after it, and for lists at once (K8, F113, F429)."""
+    sender, reader = someone(), someone()
+    chat = direct(sender, reader)
+    say_many(sender, chat, 3)
+    private = {"reader": reader, "sender": sender}[who].id
+    found = []
+
+    for seq, setting_is in ((1, True), (2, False), (3, True)):
+        privacy.change(private, settings={setting: setting_is})
+        told.clear()
+        record([Mark(reader.id, chat, 0, seq)])
+        (shown,) = [m.read_seq for m in queries.conversation(sender.id, chat).members if m.user_id == str(reader.id)]
+        found.append((reached(told, "read.receipt", sender, chat), shown, watermarks(reader, chat)[1]))
+
+    assert found == [(True, 1, 1), (False, 0, 2), (True, 3, 3)]
+
+
+def test_ones_other_devices_learn_what_one_has_read_whatever_the_settings(told: list[Event]) -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    say_many(ada, chat, 1)
+    privacy.change(bob.id, settings={"send_read_receipts": False, "show_read_receipts": False})
+    told.clear()
+
+    record([Mark(bob.id, chat, 0, 1)])
+
+    assert reached(told, "read.receipt", bob, chat)
+    assert not reached(told, "read.receipt", ada, chat)
+    assert reached(told, "delivery.receipt", ada, chat), "delivered is no read receipt"
+    (own,) = [m.read_seq for m in queries.conversation(bob.id, chat).members if m.user_id == str(bob.id)]
+    assert own == 1
+
+
+def test_in_a_group_each_members_own_setting_counts(told: list[Event]) -> None:
+    ada, bob, cem = someone(), someone(), someone()
+    chat = group(ada, bob, cem)
+    say_many(ada, chat, 1)
+    privacy.change(cem.id, settings={"show_read_receipts": False})
+    told.clear()
+
+    record([Mark(bob.id, chat, 0, 1)])
+
+    assert [reached(told, "read.receipt", person, chat) for person in (ada, bob, cem)] == [True, True, False]
+
+
+def test_a_large_group_gets_no_receipts_one_by_one_but_they_are_recorded(told: list[Event], settings: Settings) -> None:
+    ada, bob = someone(), someone()
+    settings.LIMITS = replace(settings.LIMITS, fanout_threshold=5)
+    large, small = group(ada, bob, *crowd(3)), group(ada, bob, *crowd(2))
+    for chat in (large, small):
+        say_many(ada, chat, 1)
+    told.clear()
+
+    for chat in (large, small):
+        record([Mark(bob.id, chat, 0, 1)])
+
+    assert {e.conversation_id for e in told} == {small}
+    assert watermarks(bob, large) == (1, 1)
+    assert queries.conversation(bob.id, large).unread_count == 0
+
+
+def test_marks_cost_the_same_for_one_and_for_many_and_for_any_size_of_chat() -> None:
+    ada, bob = someone(), someone()
+    small, large = group(ada, bob), group(ada, bob, *crowd(40))
+    for chat in (small, large):
+        say_many(ada, chat, 2)
+    counts = []
+
+    for marks in (
+        [Mark(bob.id, small, 0, 1)],
+        [Mark(bob.id, large, 0, 1)],
+        [Mark(bob.id, c, 0, 2) for c in (small, large)],
+    ):
+        with CaptureQueriesContext(connection) as asked:
+            record(marks)
+        counts.append(len(asked))
+
+    assert len(set(counts)) == 1
+    assert counts[0] <= 3

@@ -1,0 +1,301 @@
+"""Who has got and seen a message: counts, names as the chat lets, and nothing that a setting or a block hides (K1, K5, K8)."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
+
+from accounts import blocks, devices, privacy
+from chat import history, members, roster
+from chat.refusals import NotAMember
+from gateway.errors import Forbidden, NotFound
+from gateway.frames import Session
+from receipts import partitions, policies, queries
+from receipts.marks import Mark, record
+from receipts.models import Transition
+from tests.factories import Someone, another_device, crowd, direct, group, say, say_many, someone
+from tests.receipts.log import aged
+
+QUIET = {"send_read_receipts": False}
+BLIND = {"show_read_receipts": False}
+
+
+def session(person: Someone) -> Session:
+    return Session(person.id, person.device_id, None)
+
+
+def listed(viewer: Someone, message: int) -> list[tuple[str, str, str]]:
+    """Return the recipients, devices and states that a viewer is told of."""
+    found = queries.receipts(session(viewer), message)
+    return [(r.recipient_id, r.device_id, r.state) for r in found.results]
+
+
+def known(viewer: Someone, message: int) -> tuple[int, int, int, str]:
+    """Return counts and state as a viewer is told of them."""
+    found = queries.delivery_state(session(viewer), message)
+    assert queries.receipts(session(viewer), message).counts == found.counts
+    return found.counts.recipients, found.counts.delivered, found.counts.seen, found.state
+
+
+def test_each_device_of_a_recipient_is_listed_with_what_it_reported() -> None:
+    ada, bob = someone(), someone()
+    desk, chat = another_device(bob), direct(ada, bob)
+    first, second = say_many(ada, chat, 2)
+
+    record([Mark(bob.id, chat, 2, 0, bob.device_id)])
+    record([Mark(bob.id, chat, 0, 1, desk.device_id)])
+
+    phone_row = (str(bob.id), str(bob.device_id), "delivered")
+    assert listed(ada, first.id) == [phone_row, (str(bob.id), str(desk.device_id), "seen")]
+    assert listed(ada, second.id) == [phone_row]
+    (receipt, _) = queries.receipts(session(ada), first.id).results
+    assert receipt.message_id == str(first.id)
+    assert 30 * 86400 - 60 <= receipt.ttl <= 30 * 86400
+    assert known(ada, first.id) == (1, 1, 1, "seen")
+    assert known(ada, second.id) == (1, 1, 0, "delivered")
+    state = queries.delivery_state(session(ada), first.id)
+    assert (state.delivered_to, state.read_by) == ([str(bob.id)], [str(bob.id)])
+
+
+def test_all_recipients_must_have_reached_a_state() -> None:
+    ada, bob, cem = someone(), someone(), someone()
+    chat = group(ada, bob, cem)
+    message = say(ada, chat)
+
+    before = known(ada, message.id)
+    record([Mark(bob.id, chat, 0, message.seq, bob.device_id)])
+    one = known(ada, message.id)
+    record([Mark(cem.id, chat, message.seq, 0, cem.device_id)])
+
+    assert [before, one, known(ada, message.id)] == [
+        (2, 0, 0, "sent"),
+        (2, 1, 1, "sent"),
+        (2, 2, 1, "delivered"),
+    ]
+
+
+@pytest.mark.parametrize("whose", ["reader", "reader's device", "viewer", "viewer's device"])
+def test_a_switch_hides_at_once_what_was_read_before_and_after_and_back_again(whose: str) -> None:
+    """K8: asked when it is shown, in both directions, by user and by device; what is recorded stays (F111)."""
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    first, second = say_many(ada, chat, 2)
+    record([Mark(bob.id, chat, 2, 1, bob.device_id)])
+
+    def switch(on: bool) -> None:
+        person, flag = (bob, "send_read_receipts") if whose.startswith("reader") else (ada, "show_read_receipts")
+        if whose.endswith("device"):
+            privacy.change(person.id, settings={}, overrides={person.device_id: {flag: None if on else False}})
+        else:
+            privacy.change(person.id, settings={flag: on})
+
+    shown = [known(ada, first.id)]
+    switch(on=False)
+    record([Mark(bob.id, chat, 0, 2, bob.device_id)])
+    shown += [known(ada, first.id), known(ada, second.id)]
+    rows = listed(ada, first.id) + listed(ada, second.id)
+    switch(on=True)
+    shown += [known(ada, first.id), known(ada, second.id)]
+
+    seen, hidden = (1, 1, 1, "seen"), (1, 1, 0, "delivered")
+    assert shown == [seen, hidden, hidden, seen, seen]
+    assert {state for _, _, state in rows} == {"delivered"}
+    assert Transition.objects.filter(conversation_id=chat, state=3).count() == 2
+
+
+def test_what_another_device_says_openly_counts_where_one_is_silent() -> None:
+    ada, bob = someone(), someone()
+    desk, chat = another_device(bob), direct(ada, bob)
+    messages = say_many(ada, chat, 3)
+    privacy.change(bob.id, settings={}, overrides={bob.device_id: QUIET})
+
+    record([Mark(bob.id, chat, 0, 3, bob.device_id)])
+    record([Mark(bob.id, chat, 0, 2, desk.device_id)])
+
+    assert [known(ada, m.id)[2] for m in messages] == [1, 1, 0]
+    devices.revoke(bob.id, bob.device_id)
+    assert [known(ada, m.id)[2] for m in messages] == [1, 1, 0]
+
+
+def test_a_viewer_who_is_shown_none_shows_theirs_all_the_same() -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    message, answer = say(ada, chat), say(bob, chat)
+    record([Mark(bob.id, chat, 0, 1, bob.device_id), Mark(ada.id, chat, 0, 2, ada.device_id)])
+    privacy.change(bob.id, settings=BLIND)
+
+    assert known(ada, message.id)[3] == "seen"
+    assert known(bob, answer.id)[3] == "delivered"
+
+
+def test_a_block_shows_nothing_of_what_it_hid_and_nothing_later_of_what_was_before() -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    early = say(bob, chat)
+    record([Mark(ada.id, chat, 1, 0, ada.device_id)])
+    blocks.block(ada.id, bob.id)
+    late = say(bob, chat)
+
+    record([Mark(ada.id, chat, 2, 2, ada.device_id)])
+
+    assert known(bob, late.id) == (1, 0, 0, "sent")
+    assert listed(bob, late.id) == []
+    assert listed(bob, early.id) == [(str(ada.id), str(ada.device_id), "delivered")]
+    assert known(bob, early.id) == (1, 1, 0, "delivered")
+    marks = {m.user_id: (m.delivered_seq, m.read_seq) for m in roster.members_of(bob.id, [chat])[chat]}
+    assert (marks[str(ada.id)], history.message_by_id(bob.id, early.id).state) == ((1, 0), "delivered")
+    own = {m.user_id: (m.delivered_seq, m.read_seq) for m in roster.members_of(ada.id, [chat])[chat]}
+    assert own[str(ada.id)] == (2, 2)
+    blocks.unblock(ada.id, bob.id)
+    assert known(bob, early.id) == (1, 1, 1, "seen")
+
+
+def test_names_are_listed_in_small_groups_unless_the_chat_says_otherwise(settings: Settings) -> None:
+    settings.LIMITS = replace(settings.LIMITS, receipt_names=3)
+    ada, bob = someone(), someone()
+    small, large = group(ada, bob, *crowd(1)), group(ada, bob, *crowd(2))
+    messages = {chat: say(ada, chat) for chat in (small, large)}
+    for chat, message in messages.items():
+        record([Mark(bob.id, chat, 0, message.seq, bob.device_id)])
+
+    def named(chat: int) -> tuple[bool, int, int]:
+        found = queries.receipts(session(ada), messages[chat].id)
+        return found.named, len(found.results), len(queries.delivery_state(session(ada), messages[chat].id).read_by)
+
+    by_size = named(small), named(large)
+    policies.list_names(ada.id, large, True)
+    policies.list_names(ada.id, small, False)
+    turned = named(small), named(large)
+    policies.list_names(ada.id, large, None)
+
+    assert by_size == ((True, 1, 1), (False, 0, 0))
+    assert turned == ((False, 0, 0), (True, 1, 1))
+    assert named(large) == (False, 0, 0)
+    with pytest.raises(Forbidden):
+        policies.list_names(bob.id, small, True)
+
+
+def test_names_come_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "PAGE", 2)
+    ada, people = someone(), [someone() for _ in range(3)]
+    chat = group(ada, *people)
+    message = say(ada, chat)
+    record([Mark(p.id, chat, message.seq, 0, p.device_id) for p in people])
+
+    first = queries.receipts(session(ada), message.id)
+    second = queries.receipts(session(ada), message.id, after=int(first.next_cursor or 0))
+
+    assert [(len(page.results), page.has_more) for page in (first, second)] == [(2, True), (1, False)]
+    assert {r.recipient_id for page in (first, second) for r in page.results} == {str(p.id) for p in people}
+
+
+def test_in_large_chats_counts_are_as_old_as_their_number_says(settings: Settings) -> None:
+    settings.LIMITS = replace(settings.LIMITS, fanout_threshold=3, receipt_counts=600)
+    ada, bob, cem = someone(), someone(), someone()
+    chat = group(ada, bob, cem)
+    first, second = say_many(ada, chat, 2)
+    before = known(ada, first.id)
+
+    record([Mark(bob.id, chat, 0, second.seq, bob.device_id)])
+
+    assert known(ada, first.id) == before == (2, 0, 0, "sent")
+    assert known(ada, second.id) == (2, 1, 1, "sent")
+    settings.LIMITS = replace(settings.LIMITS, fanout_threshold=50)
+    assert known(ada, first.id) == (2, 1, 1, "sent")
+
+
+@pytest.mark.parametrize(("state", "number"), [(3, "seen_shown"), (2, "delivered_shown")])
+def test_who_read_when_is_answered_for_a_time_and_counted_for_good(settings: Settings, state: int, number: str) -> None:
+    """K1: the one clock is what is answered, the other what is kept."""
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    message = say(ada, chat)
+    seen = state == 3
+    record([Mark(bob.id, chat, 0 if seen else 1, 1 if seen else 0, bob.device_id)])
+    settings.LIMITS = replace(settings.LIMITS, **{number: 86400})
+
+    inside = listed(ada, message.id)
+    settings.LIMITS = replace(settings.LIMITS, **{number: 0})
+
+    assert len(inside) == 1
+    assert listed(ada, message.id) == []
+    assert known(ada, message.id)[3] == ("seen" if seen else "delivered")
+    assert Transition.objects.filter(conversation_id=chat).count() == 1
+
+
+def test_what_is_over_is_answered_to_nobody_though_it_still_stands() -> None:
+    """A partition goes whole, so a row may outlive its time by weeks, and under a hold by years."""
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    message = say(ada, chat)
+    record([Mark(bob.id, chat, 1, 0, bob.device_id)])
+    before = listed(ada, message.id)
+
+    aged(chat, date(2018, 5, 15))
+    over = listed(ada, message.id)
+    partitions.sweep()
+
+    assert len(before) == 1
+    assert over == listed(ada, message.id) == []
+    assert known(ada, message.id)[3] == "delivered"
+
+
+def test_a_receipt_says_for_how_long_it_is_answered_at_most() -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    message = say(ada, chat)
+    policies.regulate(chat, days=2, reason="short")
+    record([Mark(bob.id, chat, 0, 1, bob.device_id)])
+
+    (receipt,) = queries.receipts(session(ada), message.id).results
+
+    assert 2 * 86400 - 60 <= receipt.ttl <= 2 * 86400
+
+
+def test_one_who_came_later_or_has_left_is_no_recipient_and_asks_for_nothing() -> None:
+    ada, bob, cem, eve = (someone() for _ in range(4))
+    chat = group(ada, bob, cem)
+    message = say(ada, chat)
+    members.remove(ada.id, chat, cem.id)
+    members.add(ada.id, chat, eve.id)
+
+    assert known(ada, message.id)[0] == 1
+    assert known(eve, message.id)[0] == 1, "what is shown of history is shown with its receipts"
+    with pytest.raises(NotAMember):
+        queries.receipts(session(cem), message.id)
+    with pytest.raises(NotFound):
+        queries.delivery_state(session(someone()), message.id)
+
+
+def test_receipts_of_a_regulated_conversation_are_kept_as_long_as_they_must() -> None:
+    ada, bob = someone(), someone()
+    chat, usual = direct(ada, bob), group(ada, bob)
+    for one in (chat, usual):
+        say(ada, one)
+    policies.regulate(chat, days=2557, reason="finance")
+
+    record([Mark(bob.id, one, 1, 0, bob.device_id) for one in (chat, usual)])
+    policies.regulate(chat, days=None, reason="over")
+    record([Mark(bob.id, chat, 0, 1, bob.device_id)])
+
+    kept = [
+        (r.expires_at - r.marked_at).days for r in Transition.objects.filter(conversation_id=chat).order_by("state")
+    ]
+    assert kept == [2557, 30]
+    assert [(r.expires_at - r.marked_at).days for r in Transition.objects.filter(conversation_id=usual)] == [30]
+
+
+def test_the_cost_is_the_same_for_few_and_for_many() -> None:
+    ada, bob = someone(), someone()
+    counts = []
+    for chat in (group(ada, bob), group(ada, bob, *crowd(15))):
+        message = say(ada, chat)
+        record([Mark(bob.id, chat, message.seq, 0, bob.device_id)])
+        with CaptureQueriesContext(connection) as asked:
+            queries.receipts(session(ada), message.id)
+        counts.append(len(asked))
+
+    assert counts[0] == counts[1] <= 12

@@ -1,0 +1,140 @@
+"""The way of a message: all that its sender may know, all there is for staff, never what it says, and never unnoticed."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from django.db import DatabaseError
+from pytest_django.fixtures import Settings
+
+from accounts import blocks, privacy
+from accounts.models import User
+from chat import outbox
+from gateway import codec
+from gateway.errors import Forbidden, InvalidPayload
+from receipts import traces
+from receipts.bodies import RecipientTrace
+from receipts.marks import Mark, record
+from receipts.models import Inspection
+from tests.chat.rest import Api
+from tests.factories import Someone, another_device, direct, group, say, someone
+from tests.receipts.test_receipts import QUIET, session
+from tests.servers import Server
+
+WORDS = "nobody else's business"
+
+
+def staff() -> Someone:
+    person = someone()
+    User.objects.filter(pk=person.id).update(is_staff=True)
+    return person
+
+
+def told(asked: Someone, message: int, *, reason: str | None = None) -> RecipientTrace:
+    """Return the only recipient's part of a trace, of which nothing bears the words."""
+    if reason is None:
+        found = traces.for_sender(session(asked), message)
+    else:
+        found = traces.for_staff(session(asked), message, reason=reason)
+    assert WORDS not in codec.encode(found).decode()
+    (recipient,) = found.recipients
+    return recipient
+
+
+def test_its_sender_learns_which_device_had_it_and_when() -> None:
+    ada, bob = someone(), someone()
+    desk, chat = another_device(bob), direct(ada, bob)
+    message = say(ada, chat, WORDS)
+    before = told(ada, message.id)
+
+    record([Mark(bob.id, chat, 1, 0, bob.device_id)])
+    record([Mark(bob.id, chat, 1, 1, desk.device_id)])
+    after = told(ada, message.id)
+
+    assert (before.state, before.devices, before.hidden_by) == ("sent", [], [])
+    times = {d.device_id: (d.delivered_at is not None, d.seen_at is not None) for d in after.devices}
+    assert after.state == "seen"
+    assert times == {str(bob.device_id): (True, False), str(desk.device_id): (False, True)}
+
+
+def test_it_is_published_when_what_follows_has_been_done() -> None:
+    ada, bob = someone(), someone()
+    message = say(ada, direct(ada, bob), WORDS)
+
+    before = traces.for_sender(session(ada), message.id)
+    outbox.drain({}, lambda name, events: None)
+
+    assert (before.published, traces.for_sender(session(ada), message.id).published) == (False, True)
+
+
+def test_the_sender_is_told_which_setting_hides_something_and_staff_what_it_hides() -> None:
+    ada, bob, eve = someone(), someone(), staff()
+    chat = direct(ada, bob)
+    message = say(ada, chat, WORDS)
+    privacy.change(bob.id, settings=QUIET)
+    record([Mark(bob.id, chat, 0, 1, bob.device_id)])
+
+    hers, theirs = told(ada, message.id), told(eve, message.id, reason="ticket 7")
+
+    assert (hers.state, hers.hidden_by, hers.connections) == ("delivered", ["sendReadReceipts"], None)
+    assert [d.seen_at for d in hers.devices] == [None]
+    assert (theirs.state, theirs.hidden_by, theirs.connections) == ("seen", ["sendReadReceipts"], [])
+    assert [d.seen_at is None for d in theirs.devices] == [False]
+    privacy.change(bob.id, settings={"send_read_receipts": True}, overrides={bob.device_id: QUIET})
+    assert told(ada, message.id).hidden_by == []
+    assert told(eve, message.id, reason="ticket 7").hidden_by == ["sendReadReceipts of a device"]
+    privacy.change(ada.id, settings={"show_read_receipts": False})
+    assert told(ada, message.id).hidden_by == ["showReadReceipts"]
+
+
+def test_a_block_is_named_to_staff_and_looks_like_nothing_to_the_sender() -> None:
+    ada, bob, eve = someone(), someone(), staff()
+    chat = direct(ada, bob)
+    blocks.block(bob.id, ada.id)
+    message = say(ada, chat, WORDS)
+    record([Mark(bob.id, chat, 1, 1, bob.device_id)])
+
+    hers, theirs = told(ada, message.id), told(eve, message.id, reason="ticket 8")
+
+    assert (hers.state, hers.devices, hers.hidden_by) == ("sent", [], [])
+    assert (theirs.state, theirs.hidden_by) == ("sent", ["blocked"])
+
+
+def test_whoever_of_the_staff_looks_is_kept_and_says_why() -> None:
+    ada, bob, eve = someone(), someone(), staff()
+    message = say(ada, direct(ada, bob), WORDS)
+
+    told(eve, message.id, reason=" ticket 9 ")
+    for wrong in ("", "  ", "x" * 501):
+        with pytest.raises(InvalidPayload):
+            traces.for_staff(session(eve), message.id, reason=wrong)
+    with pytest.raises(Forbidden):
+        traces.for_staff(session(ada), message.id, reason="curious")
+
+    (kept,) = Inspection.objects.filter(message_id=message.id)
+    assert (kept.staff_id, kept.reason) == (eve.id, "ticket 9")
+    with pytest.raises(DatabaseError, match="append-only"):
+        Inspection.objects.filter(pk=kept.pk).delete()
+
+
+def test_where_no_names_are_listed_its_sender_gets_none_either(settings: Settings) -> None:
+    settings.LIMITS = replace(settings.LIMITS, receipt_names=2)
+    ada, bob, cem = someone(), someone(), someone()
+    message = say(ada, group(ada, bob, cem), WORDS)
+
+    with pytest.raises(Forbidden):
+        traces.for_sender(session(ada), message.id)
+    assert len(traces.for_staff(session(staff()), message.id, reason="ticket 10").recipients) == 2
+
+
+def test_the_route_is_for_the_sender_and_with_a_reason_for_staff(server: Server) -> None:
+    ada, bob, eve = someone(), someone(), staff()
+    message = say(ada, direct(ada, bob), WORDS).id
+
+    replies = [
+        Api(server, who).get(f"messages/{message}/trace{query}")
+        for who, query in ((ada, ""), (bob, ""), (ada, "?reason=x"), (eve, "?reason=x"), (eve, ""), (eve, "?reason="))
+    ]
+
+    assert [r.status for r in replies] == [200, 403, 403, 200, 404, 422]
+    assert WORDS not in json.dumps([r.body for r in replies])

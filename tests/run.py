@@ -1,0 +1,114 @@
+"""`script/test`: finds a browser, starts PostgreSQL and Redis of the tests' own, runs pytest, and stops them.
+
+In the environment of pytest: DATABASE_URL, REDIS_URL, PARLEY_VAR, PARLEY_SECRET_KEY, PARLEY_DEMO=1, and
+PARLEY_CHROMIUM, the path of a browser, empty where there is none.
+"""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from config.embedded.folders import CannotStart
+from config.embedded.redis import Redis
+from config.embedded.running import running
+from config.env import BASE_DIR, ENV
+from tests.browsers import find_browser
+
+PROCESSES = 2
+PASSED, FAILED, NO_TESTS = 0, 1, 5  # exit codes of pytest that let its next run begin
+NO_BROWSER = (
+    "Not run: the browser tests, for want of Chromium (install it, or run `.venv/bin/playwright install chromium`)."
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Run pytest with these arguments; return its exit code, or 1 where CI lacks a browser."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    fast = "--fast" in arguments
+    chosen = [argument for argument in arguments if argument != "--fast"]
+    browser = "" if fast else find_browser()
+    with servers() as environ:
+        environ["PARLEY_CHROMIUM"] = browser
+        codes = []
+        for marks in parts(chosen, fast=fast, browser=bool(browser)):
+            codes.append(run([*pytest(chosen), "-m", marks, *chosen], environ))
+            if codes[-1] not in (PASSED, FAILED, NO_TESTS):
+                break
+    code = worst(codes)
+    if fast or browser:
+        return code
+    print(NO_BROWSER)
+    return code or (1 if os.environ.get("CI") == "true" else 0)
+
+
+def parts(chosen: list[str], *, fast: bool, browser: bool) -> list[str]:
+    """Return the marks of each run of pytest.
+
+    The browser tests have one of their own: Playwright leaves an event loop running in its process, beside which no
+    test could start another. What the caller chose outside of them needs no second run.
+    """
+    if fast:
+        return ["not slow and not browser"]
+    paths = [Path(argument.split("::")[0]).resolve() for argument in chosen if not argument.startswith("-")]
+    paths = [path for path in paths if path.exists()]
+    home = BASE_DIR / "tests" / "browser"
+    wanted = browser and (not paths or any(path.is_relative_to(home) or home.is_relative_to(path) for path in paths))
+    return ["not browser", "browser"] if wanted else ["not browser"]
+
+
+def run(command: list[str], environ: dict[str, str]) -> int:
+    """Run pytest and return its exit code. Ctrl-C reaches it as well: it says what it has found, then all ends."""
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        return subprocess.run(command, env=environ, cwd=BASE_DIR).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def worst(codes: list[int]) -> int:
+    """Return the first failure; that a run found no tests is one only if all did."""
+    failures = [code for code in codes if code not in (PASSED, NO_TESTS)]
+    return failures[0] if failures else min(codes)
+
+
+@contextmanager
+def servers() -> Iterator[dict[str, str]]:
+    """Run the tests' own servers, a Redis for each process of xdist too; yield pytest's environment."""
+    var: Path = ENV["PARLEY_VAR"] / "test"
+    redis = [Redis(var / f"gw{number}") for number in range(PROCESSES)]
+    with running(var, database_url=ENV["DATABASE_URL"], redis_url=ENV["REDIS_URL"]) as (database_url, redis_url):
+        try:
+            for server in redis:
+                server.start()
+            yield {
+                **os.environ,
+                "DATABASE_URL": database_url,
+                "REDIS_URL": redis_url,
+                "PARLEY_VAR": str(var),
+                "PARLEY_DEMO": "1",
+                "PARLEY_SECRET_KEY": secrets.token_urlsafe(48),
+            }
+        finally:
+            for server in redis:
+                server.stop()
+
+
+def pytest(chosen: list[str]) -> list[str]:
+    """Return the command: on several processes for everything, on one for a choice of the caller's or given servers."""
+    command = [sys.executable, "-m", "pytest", "-p", "tests.isolation"]
+    everything = all(argument.startswith("-") for argument in chosen)
+    return [*command, "-n", str(PROCESSES)] if everything and not ENV["REDIS_URL"] else command
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except CannotStart as fault:
+        sys.exit(str(fault))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)

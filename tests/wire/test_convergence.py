@@ -1,0 +1,138 @@
+"""Two clients that send, drop, come back, send again and sync, on two processes: both end with the database's history."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from chat.models import Message
+from gateway.stores import thread_client
+from tests.clients import connected
+from tests.factories import direct, someone
+from tests.wire.conftest import Two
+from tests.wire.talkers import Held, Talker
+
+WHO = st.integers(0, 1)
+WHERE = st.integers(0, 1)
+STEP_SECONDS = 20
+
+
+class Conversation(RuleBasedStateMachine):
+    """Whatever happens in between: exactly once, in one order, in the sender's order, everywhere."""
+
+    two: Two
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        self.loop.run_until_complete(asyncio.wait_for(work, STEP_SECONDS))
+
+    @initialize(places=st.tuples(WHERE, WHERE))
+    def begin(self, places: tuple[int, int]) -> None:
+        ada, bob = someone("Ada"), someone("Bob")
+        self.chat = direct(ada, bob)
+        self.talkers = [Talker(ada, self.chat), Talker(bob, self.chat)]
+        for talker, place in zip(self.talkers, places, strict=True):
+            self.run(talker.connect(self.two[place], resume=False))
+
+    @rule(who=WHO, count=st.integers(1, 12))
+    def say(self, who: int, count: int) -> None:
+        if self.talkers[who].socket:
+            self.run(self.talkers[who].say(count))
+
+    @rule(who=WHO, part=st.floats(0, 1))
+    def repeat(self, who: int, part: float) -> None:
+        """Send something again that was said before, acked or not."""
+        talker = self.talkers[who]
+        if talker.socket and talker.said:
+            self.run(talker.put(list(talker.said)[int(part * (len(talker.said) - 1))]))
+
+    @rule(who=WHO)
+    def listen(self, who: int) -> None:
+        if self.talkers[who].socket:
+            self.run(self.talkers[who].listen())
+
+    @rule(who=WHO)
+    def sync(self, who: int) -> None:
+        if self.talkers[who].socket:
+            self.run(self.talkers[who].sync())
+
+    @rule(who=WHO)
+    def drop(self, who: int) -> None:
+        if self.talkers[who].socket:
+            self.talkers[who].drop()
+
+    @rule(who=WHO, place=WHERE, resume=st.booleans())
+    def come_back(self, who: int, place: int, resume: bool) -> None:
+        if not self.talkers[who].socket:
+            self.run(self.talkers[who].connect(self.two[place], resume=resume))
+
+    def teardown(self) -> None:
+        """Let everybody come back and settle; then all three histories are one."""
+        if hasattr(self, "talkers"):
+            for talker in self.talkers:
+                if not talker.socket:
+                    self.run(talker.connect(self.two.one, resume=False))
+                self.run(talker.all_acked())
+            last = Message.objects.filter(conversation_id=self.chat).count()
+            for talker in self.talkers:
+                self.run(talker.reach(last))
+            self.compare()
+            for talker in self.talkers:
+                talker.drop()
+        self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.close()
+
+    def compare(self) -> None:
+        rows = Message.objects.filter(conversation_id=self.chat).order_by("seq")
+        history = {row.seq: Held(str(row.id), str(row.client_id), row.content) for row in rows}
+        assert list(history) == list(range(1, len(history) + 1))
+        for talker in self.talkers:
+            assert talker.held == history
+            own = [held.client_id for held in history.values() if held.client_id in talker.said]
+            assert own == list(talker.said), "each once, in the order of saying"
+            if not talker.resumed:
+                assert talker.live == sorted(set(talker.live)), "a connection is told each message once, in order"
+
+
+class Shaken(Conversation):
+    """The same, while the processes lose one another again and again."""
+
+    @rule()
+    def lose_the_bus(self) -> None:
+        thread_client().client_kill_filter(_type="pubsub")
+
+
+async def both_are_well(two: Two) -> None:
+    """Wait until each process hears the bus again."""
+    for server in two:
+        degraded = ["?"]
+        while degraded:
+            async with connected(server, someone()) as client:
+                degraded = client.hello["degraded"]
+
+
+def test_both_clients_converge_while_the_processes_lose_one_another(two: Two) -> None:
+    Conversation.two = two
+    run_state_machine_as_test(
+        Shaken,
+        settings=settings(
+            max_examples=5, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
+    asyncio.run(both_are_well(two))
+
+
+def test_both_clients_converge_to_the_databases_history(two: Two) -> None:
+    Conversation.two = two
+    run_state_machine_as_test(
+        Conversation,
+        settings=settings(
+            max_examples=30, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )

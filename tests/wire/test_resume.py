@@ -1,0 +1,226 @@
+"""Coming back within the window: what was missed comes, focus is restored, each token opens one door once (protocol 2.8)."""
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from accounts import blocks
+from chat import members
+from gateway.sockets import Resume
+from gateway.stores import thread_client
+from tests.clients import Client, Frame, bearer, connected, opened, until
+from tests.factories import Someone, another_device, direct, group, say, someone
+from tests.servers import Server
+from tests.wire.conftest import Two
+
+
+async def left(server: Server, person: Someone, *, focus: int | None = None) -> str:
+    """Connect and go, after a moment's focus; return the resume token."""
+    async with connected(server, person) as client:
+        token = str(client.hello["resumeToken"])
+        if focus is not None:
+            assert (await client.call("chat.focus", {"chatId": str(focus)}))["status"] == "ok"
+    return token
+
+
+def contents(frames: list[Frame]) -> list[str]:
+    return [frame["payload"]["message"]["content"] for frame in frames if frame["type"] == "message.new"]
+
+
+async def test_what_was_missed_is_replayed_after_hello_in_order(either_server: Server) -> None:
+    ada, bob = someone(), someone()
+    one, other = direct(ada, bob), direct(someone(), bob)
+    token = await left(either_server, bob)
+    for number in range(5):
+        say(ada, one, f"{number}")
+
+    async with connected(either_server, bob, f"?resume={token}") as client:
+        replayed = await client.settled()
+
+    assert client.hello["resumed"] is True
+    assert contents(replayed) == [f"{number}" for number in range(5)]
+    assert {frame["payload"]["chatId"] for frame in replayed} == {str(one)} != {str(other)}
+
+
+async def test_what_a_member_may_not_see_is_not_replayed(either_server: Server) -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    blocks.block(bob.id, ada.id)
+    token = await left(either_server, bob)
+    say(ada, chat, "unseen")
+    async with connected(either_server, bob, f"?resume={token}") as client:
+        assert contents(await client.settled()) == []
+
+
+async def test_a_chat_that_its_user_has_left_meanwhile_is_taken_away(either_server: Server) -> None:
+    ada, bob = someone(), someone()
+    chat = group(ada, bob)
+    token = await left(either_server, bob)
+    members.remove(ada.id, chat, bob.id)
+    async with connected(either_server, bob, f"?resume={token}") as client:
+        assert (await client.expect("chat.removed"))["chatId"] == str(chat)
+
+
+async def test_the_focus_is_restored(either_server: Server) -> None:
+    """The focus shows on nothing yet but in what the next resume would restore."""
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    token = await left(either_server, bob, focus=chat)
+    async with connected(either_server, bob, f"?resume={token}") as client:
+        token = client.hello["resumeToken"]
+    assert (await saved(token)).focus == chat
+
+
+async def saved(token: str) -> Resume:
+    """Return what is kept for a resume token, once the focus at the end of its connection has been noted."""
+    await until(lambda: record_of(token).focus is not None)
+    return record_of(token)
+
+
+def record_of(token: str) -> Resume:
+    raw: Any = thread_client().get(f"resume:{token}")
+    return msgspec.msgpack.decode(raw, type=Resume)
+
+
+async def test_a_connection_whose_end_the_server_has_not_noticed_is_resumed(either_server: Server) -> None:
+    bob = someone()
+    async with (
+        connected(either_server, bob) as half_open,
+        connected(either_server, bob, f"?resume={half_open.hello['resumeToken']}") as client,
+    ):
+        assert client.hello["resumed"] is True
+
+
+async def test_a_connection_is_resumed_in_another_process(two: Two) -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    token = await left(two.one, bob)
+    say(ada, chat, "missed")
+    async with connected(two.other, bob, f"?resume={token}") as client:
+        assert client.hello["resumed"] is True
+        assert contents(await client.settled()) == ["missed"]
+
+
+async def test_a_resume_token_is_good_once_and_a_new_one_comes(either_server: Server) -> None:
+    bob = someone()
+    token = await left(either_server, bob)
+    async with connected(either_server, bob, f"?resume={token}") as first:
+        pass
+    async with connected(either_server, bob, f"?resume={token}") as second:
+        pass
+    assert (first.hello["resumed"], second.hello["resumed"]) == (True, False)
+    assert len({token, first.hello["resumeToken"], second.hello["resumeToken"]}) == 3
+
+
+async def test_a_used_token_stays_used_when_the_connection_that_had_it_ends(either_server: Server) -> None:
+    bob = someone()
+    async with connected(either_server, bob) as half_open:
+        token = half_open.hello["resumeToken"]
+        async with connected(either_server, bob, f"?resume={token}") as first:
+            assert first.hello["resumed"] is True
+    async with connected(either_server, bob) as probe:
+        await probe.settled()
+    async with connected(either_server, bob, f"?resume={token}") as again:
+        assert again.hello["resumed"] is False
+
+
+@pytest.mark.parametrize("whose", ["another user", "another device", "nobody"])
+async def test_a_token_of_somebody_else_resumes_nothing(either_server: Server, whose: str) -> None:
+    bob = someone()
+    tokens = {"another user": someone(), "another device": another_device(bob)}
+    token = await left(either_server, tokens[whose]) if whose in tokens else "nonsense"
+    async with connected(either_server, bob, f"?resume={token}") as client:
+        assert client.hello["resumed"] is False
+        assert await client.settled() == []
+
+
+async def test_the_window_is_as_long_as_hello_says(either_server: Server) -> None:
+    bob = someone()
+    async with connected(either_server, bob) as client:
+        token, window = client.hello["resumeToken"], client.hello["resumeWindow"]
+    await until(lambda: window - 5 < int(thread_client().ttl(f"resume:{token}")) <= window)
+
+
+async def test_an_expired_token_resumes_nothing(either_server: Server) -> None:
+    bob = someone()
+    token = await left(either_server, bob)
+    thread_client().delete(f"resume:{token}")
+    async with connected(either_server, bob, f"?resume={token}") as client:
+        assert client.hello["resumed"] is False
+
+
+async def test_too_much_to_replay_is_left_to_a_sync(either_server: Server) -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    token = await left(either_server, bob)
+    async with connected(either_server, ada) as client:
+        for number in range(501):
+            await client.send("message.send", {"chatId": str(chat), "content": f"{number}"})
+        for _ in range(501):
+            assert (await client.expect("ack"))["status"] == "ok"
+    async with connected(either_server, bob, f"?resume={token}") as back:
+        assert back.hello["resumed"] is False
+        assert contents(await back.settled()) == []
+
+
+# --- hello is the first frame, and nothing falls between it and the live frames -----------------------------------------
+
+
+async def chatter(client: Client, chat: int, stop: asyncio.Event) -> int:
+    """Say something again and again, each after the last one's ack; return the number of messages."""
+    said = 0
+    while not stop.is_set():
+        assert (await client.say(chat, f"{said}"))["status"] == "ok"
+        said += 1
+    return said
+
+
+async def test_hello_comes_first_whatever_is_said_meanwhile(either_server: Server) -> None:
+    ada, bob = someone(), someone()
+    chat, stop = direct(ada, bob), asyncio.Event()
+    async with connected(either_server, ada) as a:
+        talking = asyncio.create_task(chatter(a, chat, stop))
+        firsts = []
+        for _ in range(20):
+            async with opened(either_server, headers=bearer(bob.access)) as client:
+                await client.expect("message.new")
+                firsts.append(client.frames[0]["type"] if client.frames else "message.new")
+        stop.set()
+        await talking
+    assert firsts == ["hello"] * 20
+
+
+async def test_a_resumed_connection_misses_nothing_that_is_said_meanwhile(either_server: Server) -> None:
+    """What it is replayed and what it is told live overlap; together they have no hole."""
+    ada, bob = someone(), someone()
+    chat, stop = direct(ada, bob), asyncio.Event()
+    seen: set[int] = set()
+    async with connected(either_server, ada) as a:
+        token = await left(either_server, bob)
+        talking = asyncio.create_task(chatter(a, chat, stop))
+        for _ in range(20):
+            async with connected(either_server, bob, f"?resume={token}") as client:
+                assert client.hello["resumed"] is True
+                token = client.hello["resumeToken"]
+                new = await client.expect("message.new")
+                seen |= {
+                    frame["payload"]["message"]["seq"]
+                    for frame in await client.settled()
+                    if "message" in frame["payload"]
+                }
+                seen.add(new["message"]["seq"])
+        stop.set()
+        said = await talking
+    newest = max(seen)
+    assert newest <= said
+    assert seen == set(range(1, newest + 1))
+
+
+async def test_a_resume_record_bears_the_last_sign_of_life(either_server: Server) -> None:
+    ada, bob = someone(), someone()
+    before = time.time()
+    token = await left(either_server, bob, focus=direct(ada, bob))
+    assert before - 1 <= (await saved(token)).since <= time.time() + 1
