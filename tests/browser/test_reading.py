@@ -46,7 +46,7 @@ def test_an_answer_from_elsewhere_leaves_unread_what_nobody_has_looked_at(person
     ada, grace, chat = talk(person, count=2)
     ada.say(chat, "I am on my way, and have read nothing")
     grace.say(chat, "number 3")
-    ada.open("/")
+    ada.open(f"/c/{ada.group_with('Elsewhere', grace)}/")
     expect(ada.item(grace.name).locator(".badge")).to_have_text("3 unread")
     grace.open(f"/c/{chat}/")
     expect(grace.ticks("number 1")).to_have_attribute("data-state", "delivered")

@@ -81,6 +81,23 @@ def test_what_is_archived_or_left_out_counts_nothing_in_the_total(run: Run) -> N
     )
 
 
+def test_what_somebody_blocked_says_again_has_the_conversation_asked_for(run: Run) -> None:
+    assert run("""
+        const unknown = [];
+        store.on("unknown", (chatId) => unknown.push(chatId));
+        store.put(chat("7", { blocked: true }));
+        const say = (chatId, seq, id) => {
+          const told = message(seq, seq, { chatId, sender: { id, displayName: id } });
+          store.apply({ type: "message.new", payload: { chatId, message: told } });
+        };
+        say("7", 5, "1");
+        say("9", 5, "2");
+        const none = [...unknown];
+        say("7", 6, "2");
+        return [none, unknown, store.chat("7").lastMessage.seq];
+    """) == [[], ["7"], 6]
+
+
 def test_a_changed_message_that_is_not_known_counts_as_a_new_one(run: Run) -> None:
     assert run("""
         store.apply({ type: "message.updated", payload: { chatId: "9", message: message(5, 5, { status: "edited" }) } });
