@@ -336,6 +336,8 @@ export class Store extends Emitter {
     // Sending is not reading: the mark moves over an own message that follows on it, and over nobody else's.
     if (own && message.contentType !== "system" && this.mine(chat)?.readSeq >= message.seq - 1) this.readUpTo(chat.id, message.seq);
     if (own) return;
+    // Nothing comes from somebody blocked: it is over.
+    if (chat.blocked) this.emit("unknown", chat.id);
     unread.arrived(chat, this.me, message);
     this.emit("incoming", message);
   }
