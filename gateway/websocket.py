@@ -1,4 +1,4 @@
-"""uvicorn's WebSocket protocol with two additions: the application learns of pings, and may hand over whole frames.
+"""uvicorn's protocols with additions: a socket's application learns of pings, and may hand over whole frames.
 
 A frame for a thousand members is serialized once, by `message`; where the protocol finds `raw` and the connection is
 plainly open it writes those bytes as they are. Any other server sees an ordinary `websocket.send` with its text.
@@ -7,6 +7,8 @@ plainly open it writes those bytes as they are. Any other server sees an ordinar
 import struct
 from typing import Any
 
+from django.conf import settings
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.protocol import State
@@ -33,6 +35,24 @@ def _header(opcode: int, length: int) -> bytes:
     if length < 65536:
         return struct.pack("!BBH", opcode, 126, length)
     return struct.pack("!BBQ", opcode, 127, length)
+
+
+class Http(HttpToolsProtocol):
+    """uvicorn's HTTP connection, that does not wait for ever for its first request (protocol 2.6: 10 s)."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._patience = self.loop.call_later(settings.LIMITS.handshake_timeout, self._lose_patience)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over and be gone: parser and protocol hold each other, else until the collector comes."""
+        super().handle_websocket_upgrade()
+        self._patience.cancel()
+        self.parser = None  # type: ignore[assignment]
+
+    def _lose_patience(self) -> None:
+        if self.cycle is None and self.transport.get_protocol() is self:
+            self.transport.abort()
 
 
 class Protocol(WebSocketsSansIOProtocol):
