@@ -17,17 +17,16 @@ import psycopg
 from django.conf import settings
 from django.db import connection as django_connection
 from django.db import transaction
-from psycopg.types.json import Jsonb
 
 from chat import strangers
 from chat.events import tell_stored
 from chat.frames import wire_json
 from chat.refusals import REFUSALS, AttachmentRejected, ClockAhead, UrgentLimit
-from gateway import hub, limits
+from gateway import codec, hub, limits
 from gateway.batching import Batcher
 from gateway.errors import RateLimited, Refused
 from gateway.limits import Ask, Window
-from gateway.statements import Statements
+from gateway.statements import Statements, array
 
 logger = logging.getLogger(__name__)
 MOST = 64
@@ -136,8 +135,8 @@ class Lane:
         if not refused:
             return
         senders = [drafts[place] for place in refused]
-        columns = ([d.conversation_id for d in senders], [d.sender_id for d in senders], [d.client_id for d in senders])
-        for place, id_, seq, rev, at in await self._statements.rows(REPEATED, columns):
+        keys = zip(*map(_key, senders), strict=True)
+        for place, id_, seq, rev, at in await self._statements.rows(REPEATED, [array(column) for column in keys]):
             answers[refused[place - 1]] = Stored("duplicate", id_, seq, rev, at, 0, False, [], "", None, None)
 
     async def _store(self, drafts: Sequence[Draft]) -> list[Stored | BaseException]:
@@ -231,25 +230,21 @@ def _key(draft: Draft) -> tuple[int, int, UUID]:
 
 def _columns(drafts: Sequence[Draft], *, careful: bool) -> tuple[Any, ...]:
     return (
-        [d.conversation_id for d in drafts],
-        [d.sender_id for d in drafts],
-        [d.client_id for d in drafts],
-        [d.content_type for d in drafts],
-        [d.content for d in drafts],
-        [Jsonb(d.data) if d.data is not None else None for d in drafts],
-        [d.reply_to for d in drafts],
-        [_array(d.mentions) for d in drafts],
-        [d.priority for d in drafts],
-        [d.last_seen_seq for d in drafts],
-        [d.traceparent for d in drafts],
-        [d.everyone for d in drafts],
-        [_array(d.attachments) for d in drafts],
+        array([d.conversation_id for d in drafts]),
+        array([d.sender_id for d in drafts]),
+        array([d.client_id for d in drafts]),
+        array([d.content_type for d in drafts]),
+        array([d.content for d in drafts]),
+        array([codec.encode(d.data).decode() if d.data is not None else None for d in drafts]),
+        array([d.reply_to for d in drafts]),
+        array([array(d.mentions) if d.mentions else None for d in drafts]),
+        array([d.priority for d in drafts]),
+        array([d.last_seen_seq for d in drafts]),
+        array([d.traceparent for d in drafts]),
+        array([d.everyone for d in drafts]),
+        array([array(d.attachments) if d.attachments else None for d in drafts]),
         careful,
     )
-
-
-def _array(ids: Sequence[int]) -> str | None:
-    return "{" + ",".join(map(str, ids)) + "}" if ids else None
 
 
 def _ask(draft: Draft, stranger: bool) -> list[Ask]:

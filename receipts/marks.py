@@ -14,6 +14,7 @@ from gateway import codec, publish
 from gateway.bus import Event
 from gateway.frames import Class
 from gateway.indicators import DELIVERED, SEEN, Indicator
+from gateway.statements import array
 from receipts.frames import DeliveredTo, DeliveryReceipt, ReadReceipt, SeenBy
 
 logger = logging.getLogger(__name__)
@@ -198,15 +199,15 @@ def columns(marks: Sequence[Mark]) -> dict[str, Any]:
     places = {member: place for place, member in enumerate(members, 1)}
     limits = settings.LIMITS
     return {
-        "users": [m.user_id for m in members.values()],
-        "conversations": [m.conversation_id for m in members.values()],
-        "devices": [m.device_id for m in members.values()],
-        "delivered": [m.delivered for m in members.values()],
-        "seen": [m.seen for m in members.values()],
-        "lane_places": [places[member_of(m)] for m in lanes.values()],
-        "lane_devices": [m.device_id for m in lanes.values()],
-        "lane_delivered": [m.delivered for m in lanes.values()],
-        "lane_seen": [m.seen for m in lanes.values()],
+        "users": array([m.user_id for m in members.values()]),
+        "conversations": array([m.conversation_id for m in members.values()]),
+        "devices": array([m.device_id for m in members.values()]),
+        "delivered": array([m.delivered for m in members.values()]),
+        "seen": array([m.seen for m in members.values()]),
+        "lane_places": array([places[member_of(m)] for m in lanes.values()]),
+        "lane_devices": array([m.device_id for m in lanes.values()]),
+        "lane_delivered": array([m.delivered for m in lanes.values()]),
+        "lane_seen": array([m.seen for m in lanes.values()]),
         "delivered_kept": limits.delivered_kept,
         "seen_kept": limits.seen_kept,
         "small": limits.fanout_threshold,

@@ -106,7 +106,9 @@ async def test_a_member_removed_among_a_thousand_sends_gets_all_before_and_none_
         connected(places[3], senders[3]) as s3,
     ):
         await asyncio.gather(remove(), *(send_all(client) for client in (s0, s1, s2, s3)))
-        total = SENDERS * EACH + 1
+        await s0.send("message.send", {"chatId": str(chat), "content": "after the removal, however late that came"})
+        assert (await s0.expect("ack"))["status"] == "ok"
+        total = SENDERS * EACH + 2
         stayed = [[m["seq"] for m in await client.news(total)] for client in (here, there)]
         removed = []
         for client in (one, two):
