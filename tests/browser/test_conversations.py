@@ -58,6 +58,7 @@ def test_members_are_added_promoted_and_removed(person: NewPerson) -> None:
     more(panel, grace, "Make admin")
     expect(panel.locator(".member").filter(has_text=grace.name)).to_contain_text("Admin")
     here = details(grace)
+    expect(here.get_by_role("button", name="Edit")).to_be_visible()  # her own page knows it too
     more(here, edsger, "Remove")
     confirm(grace, "Remove")
     expect(edsger.item("Compilers")).to_have_count(0)
