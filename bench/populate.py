@@ -12,7 +12,7 @@ from django.db import transaction
 from accounts import devices, tokens
 from accounts.users import register
 from bench.fixtures import Chat, Made, Person, Wanted
-from chat.conversations import create_group, open_direct
+from chat.conversations.conversations import create_group, open_direct
 
 PLATFORM = "bench"
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
 from accounts.privacy import SWITCHED
-from chat import files
+from chat import links
+from chat.drafts import Draft, Stored
 from chat.frames import (
     ChatChanged,
     ConversationObject,
@@ -25,9 +25,6 @@ from gateway import codec, publish
 from gateway.bus import Event
 from gateway.frames import Class
 
-if TYPE_CHECKING:
-    from chat.ingest import Draft, Stored
-
 # A message is committed so long after its time at the latest, usually some milliseconds.
 COMMIT_SECONDS = 0.5
 # The notice that somebody sends without a socket: about them, with the conversation's id in decimal digits.
@@ -36,7 +33,7 @@ SENDING = "sending"
 OWN = b',"state":"sent"}}}'
 
 
-def tell_stored(drafts: "Sequence[Draft]", stored: "Sequence[Stored]", *, duplicates: bool = False) -> None:
+def tell_stored(drafts: Sequence[Draft], stored: Sequence[Stored], *, duplicates: bool = False) -> None:
     """Tell the members of what was just stored, and have the outbox followed up."""
     told = 0
     for draft, result in zip(drafts, stored, strict=True):
@@ -47,7 +44,7 @@ def tell_stored(drafts: "Sequence[Draft]", stored: "Sequence[Stored]", *, duplic
         nudge()
 
 
-def _stored(draft: "Draft", result: "Stored") -> Event:
+def _stored(draft: Draft, result: Stored) -> Event:
     """A blocked sender's message in a direct chat is told to the sender's own devices alone (F205)."""
     payload = MessageNew(chat_id=str(draft.conversation_id), message=_message(draft, result))
     frame = codec.frame("message.new", payload, traceparent=draft.traceparent)
@@ -65,7 +62,7 @@ def _stored(draft: "Draft", result: "Stored") -> Event:
     )
 
 
-def _message(draft: "Draft", result: "Stored") -> Message:
+def _message(draft: Draft, result: Stored) -> Message:
     quote = None
     if result.reply_sender is not None and result.reply_excerpt is not None:
         quote = Quote(id=str(draft.reply_to), sender_name=result.reply_sender, excerpt=result.reply_excerpt)
@@ -81,7 +78,7 @@ def _message(draft: "Draft", result: "Stored") -> Message:
         content=draft.content,
         data=draft.data,
         reply_to=quote,
-        attachments=files.linked(result.attachments),
+        attachments=links.linked(result.attachments),
         mentions=[str(user) for user in draft.mentions],
         reactions=[],
         priority=draft.priority,

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from chat import queries
+from chat.messages import feed
 from gateway import publish
 
 logger = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def _tell_again(row: dict[str, Any]) -> None:
     """Tell the members; where that fails they find the gap by themselves, and the rest of the outbox goes on."""
     try:
         with transaction.atomic():
-            for event in queries.by_seq(row["conversation_id"], row["from_seq"], row["to_seq"]):
+            for event in feed.by_seq(row["conversation_id"], row["from_seq"], row["to_seq"]):
                 publish.to_conversation(event)
     except Exception:
         logger.exception("outbox: conversation %s was not told again", row["conversation_id"])

@@ -17,8 +17,10 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from accounts import sessions
 from accounts.devices import Revoked
 from accounts.models import User
-from chat import history, queries, roster
+from chat import read_state
+from chat.conversations import queries
 from chat.frames import ConversationObject
+from chat.messages import feed, history
 from chat.refusals import NotAMember
 
 View = Callable[..., HttpResponse]
@@ -73,7 +75,7 @@ def _app(request: HttpRequest, listed: queries.Listed, shown: ConversationObject
     page = _page(cast(User, request.user).pk, shown) if shown else None
     state = {
         "me": me,
-        "epoch": queries.epoch(),
+        "epoch": feed.epoch(),
         "conversations": chats,
         "more": listed.next is not None,
         "chatId": shown.id if shown else None,
@@ -96,7 +98,7 @@ def _app(request: HttpRequest, listed: queries.Listed, shown: ConversationObject
 
 
 def _page(viewer: int, shown: ConversationObject) -> history.Page:
-    state = roster.ticks(shown.members, viewer)
+    state = read_state.ticks(shown.members, viewer)
     return history.page_before(viewer, int(shown.id), before=None, limit=PAGE, state=state)
 
 

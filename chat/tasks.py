@@ -6,7 +6,9 @@ from celery import current_app, shared_task
 from celery.signals import worker_shutting_down
 from django.conf import settings
 
-from chat import deletions, examination, expiry, outbox, scanning
+from chat import outbox
+from chat.files import expiry, processing, scanning
+from chat.messages import deletions
 from chat.nudge import DRAIN_TASK, EXAMINE_TASK
 
 
@@ -25,13 +27,13 @@ def purge_deleted(**_: Any) -> int:
 @shared_task(name=EXAMINE_TASK)
 def examine_attachments(**_: Any) -> int:
     """Examine the files that have arrived (F221); nudged by the end of an upload and by the clock."""
-    return examination.work_off(scanning.scanner())
+    return processing.work_off(scanning.scanner())
 
 
 @worker_shutting_down.connect
 def end_examination(**_: Any) -> None:
     """Let the worker end without waiting for a scanner: Celery waits for its tasks."""
-    examination.end()
+    processing.end()
 
 
 @shared_task(name="chat.tasks.sweep_attachments")

@@ -17,7 +17,8 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
 from accounts import devices, handshake  # noqa: E402
-from chat import queries, sync  # noqa: E402
+from chat.messages import feed  # noqa: E402
+from chat.sync import sync  # noqa: E402
 from config.frames import ALIASES, FRAMES, INDICATORS  # noqa: E402
 from config.http import OneThread  # noqa: E402
 from gateway import consumer, hub, inquiry, keeper  # noqa: E402
@@ -27,9 +28,9 @@ from gateway.shedding import Load  # noqa: E402
 from presence import handlers as presence  # noqa: E402
 
 LOOKUPS = Lookups(
-    audience=queries.audience,
-    between=queries.between,
-    since=queries.since,
+    audience=feed.audience,
+    between=feed.between,
+    since=feed.since,
     notices={**presence.NOTICES, inquiry.ASKED: inquiry.asked},
 )
 LOAD = Load()
@@ -39,9 +40,9 @@ WIRING = Wiring(
     authenticate=handshake.authenticate,
     renew=handshake.renew,
     replay=sync.replay,
-    epoch=queries.epoch,
+    epoch=feed.epoch,
     indicators=INDICATORS,
-    chats=queries.chats,
+    chats=feed.chats,
     opened=presence.opened,
     closing=presence.closing,
 )

@@ -1,9 +1,7 @@
 """Frame → handler: every frame that a client may send (protocol 2.1), and the older names of some."""
 
 from chat import handlers as chat
-from chat import message_handlers as chat_messages
-from chat.frames import Focus, Send, SyncRequest
-from chat.message_frames import Delete, Edit, PollClose, PollVote, React
+from chat.frames import Delete, Edit, Focus, PollClose, PollVote, React, Send, SyncRequest
 from gateway.indicators import ACTIVE, DELIVERED, SEEN, TYPING
 from gateway.routes import Indicated, Route
 from presence import handlers as presence
@@ -13,11 +11,11 @@ from receipts.frames import DeliveredMark, ReadMark
 
 FRAMES = {
     "message.send": Route(Send, chat.send, hot=True, reply=chat.ack_of, before=presence.sending),
-    "message.edit": Route(Edit, chat_messages.edit),
-    "message.delete": Route(Delete, chat_messages.delete),
-    "message.react": Route(React, chat_messages.react),
-    "poll.vote": Route(PollVote, chat_messages.vote),
-    "poll.close": Route(PollClose, chat_messages.close),
+    "message.edit": Route(Edit, chat.edit),
+    "message.delete": Route(Delete, chat.delete),
+    "message.react": Route(React, chat.react),
+    "poll.vote": Route(PollVote, chat.vote),
+    "poll.close": Route(PollClose, chat.close),
     "message.delivered": Route(DeliveredMark, receipts.delivered, hot=True, acked=False, automatic=True),
     "read.mark": Route(ReadMark, receipts.read, hot=True, acked=False),
     "typing.start": Route(Typing, presence.start, hot=True, acked=False),

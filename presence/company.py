@@ -3,8 +3,8 @@
 from django.conf import settings
 from msgspec.structs import replace
 
-from chat import sync
 from chat.frames import SyncRequest, SyncResponse
+from chat.sync import sync
 from presence import states
 
 

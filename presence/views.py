@@ -10,8 +10,9 @@ from rest_framework.views import APIView
 
 from accounts.authentication import session_of
 from accounts.ids import from_wire
-from chat import access, history
+from chat import access
 from chat.frames import SyncRequest, SyncResponse
+from chat.messages import history
 from gateway import hub
 from gateway.errors import InvalidPayload
 from gateway.frames import Frame

@@ -4,7 +4,7 @@ import asyncio
 from functools import partial
 
 from accounts.ids import from_wire
-from chat import history
+from chat.messages import history
 from gateway import threads
 from gateway.errors import InvalidPayload
 from gateway.frames import Caller

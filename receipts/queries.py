@@ -9,9 +9,9 @@ from django.core.cache import cache
 from django.db import connection
 
 from accounts import privacy
-from chat import history
 from chat.access import member_of
 from chat.frames import wire_time
+from chat.messages import history
 from gateway.errors import NotFound
 from gateway.frames import Session
 from receipts.bodies import Counts, DeliveryState, Receipt, Receipts

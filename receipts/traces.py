@@ -14,9 +14,9 @@ from django.db import connection
 
 from accounts import privacy
 from accounts.models import User
-from chat import history
 from chat.access import member_of
 from chat.frames import wire_time
+from chat.messages import history
 from gateway import codec, inquiry
 from gateway.errors import Forbidden, InvalidPayload
 from gateway.frames import Session

@@ -9,8 +9,8 @@ from rest_framework.views import APIView
 
 from accounts.authentication import session_of
 from accounts.ids import from_wire
-from chat import history
 from chat.frames import WireId
+from chat.messages import history
 from gateway.errors import InvalidPayload
 from gateway.frames import Frame
 from gateway.http import body

@@ -1,5 +1,5 @@
 /**
- * Formatting: `parse` is chat/entities.py in JavaScript, rule by rule, and both are tested on tests/fixtures/entities.json;
+ * Formatting: `parse` is chat/messages/entities.py in JavaScript, rule by rule, and both are tested on tests/fixtures/entities.json;
  * `nodes` draws a text with it. Nothing that people write becomes markup: every word becomes a text node, and every
  * element's name stands here.
  */
@@ -23,7 +23,7 @@ const MARKS = { "*": "bold", "**": "bold", _: "italic", "~": "strike", "~~": "st
 const EVERYONE = ["all", "here"];
 const MOST_LENGTH = 100;
 
-/** Return a text's entities, as chat/entities.py does; `names` are the people who may be mentioned. */
+/** Return a text's entities, as chat/messages/entities.py does; `names` are the people who may be mentioned. */
 export function parse(text, names = []) {
   const found = [...blocks(text, trie(names))];
   return found.sort((a, b) => a.offset - b.offset || b.length - a.length);

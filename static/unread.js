@@ -5,7 +5,7 @@
 
 const readSeq = (chat, me) => chat.members.find(({ userId }) => userId === me)?.readSeq ?? 0;
 
-/** What others say and has not been taken back, as the server counts it (chat/roster.py, UNREAD). */
+/** What others say and has not been taken back, as the server counts it (chat/read_state.py, UNREAD). */
 function isUnread(chat, me, { seq, sender, contentType, status }) {
   return sender.id !== me && seq > readSeq(chat, me) && contentType !== "system" && status !== "deleted";
 }

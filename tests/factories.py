@@ -8,9 +8,10 @@ from uuid import uuid4
 from django.db import IntegrityError, connection, transaction
 
 from accounts import devices, tokens, users
-from chat import conversations, ingest, messages
+from chat.conversations import conversations
+from chat.drafts import Draft, Stored
 from chat.events import tell_stored
-from chat.ingest import Draft, Stored
+from chat.messages import ingest, validation
 from chat.models import Conversation, Message, Outbox
 
 
@@ -68,7 +69,7 @@ def crowd(size: int) -> list[Someone]:
 def draft(sender: Someone, conversation_id: int, content: str = "hello", **more: Any) -> Draft:
     """Return a checked draft with a fresh client id, unless one is given."""
     wanted = {"client_id": str(uuid4()), "content": content, **more}
-    return messages.draft(conversation_id=conversation_id, sender_id=sender.id, **wanted)
+    return validation.draft(conversation_id=conversation_id, sender_id=sender.id, **wanted)
 
 
 def store(drafts: Sequence[Draft]) -> list[Stored]:
@@ -100,7 +101,7 @@ def say_many(sender: Someone, conversation_id: int, count: int) -> list[Stored]:
 
 def say(sender: Someone, conversation_id: int, content: str = "hello", *, client_id: str | None = None) -> Stored:
     """Store a message as a process without a hub does, in a transaction of its own."""
-    draft = messages.draft(
+    draft = validation.draft(
         conversation_id=conversation_id, sender_id=sender.id, client_id=client_id or str(uuid4()), content=content
     )
     return ingest.store(draft)

@@ -67,14 +67,15 @@ def as_worker() -> None:
     from config.celery import app
 
     django.setup()
-    from chat import outbox, queries
+    from chat import outbox
+    from chat.messages import feed
     from gateway import bus
 
     work: Callable[..., int] = outbox._work
 
     def tell_and_work(rows: list[dict[str, Any]], reactions: Mapping[str, Any], run: Any) -> int:
         stored = [row for row in rows if row["event"] == "messages.stored"]
-        events = [e for r in stored for e in queries.by_seq(r["conversation_id"], r["from_seq"], r["to_seq"])]
+        events = [e for r in stored for e in feed.by_seq(r["conversation_id"], r["from_seq"], r["to_seq"])]
         if events:
             outlet = bus._outlet = bus._outlet or bus.Outlet()
             asyncio.run_coroutine_threadsafe(outlet._bus._publish(events), outlet._loop).result()

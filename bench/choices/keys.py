@@ -24,7 +24,8 @@ import psycopg  # noqa: E402
 
 from bench.choices.machine import machine  # noqa: E402
 from bench.cost import cpu_seconds  # noqa: E402
-from chat import ingest  # noqa: E402
+from chat.drafts import Draft  # noqa: E402
+from chat.messages import ingest  # noqa: E402
 from config.embedded.running import running  # noqa: E402
 
 CONVERSATIONS = 500
@@ -81,8 +82,8 @@ def store(database: "psycopg.Connection[Any]", pairs: Pairs) -> tuple[float, flo
     return 1e6 * (cpu_seconds([backend])[backend] - before) / messages, 1e6 * (time.monotonic() - began) / messages
 
 
-def draft(conversation: int, sender: int) -> ingest.Draft:
-    return ingest.Draft(
+def draft(conversation: int, sender: int) -> Draft:
+    return Draft(
         conversation_id=conversation, sender_id=sender, client_id=uuid.uuid4(), content_type="text", content="x" * 80,
         data=None, reply_to=None, mentions=(), priority="normal", last_seen_seq=None, traceparent=None,
     )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 from django.core.files.storage import storages
 from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
-from chat import examination
+from chat.files import processing
 from chat.models import Attachment
 from tests.browser.person import NewPerson, Person
 from tests.chat.uploads import png
@@ -50,7 +50,7 @@ def test_a_picture_is_shown_once_it_is_examined_in_the_room_kept_for_it(person: 
     uploaded(ada.page, "green.png")
     ada.send("look, *green*")
     expect(grace.message("look, green")).to_contain_text("green.png is being checked…")
-    assert examination.work_off(None) > 0
+    assert processing.work_off(None) > 0
     for who in (ada, grace):
         picture = who.message("look, green").get_by_role("img", name="green.png")
         expect(picture).to_have_js_property("complete", True)
@@ -63,7 +63,7 @@ def test_a_picture_that_was_examined_before_it_was_sent_is_shown_to_its_sender_t
     ada, _, _ = two_in(person)
     ada.page.locator("#files").set_input_files([FilePayload(name="green.png", mimeType="image/png", buffer=png())])
     uploaded(ada.page, "green.png")
-    assert examination.work_off(None) > 0
+    assert processing.work_off(None) > 0
     ada.send("early")
     expect(ada.message("early").get_by_role("img", name="green.png")).to_be_visible()
 
@@ -75,7 +75,7 @@ def test_a_file_is_sent_without_words_and_downloaded(person: NewPerson) -> None:
     ada.page.get_by_role("button", name="Send", exact=True).click()
     expect(ada.page.locator("#tray")).to_be_hidden()
     expect(grace.item(ada.name)).to_contain_text("notes.txt")
-    assert examination.work_off(None) > 0
+    assert processing.work_off(None) > 0
     link = grace.log.get_by_role("link", name="notes.txt")
     with grace.page.expect_download() as download:
         link.click()
@@ -217,7 +217,7 @@ def test_a_link_that_has_ended_is_asked_for_anew(person: NewPerson) -> None:
     )
     for name in ("notes.txt", "green.png"):
         uploaded(ada.page, name)
-    assert examination.work_off(None) > 0
+    assert processing.work_off(None) > 0
     ada.send("both")
     picture = ada.message("both").get_by_role("img", name="green.png")
     link = ada.message("both").get_by_role("link", name="notes.txt")
@@ -257,7 +257,7 @@ def test_a_voice_message_has_its_shape_length_and_player(person: NewPerson) -> N
     data = {"durationMs": 65_000, "waveform": [0, 128, 255] * 20}
     body = {"contentType": "voice", "data": data, "attachments": [str(made.pk)]}
     ada.account.call("POST", f"/conversations/{chat}/messages", body)
-    assert examination.work_off(None) > 0
+    assert processing.work_off(None) > 0
     voice = grace.log.locator(".voice")
     expect(voice.locator(".voice-length")).to_have_text("1:05")
     expect(voice.locator("rect")).to_have_count(48)

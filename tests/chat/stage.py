@@ -4,7 +4,9 @@ from typing import Any, NamedTuple
 
 from accounts import blocks, contacts, devices
 from accounts.models import User
-from chat import channels, conversations, deletions, members, teams
+from chat.conversations import conversations, members
+from chat.messages import deletions
+from chat.teams import channels, teams
 from tests.chat.uploads import ready
 from tests.factories import Someone, another_device, direct, draft, group, say, someone, store
 

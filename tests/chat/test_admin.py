@@ -8,8 +8,9 @@ from django.urls import reverse
 
 from accounts import users
 from accounts.models import User
-from chat import channels, preferences, teams
+from chat.conversations import preferences
 from chat.models import Conversation, Flag, Member, Team, TeamMember
+from chat.teams import channels, teams
 from tests.factories import group, say, someone
 
 TABLES = ("conversation", "member", "team", "teammember", "flag")

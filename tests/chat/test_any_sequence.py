@@ -15,9 +15,11 @@ import pytest
 
 from accounts import blocks
 from accounts.models import Block
-from chat import deletions, edits, history, members, polls, queries, reactions, sync
+from chat.conversations import members, queries
 from chat.frames import Watermark
+from chat.messages import deletions, edits, feed, history, polls, reactions
 from chat.models import Conversation, Hiding, Member, Message
+from chat.sync import sync
 from gateway.bus import Event
 from gateway.errors import Refused
 from receipts.marks import Mark, record
@@ -194,7 +196,7 @@ def test_who_hears_every_event_or_those_of_a_gap_ends_there_too(seed: int, told:
         here.step(wild=False)
         if not (live := [event for event in told if event.conversation_id]):
             # `store` of the factories tells nobody: what was stored comes as the hub fills a gap.
-            live = queries.between(here.chat, listener.rev, rows.counters(here.chat)[1] + 1)
+            live = feed.between(here.chat, listener.rev, rows.counters(here.chat)[1] + 1)
         listener.hear(live)
         hide(listener)
         if n % 10 == 0:
@@ -202,9 +204,9 @@ def test_who_hears_every_event_or_those_of_a_gap_ends_there_too(seed: int, told:
 
     seq, rev = rows.counters(here.chat)
     ways: list[Callable[[Copy], list[Event]]] = [
-        lambda copy: queries.between(here.chat, copy.rev, rev + 1),
-        lambda copy: [e for e in queries.since([copy.viewer], moment) if e.conversation_id == here.chat],
-        lambda copy: sorted(queries.by_seq(here.chat, 1, seq), key=lambda event: event.rev),
+        lambda copy: feed.between(here.chat, copy.rev, rev + 1),
+        lambda copy: [e for e in feed.since([copy.viewer], moment) if e.conversation_id == here.chat],
+        lambda copy: sorted(feed.by_seq(here.chat, 1, seq), key=lambda event: event.rev),
     ]
     fresh = Copy(listener.viewer, here.chat).load()
     assert list(differences(listener.shown(), fresh.shown())) == []

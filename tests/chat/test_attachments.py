@@ -9,8 +9,10 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from accounts import blocks
-from chat import attachments, deletions, members
-from chat.attachments import OutOfPlace, Piece
+from chat.conversations import members
+from chat.files import uploads
+from chat.files.uploads import OutOfPlace, Piece
+from chat.messages import deletions
 from chat.models import Attachment
 from chat.refusals import AttachmentRejected, NotAMember
 from gateway.bus import Event
@@ -77,9 +79,9 @@ def test_bytes_that_are_not_those_announced_are_refused() -> None:
 
     for body in (b"x" * 49, b"x" * 51, b""):
         with pytest.raises(InvalidPayload):
-            attachments.append(ada.id, row.id, Piece(0, 50, 100), io.BytesIO(body))
+            uploads.append(ada.id, row.id, Piece(0, 50, 100), io.BytesIO(body))
     with pytest.raises(InvalidPayload):
-        attachments.append(ada.id, row.id, Piece(0, 50, 99), io.BytesIO(b"x" * 50))
+        uploads.append(ada.id, row.id, Piece(0, 50, 99), io.BytesIO(b"x" * 50))
 
     assert Attachment.objects.get(id=row.id).received == 0
 
@@ -116,7 +118,7 @@ def test_a_picture_whose_first_byte_comes_alone_is_a_picture() -> None:
 def test_the_number_of_pieces_is_bounded() -> None:
     ada = someone()
     row = begun(ada, 1000)
-    for place in range(2 * attachments.SMALLER):
+    for place in range(2 * uploads.SMALLER):
         row = piece(ada, row, b"x" * 1000, place, place + 1)
 
     with pytest.raises(InvalidPayload, match="too many pieces"):
@@ -194,14 +196,14 @@ def test_who_sees_the_message_sees_its_file() -> None:
     ada, bob, eve, late = someone(), someone(), someone(), someone()
     chat, row = group(ada, bob, eve), ready(ada)
     with pytest.raises(NotFound):
-        attachments.look(bob.id, row.id)
+        uploads.look(bob.id, row.id)
     members.remove(ada.id, chat, eve.id)
     sent(ada, chat, row)
 
-    assert attachments.look(bob.id, row.id).id == attachments.look(ada.id, row.id).id == row.id
+    assert uploads.look(bob.id, row.id).id == uploads.look(ada.id, row.id).id == row.id
     for other in (eve, late):
         with pytest.raises(NotFound):
-            attachments.look(other.id, row.id)
+            uploads.look(other.id, row.id)
 
 
 def test_a_deleted_message_keeps_no_file() -> None:
@@ -212,7 +214,7 @@ def test_a_deleted_message_keeps_no_file() -> None:
     deletions.delete(ada.id, message)
 
     with pytest.raises(NotFound):
-        attachments.look(bob.id, row.id)
+        uploads.look(bob.id, row.id)
 
 
 def test_an_upload_is_cancelled_with_all_that_came() -> None:
@@ -221,8 +223,8 @@ def test_an_upload_is_cancelled_with_all_that_came() -> None:
     row = piece(ada, row, WHOLE, 0, 4000)
 
     with pytest.raises(NotFound):
-        attachments.cancel(bob.id, row.id)
-    attachments.cancel(ada.id, row.id)
+        uploads.cancel(bob.id, row.id)
+    uploads.cancel(ada.id, row.id)
 
     assert stored(row.parts[0]) is None
     with pytest.raises(NotFound):
@@ -235,7 +237,7 @@ def test_a_file_in_a_message_is_not_cancelled() -> None:
     sent(ada, direct(ada, someone()), row)
 
     with pytest.raises(Forbidden):
-        attachments.cancel(ada.id, row.id)
+        uploads.cancel(ada.id, row.id)
 
 
 def test_only_an_expired_file_of_ones_own_message_is_sent_again() -> None:

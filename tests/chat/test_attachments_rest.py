@@ -10,7 +10,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from django.conf import settings
 
-from chat import deletions, files
+from chat import links
+from chat.messages import deletions
 from chat.models import Attachment
 from tests.chat.rest import WAIT_SECONDS, Api, Reply
 from tests.chat.sessions import at_once
@@ -52,8 +53,8 @@ def fetch(server: Server, path: str, headers: Mapping[str, str] = {}) -> tuple[i
         connection.close()
 
 
-def link_of(row: Attachment, kind: str = files.FILE) -> str:
-    return files.link(row.id, kind)
+def link_of(row: Attachment, kind: str = links.FILE) -> str:
+    return links.link(row.id, kind)
 
 
 @pytest.fixture
@@ -254,7 +255,7 @@ def test_a_link_ends_after_its_minutes(server: Server, monkeypatch: pytest.Monke
 
 
 def test_a_link_lives_as_long_as_its_number_says_at_most_and_half_of_it_at_least() -> None:
-    until = int(parse_qs(urlsplit(files.link(1, files.FILE)).query)["until"][0])
+    until = int(parse_qs(urlsplit(links.link(1, links.FILE)).query)["until"][0])
 
     assert 149 <= until - time.time() <= 300
 
@@ -264,7 +265,7 @@ def test_before_the_verdict_even_a_link_opens_nothing(server: Server, ada: tuple
 
     assert fetch(server, link_of(row))[0] == 404
     Attachment.objects.filter(id=row.id).update(status="rejected")
-    assert fetch(server, link_of(row))[0] == fetch(server, link_of(row, files.THUMBNAIL))[0] == 404
+    assert fetch(server, link_of(row))[0] == fetch(server, link_of(row, links.THUMBNAIL))[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -296,7 +297,7 @@ def test_a_browser_runs_nothing_of_what_it_is_served(
 def test_the_thumbnail_has_a_link_of_its_own(server: Server) -> None:
     row = ready(someone(), png(), name="a.png")
 
-    status, headers, body = fetch(server, link_of(row, files.THUMBNAIL))
+    status, headers, body = fetch(server, link_of(row, links.THUMBNAIL))
 
     assert (status, headers["content-type"], body[8:12]) == (200, "image/webp", b"WEBP")
 
@@ -305,12 +306,12 @@ def test_a_deleted_messages_links_end_at_once(server: Server) -> None:
     ada, bob = someone(), someone()
     row = ready(ada, png(), name="a.png")
     (message,) = store([draft(ada, direct(ada, bob), "", content_type="image", attachments=[str(row.id)])])
-    links = [link_of(row, kind) for kind in (files.FILE, files.THUMBNAIL)]
-    assert [fetch(server, link)[0] for link in links] == [200, 200]
+    addresses = [link_of(row, kind) for kind in (links.FILE, links.THUMBNAIL)]
+    assert [fetch(server, link)[0] for link in addresses] == [200, 200]
 
     deletions.delete(ada.id, message.id)
 
-    assert [fetch(server, link)[0] for link in links] == [404, 404]
+    assert [fetch(server, link)[0] for link in addresses] == [404, 404]
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from chat import deletions, edits, history, ingest, polls, queries, reactions, sync
+from chat.conversations import queries
 from chat.frames import Watermark
+from chat.messages import deletions, edits, feed, history, ingest, polls, reactions
 from chat.models import Member
+from chat.sync import sync
 from gateway.bus import Event
 from tests.factories import Someone, crowd, draft, group, someone, store
 
@@ -59,7 +61,7 @@ READS: dict[str, tuple[Callable[[Place], Any], int]] = {
     "unread counts": (lambda at: queries.unread(at.reader.id), 1),
     "sync from the start": (lambda at: sync.changes(at.reader.id, {at.chat: Watermark(seq=0)}), 8),
     "sync of what changed": (lambda at: sync.changes(at.reader.id, {at.chat: Watermark(seq=30, rev=at.rev)}), 8),
-    "a gap": (lambda at: queries.between(at.chat, at.rev, at.rev + 500), 4),
+    "a gap": (lambda at: feed.between(at.chat, at.rev, at.rev + 500), 4),
 }
 WRITES: dict[str, tuple[Callable[[Place], Any], int]] = {
     "send": (lambda at: ingest.store_within(draft(at.owner, at.chat, "@all", mentions=[str(at.reader.id)])), 1),

@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 from django.db import connection, transaction
 
-from chat import conversations, members
-from chat.ingest import Stored
+from chat.conversations import conversations, members
+from chat.drafts import Stored
 from chat.models import Conversation, Member, Message
 from chat.refusals import NotAMember
 from gateway.errors import Forbidden

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from chat import history, messages
+from chat.messages import history, validation
 from chat.models import Attachment
 from gateway.errors import InvalidPayload, Refused
 from tests.factories import direct, draft, group, say, someone, store
@@ -16,7 +16,7 @@ POLL = {"question": "When?", "options": ["now", "later"]}
 
 
 def drafted(content_type: str, data: Any = None, content: str = "", files: int = 0) -> dict[str, Any] | None:
-    return messages.draft(
+    return validation.draft(
         conversation_id=1, sender_id=2, client_id=str(uuid4()), content=content, content_type=content_type, data=data,
         attachments=[str(n) for n in range(1, files + 1)],
     ).data  # fmt: skip

@@ -9,7 +9,7 @@ from pytest_django.fixtures import Settings
 
 from accounts import blocks
 from accounts.models import User
-from chat import conversations, queries
+from chat.conversations import conversations, queries
 from chat.models import Conversation, Member
 from chat.refusals import GroupTooLarge, NotAMember
 from gateway.bus import Event

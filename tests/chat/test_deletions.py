@@ -8,10 +8,12 @@ import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from chat import deletions, edits, history, queries, reactions, sync
+from chat.conversations import queries
 from chat.frames import SyncRequest, Watermark
+from chat.messages import deletions, edits, feed, history, reactions
 from chat.models import Attachment, Hiding, Mention, Message, MessageVersion, Reaction
 from chat.refusals import DeleteWindowClosed
+from chat.sync import sync
 from gateway.bus import Event
 from gateway.errors import Forbidden, NotFound
 from tests.chat import rows
@@ -152,7 +154,7 @@ def test_a_change_of_what_one_has_deleted_for_oneself_is_not_told_to_one(told: l
     edits.edit(ada.id, stored.id, "2")
 
     assert [event.skip_users for event in told] == [[bob.id]]
-    assert [event.skip_users for event in queries.between(chat, 0, 100) if event.rev > 1] == [[bob.id]]
+    assert [event.skip_users for event in feed.between(chat, 0, 100) if event.rev > 1] == [[bob.id]]
     answer = sync.changes(bob.id, {chat: Watermark(seq=1, rev=2)})
     assert (answer.chats[0].messages, answer.chats[0].rev) == ([], 3)
 

@@ -6,8 +6,8 @@ import pytest
 from django.core.files.base import File
 from django.core.files.storage import storages
 
-from chat import attachments, depot
-from chat.depot import DepotAway
+from chat.files import storage, uploads
+from chat.files.storage import DepotAway
 from chat.models import Attachment
 from gateway.errors import Overloaded
 from tests.chat.uploads import TEXT, begun, piece, stored, upload
@@ -31,11 +31,11 @@ class Broken:
 
 
 def test_what_finds_no_room_leaves_nothing_behind() -> None:
-    key = depot.new_key()
+    key = storage.new_key()
     whole = FullDisk(b"x" * 3 * File.DEFAULT_CHUNK_SIZE)
 
     with pytest.raises(DepotAway, match="No space left"):
-        depot.save(key, whole)
+        storage.save(key, whole)
 
     assert not storages["attachments"].exists(key)
 
@@ -45,8 +45,8 @@ def test_a_piece_that_cannot_be_kept_is_refused_for_now_and_may_come_again(monke
     row = begun(ada, len(TEXT))
 
     with monkeypatch.context() as patch:
-        patch.setattr(depot, "storages", {"attachments": Broken()})
-        patch.setattr(depot, "local", lambda key: None)
+        patch.setattr(storage, "storages", {"attachments": Broken()})
+        patch.setattr(storage, "local", lambda key: None)
         with pytest.raises(Overloaded) as refused:
             piece(ada, row, TEXT, 0, len(TEXT))
         with pytest.raises(Overloaded):
@@ -62,8 +62,8 @@ def test_a_file_whose_bytes_cannot_be_deleted_is_gone_all_the_same(monkeypatch: 
     row = upload(ada)
 
     with monkeypatch.context() as patch:
-        patch.setattr(depot, "storages", {"attachments": Broken()})
-        attachments.cancel(ada.id, row.id)
+        patch.setattr(storage, "storages", {"attachments": Broken()})
+        uploads.cancel(ada.id, row.id)
 
     assert not Attachment.objects.filter(id=row.id).exists()
     assert stored(row.parts[0]) == TEXT

@@ -14,7 +14,8 @@ from django.conf import settings
 from django.test import override_settings
 from moto.server import ThreadedMotoServer
 
-from chat import attachments, depot, downloads, expiry, files
+from chat import links
+from chat.files import downloads, expiry, storage, uploads
 from chat.models import Attachment
 from config.settings import bucket_origin, file_storage
 from tests.chat.uploads import TEXT, begun, examined, piece, png, ready, stored, upload
@@ -40,9 +41,9 @@ def bucket(open_database: None) -> Iterator[str]:
     server.stop()
 
 
-def followed(row: Attachment, kind: str = files.FILE) -> Any:
+def followed(row: Attachment, kind: str = links.FILE) -> Any:
     """Return the redirect that a link of ours answers."""
-    named = {key: value[0] for key, value in parse_qs(urlsplit(files.link(row.id, kind)).query).items()}
+    named = {key: value[0] for key, value in parse_qs(urlsplit(links.link(row.id, kind)).query).items()}
     return downloads.response(row.id, named["kind"], named["until"], named["signature"], headers={})
 
 
@@ -56,7 +57,7 @@ def test_a_file_goes_through_the_bucket_and_its_parts_are_gone(bucket: str) -> N
 
     assert (done.status, stored(done.key)) == ("ready", whole)
     assert len(row.parts) == 3 and all(stored(part) is None for part in row.parts)
-    assert depot.local(done.key) is None
+    assert storage.local(done.key) is None
 
 
 def test_a_link_leads_to_the_buckets_own_with_safe_headers(bucket: str) -> None:
@@ -70,7 +71,7 @@ def test_a_link_leads_to_the_buckets_own_with_safe_headers(bucket: str) -> None:
             assert answer.headers["Content-Type"] == type_
             assert answer.headers["Content-Disposition"].startswith(shown)
             assert answer.read() == stored(row.key)
-    with urllib.request.urlopen(followed(picture, files.THUMBNAIL)["Location"]) as answer:
+    with urllib.request.urlopen(followed(picture, links.THUMBNAIL)["Location"]) as answer:
         assert answer.read()[8:12] == b"WEBP"
 
 
@@ -83,8 +84,8 @@ def test_what_goes_is_gone_from_the_bucket(bucket: str) -> None:
     row, other = ready(ada), upload(ada)
     location = followed(row)["Location"]
 
-    attachments.cancel(ada.id, row.id)
-    attachments.cancel(ada.id, other.id)
+    uploads.cancel(ada.id, row.id)
+    uploads.cancel(ada.id, other.id)
     expiry.sweep()
 
     assert stored(row.key) is None and stored(other.parts[0]) is None
@@ -93,11 +94,11 @@ def test_what_goes_is_gone_from_the_bucket(bucket: str) -> None:
 
 
 def test_a_key_is_never_written_over(bucket: str) -> None:
-    key = depot.new_key()
-    depot.save(key, io.BytesIO(TEXT))
+    key = storage.new_key()
+    storage.save(key, io.BytesIO(TEXT))
 
     with pytest.raises(FileExistsError):
-        depot.save(key, io.BytesIO(b"other"))
+        storage.save(key, io.BytesIO(b"other"))
     assert stored(key) == TEXT
 
 

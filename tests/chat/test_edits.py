@@ -9,7 +9,8 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from accounts import blocks
-from chat import deletions, edits, history, members, queries
+from chat.conversations import members, queries
+from chat.messages import deletions, edits, history
 from chat.models import Mention, Message, MessageVersion
 from chat.refusals import EditWindowClosed, NotAMember, ReadOnly
 from gateway.bus import Event

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.entities import Entity, mentions_everyone, parse
+from chat.messages.entities import Entity, mentions_everyone, parse
 
 FIXTURE: list[dict[str, Any]] = json.loads((Path(__file__).parent.parent / "fixtures" / "entities.json").read_text())
 NAMES = ["Ada", "Ada Lovelace", "a_b", "😀", "*x*", "`y`"]

@@ -11,9 +11,10 @@ import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from chat import attachments, deletions, examination, history
+from chat.files import processing, uploads
+from chat.files.scanning import Clamd, Scanner, Verdict
+from chat.messages import deletions, history
 from chat.models import Attachment
-from chat.scanning import Clamd, Scanner, Verdict
 from gateway.bus import Event
 from tests.chat import rows
 from tests.chat.clamd import EICAR, Daemon, running
@@ -42,7 +43,7 @@ def test_a_clean_file_becomes_ready_and_malware_is_gone_for_good() -> None:
 
     assert (fine.status, stored(fine.key)) == ("ready", TEXT)
     assert (bad.status, stored(bad.key), bad.parts) == ("rejected", None, [])
-    seen = attachments.wire(bad)
+    seen = uploads.wire(bad)
     assert seen.url is None and seen.thumbnail_url is None
     assert store([draft(ada, direct(ada, someone()), attachments=[str(bad.id)])])[0].outcome == "ATTACHMENT_REJECTED"
 
@@ -104,14 +105,14 @@ def test_while_the_scanner_is_away_a_file_waits_and_is_tried_again() -> None:
         assert row.status == "scanning" and row.due_at is not None
         assert timedelta(seconds=wait - 1) < row.due_at - began < timedelta(seconds=wait + 30)
 
-    assert attachments.wire(row).url is None
+    assert uploads.wire(row).url is None
     assert examined(row).status == "ready"
 
 
 def work_off_one(row: Attachment, scanner: Scanner) -> None:
     """Work off what is due: this file alone, the others of the test database are put off."""
     Attachment.objects.exclude(id=row.id).filter(status="scanning").update(due_at=timezone.now() + timedelta(days=1))
-    examination.work_off(scanner)
+    processing.work_off(scanner)
 
 
 def test_a_verdict_and_a_send_at_once_end_with_a_message_that_shows_the_file() -> None:
@@ -153,7 +154,7 @@ def test_what_is_due_is_worked_off_once_by_several_workers() -> None:
     ada = someone()
     files = [upload(ada) for _ in range(6)]
 
-    at_once([lambda: examination._all_due(None)] * 3)
+    at_once([lambda: processing._all_due(None)] * 3)
 
     found = list(Attachment.objects.filter(id__in=[row.id for row in files]))
     assert {(row.status, row.attempts) for row in found} == {("ready", 1)}
@@ -171,7 +172,7 @@ def test_one_process_examines_one_file_at_a_time_and_misses_none_that_comes_mean
         def judge(self, source: IO[bytes]) -> Verdict:
             if not meanwhile:
                 meanwhile.append(upload(ada))
-                returned.extend(at_once([lambda: examination.work_off(None)]))
+                returned.extend(at_once([lambda: processing.work_off(None)]))
             return Verdict(clean=True)
 
     work_off_one(first, Watched())
@@ -182,13 +183,13 @@ def test_one_process_examines_one_file_at_a_time_and_misses_none_that_comes_mean
 
 def test_a_worker_that_died_leaves_its_file_to_the_next() -> None:
     row = upload(someone())
-    claimed = examination._claim()
+    claimed = processing._claim()
     while claimed is not None and claimed.id != row.id:
-        claimed = examination._claim()
-    assert claimed is not None and examination._claim() is None
+        claimed = processing._claim()
+    assert claimed is not None and processing._claim() is None
 
     Attachment.objects.filter(id=row.id).update(due_at=timezone.now())
-    examination.work_off(None)
+    processing.work_off(None)
 
     row = Attachment.objects.get(id=row.id)
     assert (row.status, row.attempts, stored(row.key)) == ("ready", 2, TEXT)
@@ -197,10 +198,10 @@ def test_a_worker_that_died_leaves_its_file_to_the_next() -> None:
 def test_one_that_was_cancelled_meanwhile_leaves_nothing() -> None:
     ada = someone()
     row = upload(ada)
-    attachments.cancel(ada.id, row.id)
+    uploads.cancel(ada.id, row.id)
 
     row.attempts = 1
-    examination._settle(row, status="ready", key="aa/never")
+    processing._settle(row, status="ready", key="aa/never")
 
     assert not Attachment.objects.filter(id=row.id).exists()
 
@@ -227,7 +228,7 @@ def test_a_picture_that_is_a_bomb_is_rejected(settings: Settings) -> None:
 
 
 def test_a_file_that_is_no_picture_has_neither_thumbnail_nor_size_in_pixels() -> None:
-    seen = attachments.wire(ready(someone()))
+    seen = uploads.wire(ready(someone()))
 
     assert (seen.thumbnail_url, seen.width, seen.height, seen.mime_type) == (None, None, None, "text/plain")
 

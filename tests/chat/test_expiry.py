@@ -15,7 +15,8 @@ from django.core.files.storage import storages
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from chat import deletions, depot, examination, expiry, history
+from chat.files import expiry, processing, storage
+from chat.messages import deletions, history
 from chat.models import Attachment
 from gateway.bus import Event
 from tests.chat.sessions import at_once
@@ -199,22 +200,22 @@ def test_bytes_that_no_row_knows_go_after_a_day() -> None:
     prefix, stray, young = picture.key[:2], f"{picture.key}.0badcafe", f"{picture.key[:2]}/{'0' * 40}"
     Attachment.objects.filter(id=half.id).update(key=f"{prefix}/{half.id}", parts=[f"{prefix}/{half.id}.0"])
     for key in (stray, young, f"{prefix}/{half.id}.0", f"{prefix}/{'1' * 40}"):
-        depot.save(key, io.BytesIO(TEXT))
+        storage.save(key, io.BytesIO(TEXT))
     for file in storages["attachments"].listdir(prefix)[1]:
         if file not in young:
-            os.utime(depot.local(f"{prefix}/{file}") or "", (0, 0))
+            os.utime(storage.local(f"{prefix}/{file}") or "", (0, 0))
 
     assert expiry.strays(prefix) >= 2
 
     assert stored(stray) is None and stored(f"{prefix}/{'1' * 40}") is None
     assert stored(young) == stored(f"{prefix}/{half.id}.0") == TEXT
     assert stored(picture.key) and stored(picture.thumbnail_key)
-    depot.drop(young)
+    storage.drop(young)
     assert expiry.strays("zz") == 0
 
 
 def test_what_a_killed_worker_left_is_tidied() -> None:
-    old, busy = (examination.workshop() / secrets.token_hex(4) for _ in range(2))
+    old, busy = (processing.workshop() / secrets.token_hex(4) for _ in range(2))
     for folder in (old, busy):
         folder.mkdir()
         (folder / "whole").write_bytes(b"x")

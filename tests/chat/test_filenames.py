@@ -2,7 +2,7 @@
 
 import pytest
 
-from chat.filenames import LONGEST, cleaned
+from chat.files.filenames import LONGEST, cleaned
 
 
 @pytest.mark.parametrize(

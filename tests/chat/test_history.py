@@ -12,7 +12,8 @@ from msgspec import UNSET
 from pytest_django.fixtures import Settings
 
 from accounts import blocks, privacy
-from chat import history, ingest, members, polls, queries, reactions, threads
+from chat.conversations import members
+from chat.messages import feed, history, ingest, polls, reactions, threads
 from chat.models import Message
 from chat.refusals import NotAMember
 from gateway.bus import Event
@@ -202,7 +203,7 @@ def test_a_live_quote_tells_nobody_what_they_may_not_read(
     reply = ingest.store_within(draft(sender, chat, reply_to=str(quoted)))
 
     (live,) = told
-    (later,) = queries.by_seq(chat, reply.seq, reply.seq)
+    (later,) = feed.by_seq(chat, reply.seq, reply.seq)
     own = history.message_by_id(sender.id, reply.id).reply_to
     for event in (live, later):
         quote = msgspec.json.decode(event.frame)["payload"]["message"]["replyTo"]

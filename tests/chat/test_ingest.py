@@ -10,7 +10,8 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts import blocks
-from chat import deletions, history, members, queries
+from chat.conversations import members, queries
+from chat.messages import deletions, history
 from chat.models import Message
 from chat.refusals import NotAMember
 from gateway.errors import Refused

@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 import pytest
 
-from chat import conversations, edits, history, members, reactions, sync, threads
+from chat.conversations import conversations, members
+from chat.drafts import Stored
 from chat.frames import Message, Watermark
-from chat.ingest import Stored
+from chat.messages import edits, history, reactions, threads
+from chat.sync import sync
 from gateway.bus import Event
 from gateway.errors import NotFound
 from tests.factories import Someone, draft, group, say, someone, store

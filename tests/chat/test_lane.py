@@ -11,8 +11,10 @@ import pytest
 from django.db import connection
 
 from accounts import blocks
-from chat import ingest, members
-from chat.ingest import Draft, Lane, Stored
+from chat.conversations import members
+from chat.drafts import Draft, Stored
+from chat.messages import ingest
+from chat.messages.ingest import Lane
 from chat.models import Message
 from chat.refusals import NotAMember
 from gateway import statements

@@ -3,8 +3,8 @@
 import pytest
 from django.db import connection, transaction
 
-from chat import members
-from chat.queries import audience
+from chat.conversations import members
+from chat.messages.feed import audience
 from tests.factories import Someone, crowd, draft, group, say, someone, store
 
 WRITTEN = """

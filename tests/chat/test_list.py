@@ -5,7 +5,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts import blocks
-from chat import members, queries, sync
+from chat.conversations import members, queries
+from chat.sync import sync
 from receipts.marks import Mark, record
 from tests.chat import rows
 from tests.factories import Someone, direct, group, say, say_many, someone

@@ -3,7 +3,7 @@
 import pytest
 from pytest_django.fixtures import Settings
 
-from chat import media_types
+from chat.files import media_types
 from chat.refusals import AttachmentRejected
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 40

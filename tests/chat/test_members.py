@@ -10,7 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from accounts import blocks, contacts, privacy
-from chat import conversations, history, members, queries, roster
+from chat import read_state
+from chat.conversations import conversations, members, queries
+from chat.messages import history
 from chat.models import Conversation, Member
 from chat.refusals import GroupTooLarge, NotAMember
 from gateway.bus import Event
@@ -304,8 +306,8 @@ def test_all_members_are_listed_in_pages(many: list[Someone]) -> None:
     ada = someone()
     chat = group(ada, *many)
 
-    first, following = roster.page(ada.id, chat)
-    second, end = roster.page(ada.id, chat, after=following or 0)
+    first, following = read_state.page(ada.id, chat)
+    second, end = read_state.page(ada.id, chat, after=following or 0)
 
     assert (len(first), following, end) == (100, 100, None)
     assert [m.user_id for m in first + second] == [str(person.id) for person in (ada, *many)]

@@ -7,15 +7,15 @@ from uuid import UUID
 import pytest
 from pytest_django.fixtures import Settings
 
-from chat import messages
-from chat.ingest import Draft
+from chat.drafts import Draft
+from chat.messages import validation
 from gateway.errors import ContentTooLong, InvalidPayload, NotFound, Refused
 
 CLIENT_ID = "6d8b5cf4-5f6e-4c4e-8bb5-0d7d2bb0a7a1"
 
 
 def drafted(**fields: Any) -> Draft:
-    return messages.draft(
+    return validation.draft(
         **{"conversation_id": 1, "sender_id": 2, "client_id": CLIENT_ID, "content": "hello", **fields}
     )
 
@@ -93,4 +93,4 @@ def test_an_id_is_a_uuid_however_it_is_written_and_a_person_is_mentioned_once() 
     ],
 )
 def test_a_broken_trace_refuses_nothing(sent: str | None, kept: bool) -> None:
-    assert messages.trace_of(sent) == (sent if kept else None)
+    assert validation.trace_of(sent) == (sent if kept else None)

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from accounts import blocks
-from chat import history, members, queries, sync
+from chat.conversations import members, queries
 from chat.frames import Watermark
+from chat.messages import history
 from chat.refusals import NotAMember
+from chat.sync import sync
 from gateway import bus
 from gateway.errors import Forbidden, NotFound
 from receipts.marks import Mark, record

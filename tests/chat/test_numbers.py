@@ -8,8 +8,9 @@ import pytest
 from django.conf import settings as django_settings
 from pytest_django.fixtures import Settings
 
-from chat import messages, sync
 from chat.frames import Watermark
+from chat.messages import validation
+from chat.sync import sync
 from config.contract import wire_name
 from config.limits import Limits
 from gateway.errors import ContentTooLong, InvalidPayload
@@ -152,6 +153,6 @@ def test_a_draft_fits_the_numbers(
     wanted = {"conversation_id": 1, "sender_id": 1, "client_id": "6d8b5cf4-5f6e-4c4e-8bb5-0d7d2bb0a7a1", "content": "a"}
     settings.LIMITS = replace(settings.LIMITS, **{number: 5})
 
-    messages.draft(**{**wanted, **fits})
+    validation.draft(**{**wanted, **fits})
     with pytest.raises(refusal):
-        messages.draft(**{**wanted, **fields})
+        validation.draft(**{**wanted, **fields})

@@ -16,7 +16,8 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts import blocks
-from chat import outbox, queries
+from chat import outbox
+from chat.messages import feed
 from chat.models import Message, Outbox
 from gateway.bus import Event
 from tests.chat import rows
@@ -239,7 +240,7 @@ def test_what_cannot_be_told_again_stops_nothing(told: list[Event], monkeypatch:
     poison, chat = a_chat_with(1), a_chat_with(1)
     make_old(poison)
     make_old(chat)
-    by_seq = queries.by_seq
+    by_seq = feed.by_seq
 
     def fails(conversation_id: int, first: int, last: int) -> list[Event]:
         if conversation_id == poison:
@@ -247,7 +248,7 @@ def test_what_cannot_be_told_again_stops_nothing(told: list[Event], monkeypatch:
                 cursor.execute("SELECT 1 / 0")
         return by_seq(conversation_id, first, last)
 
-    monkeypatch.setattr(queries, "by_seq", fails)
+    monkeypatch.setattr(feed, "by_seq", fails)
     run = Recorder()
 
     outbox.drain(REACTIONS, run)

@@ -12,8 +12,8 @@ import psutil
 import pytest
 from PIL import Image, PngImagePlugin
 
-from chat import pictures
-from chat.pictures import BadPicture
+from chat.files import images
+from chat.files.images import BadPicture
 from tests.chat.sessions import WAIT_SECONDS
 
 SECRET = b"Secret-Garden"
@@ -48,10 +48,10 @@ def animated(format_: str, **options: Any) -> bytes:
     return out.getvalue()
 
 
-def process(raw: bytes, mime_type: str, folder: Path, most_pixels: int = MOST) -> pictures.Picture:
+def process(raw: bytes, mime_type: str, folder: Path, most_pixels: int = MOST) -> images.Picture:
     source = folder / "source"
     source.write_bytes(raw)
-    return pictures.processed(source, mime_type, folder, most_pixels=most_pixels)
+    return images.processed(source, mime_type, folder, most_pixels=most_pixels)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_thumbnail_fits_its_edge(tmp_path: Path) -> None:
     made = process(out.getvalue(), "image/png", tmp_path)
 
     with Image.open(made.thumbnail) as small:
-        assert small.size == (pictures.THUMBNAIL_EDGE, 192)
+        assert small.size == (images.THUMBNAIL_EDGE, 192)
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -158,9 +158,9 @@ def test_a_process_that_is_stopped_has_given_no_verdict(tmp_path: Path) -> None:
     """Its image is a pipe: once the process has opened it, it waits for what comes."""
     os.mkfifo(tmp_path / "source")
     with ThreadPoolExecutor(1) as threads:
-        judged = threads.submit(pictures.processed, tmp_path / "source", "image/png", tmp_path, most_pixels=MOST)
+        judged = threads.submit(images.processed, tmp_path / "source", "image/png", tmp_path, most_pixels=MOST)
         with (tmp_path / "source").open("wb"):
-            (child,) = (c for c in psutil.Process().children() if "chat.pictures" in c.cmdline())
+            (child,) = (c for c in psutil.Process().children() if "chat.files.images" in c.cmdline())
             child.terminate()
             with pytest.raises(OSError, match="signal 15"):
                 judged.result(WAIT_SECONDS)

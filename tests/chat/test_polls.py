@@ -8,7 +8,8 @@ import pytest
 from django.utils import timezone
 
 from accounts import blocks
-from chat import deletions, edits, history, members, polls
+from chat.conversations import members
+from chat.messages import deletions, edits, history, polls
 from chat.models import Message, Vote
 from chat.refusals import NotAMember, ReadOnly
 from gateway.bus import Event

@@ -7,10 +7,11 @@ import msgspec
 import pytest
 from django.utils import timezone
 
-from chat import members, preferences, queries, sync
+from chat.conversations import members, preferences, queries
 from chat.frames import Watermark
 from chat.models import ConversationDraft
 from chat.refusals import NotAMember
+from chat.sync import sync
 from gateway.bus import Event
 from gateway.errors import ContentTooLong, InvalidPayload
 from receipts.marks import Mark, record

@@ -9,8 +9,9 @@ import pytest
 from django.conf import settings
 
 from accounts import blocks
-from chat import channels, conversations, members, teams
+from chat.conversations import conversations, members
 from chat.models import Conversation, Member, Message
+from chat.teams import channels, teams
 from gateway.errors import Refused
 from tests.chat import rows
 from tests.chat.sessions import at_once

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 from pytest_django.fixtures import Settings
 
-from chat import ingest, reach
-from chat.ingest import Lane, Stored
+from chat.drafts import Stored
+from chat.messages import ingest, reach
+from chat.messages.ingest import Lane
 from chat.models import Flag
 from gateway.errors import RateLimited
 from tests.factories import Someone, direct, draft, group, someone
@@ -42,7 +43,7 @@ async def test_above_the_number_somebody_writes_as_slowly_as_a_stranger_even_in_
     ada = someone()
     chats, tea = acquainted(ada, 4), group(ada, someone())
 
-    with caplog.at_level(logging.WARNING, "chat.reach"):
+    with caplog.at_level(logging.WARNING, "chat.messages.reach"):
         first = outcomes(await said(ada, *chats[:3], *chats[:3], tea))
         after = outcomes(await said(ada, chats[3], tea, tea, chats[0]))
 

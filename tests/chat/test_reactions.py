@@ -7,7 +7,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from accounts import blocks
-from chat import deletions, history, reactions
+from chat.messages import deletions, history, reactions
 from chat.models import Reaction
 from gateway.bus import Event
 from gateway.errors import InvalidPayload, NotFound

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from chat import members
+from chat.conversations import members
 from tests.chat import rows
 from tests.chat.rest import Api
 from tests.clients import connected

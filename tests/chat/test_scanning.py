@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
-from chat import scanning
-from chat.scanning import Clamd, ScannerAway, Verdict
+from chat.files import scanning
+from chat.files.scanning import Clamd, ScannerAway, Verdict
 from tests.chat.clamd import EICAR, Daemon, running
 
 

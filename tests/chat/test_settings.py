@@ -5,7 +5,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from chat import conversations, history, queries
+from chat.conversations import conversations, queries
+from chat.messages import history
 from chat.models import Conversation, Member
 from chat.refusals import NotAMember
 from gateway.bus import Event

@@ -8,8 +8,9 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from accounts import contacts
-from chat import ingest, strangers
-from chat.ingest import Lane, Stored
+from chat.drafts import Draft, Stored
+from chat.messages import strangers
+from chat.messages.ingest import Lane
 from chat.refusals import UrgentLimit
 from gateway import limits
 from gateway.bus import Event
@@ -20,7 +21,7 @@ from tests.chat import rows
 from tests.factories import direct, draft, group, say, someone
 
 
-async def outcomes(*drafts: ingest.Draft) -> list[str]:
+async def outcomes(*drafts: Draft) -> list[str]:
     lane = Lane()
     answers = await asyncio.gather(*map(lane.submit, drafts), return_exceptions=True)
     return ["stored" if isinstance(a, Stored) else type(a).__name__ for a in answers]

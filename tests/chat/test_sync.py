@@ -11,10 +11,12 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from accounts import blocks
-from chat import edits, members, sync
+from chat.conversations import members
 from chat.frames import SyncChat, SyncRequest, SyncResponse, Watermark
+from chat.messages import edits
 from chat.models import Conversation, Member, Message
 from chat.refusals import NotAMember
+from chat.sync import sync
 from gateway.errors import InvalidPayload, NotFound
 from receipts.marks import Mark, record
 from tests.chat import rows

@@ -7,9 +7,11 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from accounts import privacy, users
-from chat import channels, history, members, queries, teams
+from chat.conversations import members, queries
+from chat.messages import history
 from chat.models import Conversation, TeamMember
 from chat.refusals import GroupTooLarge, NotAMember
+from chat.teams import channels, teams
 from gateway.errors import Forbidden, InvalidPayload, NotFound, RateLimited
 from tests.chat import rows
 from tests.factories import Someone, draft, group, say, someone, store

@@ -5,7 +5,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts import blocks
-from chat import deletions, history, members, queries, threads
+from chat.conversations import members, queries
+from chat.messages import deletions, history, threads
 from chat.refusals import NotAMember
 from gateway.errors import NotFound
 from tests.chat import rows

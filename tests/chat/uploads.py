@@ -6,10 +6,10 @@ from typing import Any
 from django.core.files.storage import storages
 from PIL import Image
 
-from chat import attachments, examination
-from chat.attachments import Piece
+from chat.files import processing, uploads
+from chat.files.scanning import Scanner
+from chat.files.uploads import Piece
 from chat.models import Attachment
-from chat.scanning import Scanner
 from tests.factories import Someone
 
 TEXT = b"nothing but words\n"
@@ -24,7 +24,7 @@ def png(width: int = 60, height: int = 40) -> bytes:
 
 def upload(person: Someone, body: bytes = TEXT, name: str = "words.txt", mime_type: str = "") -> Attachment:
     """Upload a file at once; it waits for its examination."""
-    return attachments.store(person.id, name, mime_type, io.BytesIO(body), len(body))
+    return uploads.store(person.id, name, mime_type, io.BytesIO(body), len(body))
 
 
 def ready(person: Someone, body: bytes = TEXT, **more: Any) -> Attachment:
@@ -36,18 +36,18 @@ def examined(row: Attachment, scanner: Scanner | None = None) -> Attachment:
     """Have a file examined that waits for it, and return it as it then is."""
     claimed = Attachment.objects.get(id=row.id)
     claimed.attempts += 1
-    examination._examine(claimed, scanner)
+    processing._examine(claimed, scanner)
     return Attachment.objects.get(id=row.id)
 
 
 def begun(person: Someone, size: int, **more: Any) -> Attachment:
     """Begin an upload in pieces."""
-    return attachments.begin(person.id, name="large.bin", size=size, **more)
+    return uploads.begin(person.id, name="large.bin", size=size, **more)
 
 
 def piece(person: Someone, row: Attachment, whole: bytes, start: int, end: int) -> Attachment:
     """Send bytes `start` to `end` of an upload."""
-    return attachments.append(person.id, row.id, Piece(start, end, len(whole)), io.BytesIO(whole[start:end]))
+    return uploads.append(person.id, row.id, Piece(start, end, len(whole)), io.BytesIO(whole[start:end]))
 
 
 def stored(key: str) -> bytes | None:

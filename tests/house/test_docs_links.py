@@ -45,7 +45,11 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
     assert not broken, f"{document.relative_to(BASE_DIR)}: mend these links"
 
 
-@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(BASE_DIR)))
+# A decision record names the files as they were called when it was written.
+CURRENT = [document for document in documents() if "decisions" not in document.parts]
+
+
+@pytest.mark.parametrize("document", CURRENT, ids=lambda path: str(path.relative_to(BASE_DIR)))
 def test_every_path_that_is_named_exists(document: Path) -> None:
     named = [text for text in CODE.findall(FENCED.sub("", document.read_text())) if not PLACES.search(text)]
     paths = {path for text in named if (found := PATH.fullmatch(text.split(":")[0])) for path in [found[0]]}

@@ -92,7 +92,9 @@ def test_nothing_is_registered_behind_the_tables_back(file: Path) -> None:
     assert not re.search(r"def ready\(self", text), "no ready() hooks (style 6)"
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file.name == "models.py"], ids=named)
+@pytest.mark.parametrize(
+    "file", [file for file in FILES if file.name == "models.py" or file.parent.name == "models"], ids=named
+)
 def test_models_are_columns_and_constraints(file: Path) -> None:
     text = file.read_text()
 

@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 
 from accounts import blocks, privacy
-from chat import members
+from chat.conversations import members
 from gateway import hub
 from gateway.bus import Event
 from gateway.connection import Connection

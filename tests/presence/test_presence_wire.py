@@ -9,7 +9,7 @@ from django.conf import settings
 
 from accounts import contacts
 from accounts.models import Device
-from chat import members
+from chat.conversations import members
 from config.embedded.redis import Redis
 from presence import seen
 from tests.chat.rest import Api

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 
 from accounts import blocks, privacy
-from chat import members
+from chat.conversations import members
 from chat.refusals import NotAMember
 from gateway import bus, hub
 from gateway.bus import Event

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from chat import members
+from chat.conversations import members
 from tests.clients import Frame, connected
 from tests.factories import direct, group, say_many, someone
 from tests.receipts.reading import marks_of

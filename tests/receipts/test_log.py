@@ -15,7 +15,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
-from chat import members
+from chat.conversations import members
 from receipts import chain, partitions
 from receipts.marker import mark_now
 from receipts.marks import Mark, record

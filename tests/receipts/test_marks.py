@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from accounts import privacy
-from chat import members, queries
+from chat.conversations import members, queries
 from chat.refusals import NotAMember
 from gateway import bus
 from gateway.bus import Event

@@ -9,7 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from accounts import blocks, devices, privacy
-from chat import history, members, roster
+from chat import read_state
+from chat.conversations import members
+from chat.messages import history
 from chat.refusals import NotAMember
 from gateway.errors import Forbidden, NotFound
 from gateway.frames import Session
@@ -145,9 +147,9 @@ def test_a_block_shows_nothing_of_what_it_hid_and_nothing_later_of_what_was_befo
     assert listed(bob, late.id) == []
     assert listed(bob, early.id) == [(str(ada.id), str(ada.device_id), "delivered")]
     assert known(bob, early.id) == (1, 1, 0, "delivered")
-    marks = {m.user_id: (m.delivered_seq, m.read_seq) for m in roster.members_of(bob.id, [chat])[chat]}
+    marks = {m.user_id: (m.delivered_seq, m.read_seq) for m in read_state.members_of(bob.id, [chat])[chat]}
     assert (marks[str(ada.id)], history.message_by_id(bob.id, early.id).state) == ((1, 0), "delivered")
-    own = {m.user_id: (m.delivered_seq, m.read_seq) for m in roster.members_of(ada.id, [chat])[chat]}
+    own = {m.user_id: (m.delivered_seq, m.read_seq) for m in read_state.members_of(ada.id, [chat])[chat]}
     assert own[str(ada.id)] == (2, 2)
     blocks.unblock(ada.id, bob.id)
     assert known(bob, early.id) == (1, 1, 1, "seen")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from accounts import blocks, privacy
-from chat import members
+from chat.conversations import members
 from receipts.marks import Mark, record
 from tests.chat import rows
 from tests.chat.rest import Api

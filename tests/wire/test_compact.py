@@ -2,7 +2,7 @@
 
 import pytest
 
-from chat import members
+from chat.conversations import members
 from chat.models import Member
 from gateway.indicators import ACTIVE, DELIVERED, SEEN, TYPING, USER, number
 from tests.clients import Client, connected

@@ -11,7 +11,7 @@ import websockets
 from django.conf import settings
 from django.db import connection
 
-from chat import ingest, messages
+from chat.messages import ingest, validation
 from chat.models import Message
 from tests.clients import Client, bearer, connected, opened
 from tests.factories import direct, someone
@@ -142,7 +142,7 @@ async def test_what_a_killed_process_had_stored_but_not_told_reaches_the_members
 
 def store_untold(sender_id: int, chat: int, content: str) -> None:
     """Commit a message as a process does that is killed right after: nobody is told."""
-    draft = messages.draft(conversation_id=chat, sender_id=sender_id, client_id=str(uuid4()), content=content)
+    draft = validation.draft(conversation_id=chat, sender_id=sender_id, client_id=str(uuid4()), content=content)
     with connection.cursor() as cursor:
         cursor.execute(ingest.STORE, ingest._columns([draft], careful=True))
         assert cursor.fetchone()[0] == "stored"

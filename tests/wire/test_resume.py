@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from accounts import blocks
-from chat import members
+from chat.conversations import members
 from gateway.sockets import Resume
 from gateway.stores import thread_client
 from tests.clients import Client, Frame, bearer, connected, opened, until

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from accounts import blocks
-from chat import members
+from chat.conversations import members
 from chat.models import Conversation
 from tests.clients import Client, Frame, connected
 from tests.factories import Someone, direct, group, say, someone

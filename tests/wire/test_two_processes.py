@@ -6,7 +6,7 @@ from uuid import uuid4
 from django.conf import settings
 
 from accounts import blocks
-from chat import members
+from chat.conversations import members
 from chat.models import Member, Message
 from tests.chat.rest import Api
 from tests.clients import Client, Frame, connected

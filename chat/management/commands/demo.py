@@ -8,7 +8,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts import contacts, users
 from accounts.models import User
-from chat import channels, conversations, ingest, messages, teams
+from chat.conversations import conversations
+from chat.messages import ingest, validation
+from chat.teams import channels, teams
 
 PASSWORD = "parley-demo"  # noqa: S105
 PEOPLE = (("Ada Lovelace", "ada"), ("Bob Kahn", "bob"), ("Chen Wei", "chen"), ("Dana Scott", "dana"))
@@ -68,7 +70,7 @@ class Command(BaseCommand):
 
 
 def _say(sender_id: int, conversation_id: str, text: str) -> None:
-    draft = messages.draft(
+    draft = validation.draft(
         conversation_id=int(conversation_id), sender_id=sender_id, client_id=str(uuid4()), content=text
     )
     ingest.store(draft)

@@ -1,0 +1,108 @@
+"""The bodies of the REST routes of single messages."""
+
+from typing import Any
+
+from chat.frames import Message, Options, Person, Seq, WireId
+from gateway.frames import Frame
+
+
+class EditMessage(Frame, frozen=True):
+    """`PATCH /messages/{id}`: as `message.edit`."""
+
+    content: str
+    version: int | None = None
+    mentions: list[WireId] | None = None
+
+
+class MessageVersion(Frame, frozen=True):
+    """What a message said from a moment on."""
+
+    version: int
+    content: str
+    written_at: str
+
+
+class MessageVersions(Frame, frozen=True):
+    """What a message says and said, the latest first."""
+
+    results: list[MessageVersion]
+    next_cursor: str | None
+    has_more: bool
+
+
+class Reacted(Frame, frozen=True):
+    """All reactions of a message, and its rev."""
+
+    rev: int
+    reactions: list[Any]
+
+
+class OneReaction(Frame, frozen=True):
+    """One person's emoji on a message."""
+
+    emoji: str
+    user: Person
+    created_at: str
+
+
+class Reactions(Frame, frozen=True):
+    """Who reacted to a message, the first one first."""
+
+    results: list[OneReaction]
+    next_cursor: str | None
+    has_more: bool
+
+
+class PollVotes(Frame, frozen=True):
+    """`PUT /messages/{id}/vote`: the places of the chosen options."""
+
+    options: Options
+
+
+class Vote(Frame, frozen=True):
+    """One person's choice of one option."""
+
+    option: int
+    user: Person
+    created_at: str
+
+
+class Votes(Frame, frozen=True):
+    """Your choice, and who chose what; an anonymous poll tells nobody else's."""
+
+    mine: list[int]
+    results: list[Vote]
+    next_cursor: str | None
+    has_more: bool
+
+
+class Replies(Frame, frozen=True):
+    """The replies of a thread in seq order, and how many of all of them you have not read."""
+
+    results: list[Message]
+    unread_count: int
+    next_cursor: str | None
+    has_more: bool
+
+
+class ThreadMark(Frame, frozen=True):
+    """`POST /messages/{id}/replies/read`."""
+
+    seq: Seq
+
+
+class Thread(Frame, frozen=True):
+    """A thread in a list: the message at which it begins, null where you may not see that."""
+
+    thread_id: str
+    root: Message | None
+    last_seq: int
+    unread_count: int
+
+
+class Threads(Frame, frozen=True):
+    """The threads of a conversation, the latest reply first."""
+
+    results: list[Thread]
+    next_cursor: str | None
+    has_more: bool

@@ -1,0 +1,188 @@
+"""Conversations come into being, change and end: the one direct chat of two people, groups, channels and broadcasts.
+
+Their members come and go in `chat.members`; who may be asked into one stands in `chat.newcomers`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from accounts import blocks, users
+from accounts.models import User
+from chat import events
+from chat.access import Membership, member_of
+from chat.conversations import invitations, queries
+from chat.frames import ConversationObject
+from chat.messages import changes
+from chat.models import Conversation, Member
+from chat.refusals import GroupTooLarge
+from gateway import limits
+from gateway.errors import Forbidden, InvalidPayload, NotFound
+
+DAY, HOUR = 86400, 3600
+TOPIC_CHARS = 500
+# A direct chat is one for each pair, whoever asks first: the unique key decides between two who ask at once.
+FIND_OR_MAKE = """
+INSERT INTO chat_conversation (kind, direct_key, created_by_id, name, topic, avatar_url, shares_history, last_seq, rev,
+                               members_version, member_count, next_n, metadata)
+VALUES ('direct', %(key)s, %(creator)s, '', '', '', true, 0, 1, 1, 2, 3, '{}')
+ON CONFLICT (direct_key) DO NOTHING
+RETURNING id
+"""
+
+
+def open_direct(user_id: int, other_id: int) -> tuple[ConversationObject, bool]:
+    """Return the direct chat of two people, and whether it is new.
+
+    Raises NotFound for nobody, InvalidPayload for oneself, Forbidden for a new one with somebody whom contacts
+    alone reach (F246), RateLimited above `recipients_per_hour` new ones (F241). A block is not told: the chat opens, and what is sent into it reaches nobody (F205, F230); nor
+    is the blocker told that somebody whom they block has opened it (F204).
+    """
+    if user_id == other_id:
+        raise InvalidPayload("a direct chat is with somebody else", field="userId")
+    if not User.objects.filter(id=other_id, is_active=True).exists():
+        raise NotFound("there is no such person")
+    key = f"{min(user_id, other_id)}:{max(user_id, other_id)}"
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(FIND_OR_MAKE, {"key": key, "creator": user_id})
+            made = cursor.fetchone()
+        if made:
+            invitations.judge_direct(user_id, other_id)
+            charge_opening(user_id)
+            Member.objects.bulk_create(
+                Member(conversation_id=made[0], user_id=person, n=n)
+                for n, person in enumerate((user_id, other_id), start=1)
+            )
+    chat = made[0] if made else Conversation.objects.values_list("id", flat=True).get(direct_key=key)
+    mine = queries.conversation(user_id, chat)
+    if made:
+        events.tell_chat("chat.created", user_id, mine)
+        if not blocks.blockers_among(user_id, [other_id]):
+            events.tell_chat("chat.created", other_id, queries.conversation(other_id, chat))
+    return mine, bool(made)
+
+
+def create_group(user_id: int, name: str, member_ids: Sequence[int]) -> ConversationObject:
+    """Return a new group with its creator as owner.
+
+    Raises InvalidPayload (no name), NotFound (an unknown person), Forbidden (one reached by contacts only, F246),
+    GroupTooLarge, RateLimited (F293).
+    """
+    people = list(dict.fromkeys([user_id, *member_ids]))
+    group = Conversation(kind=Conversation.Kind.GROUP, name=clean_name(name))
+    if len(people) > invitations.most_of(group.kind):
+        raise GroupTooLarge(field="memberIds")
+    invitations.judge(user_id, people)
+    charge_creation(user_id)
+    with transaction.atomic():
+        found(user_id, group, people)
+    return queries.conversation(user_id, group.id)
+
+
+def charge_opening(user_id: int) -> None:
+    """Charge a new direct chat (F241): the other learns of it, and of who opens it, before a word is said.
+
+    Raises RateLimited.
+    """
+    per_hour = settings.LIMITS.recipients_per_hour
+    limits.check_now(f"{user_id}:openings", per_hour / HOUR, per_hour)
+
+
+def charge_creation(user_id: int) -> None:
+    """Charge a user's creations of the day: groups, channels and teams (F293). Raises RateLimited."""
+    per_day = settings.LIMITS.groups_per_day
+    limits.check_now(f"{user_id}:groups", per_day / DAY, per_day)
+
+
+def found(user_id: int, made: Conversation, people: Sequence[int]) -> None:
+    """Write a new conversation with its first members, its creator as owner, and tell them."""
+    made.created_by_id, made.members_version, made.member_count = user_id, 1, len(people)
+    made.save(force_insert=True)
+    invitations.enrol(made, people, {user_id: Member.Role.OWNER})
+    made.save(update_fields=["next_n"])
+    invitations.welcome(made, people)
+    who = invitations.names([user_id])
+    changes.say(made, user_id, "created", f"{who} created the {made.kind} “{made.name}”", name=made.name)
+
+
+def change(user_id: int, conversation_id: int, wanted: Mapping[str, Any]) -> None:
+    """Change a conversation's `name`, `topic`, `avatar_url` or `shares_history`, as an admin of it.
+
+    What it has already makes no rev. Raises NotAMember, Forbidden, InvalidPayload.
+    """
+    values = {name: CLEAN[name](value) for name, value in wanted.items()}
+    with transaction.atomic():
+        held = changes.locked(conversation_id)
+        managed(user_id, held)
+        news = {name: value for name, value in values.items() if getattr(held, name) != value}
+        if not news:
+            return
+        changes.advance(held, **news)
+        who = invitations.names([user_id])
+        for name, value in news.items():
+            changes.say(held, user_id, *_said(who, name, value), **{WIRE[name]: value})
+
+
+def managed(user_id: int, held: Conversation) -> Membership:
+    """Return an admin's membership of a locked conversation that is no direct chat. Raises NotAMember, Forbidden."""
+    membership = member_of(user_id, held.id, may="manage" if held.kind != Conversation.Kind.DIRECT else "read")
+    if held.kind == Conversation.Kind.DIRECT:
+        raise Forbidden("a direct chat belongs to its two members")
+    return membership
+
+
+def _said(who: str, name: str, value: Any) -> tuple[str, str]:
+    match name:
+        case "name":
+            return "renamed", f"{who} renamed this to “{value}”"
+        case "topic":
+            return "topic", f"{who} changed the topic to “{value}”" if value else f"{who} removed the topic"
+        case "avatar_url":
+            return "avatar", f"{who} changed the picture" if value else f"{who} removed the picture"
+    return "history", f"{who} {'shows' if value else 'hides'} newcomers what was said before"
+
+
+def dissolve(user_id: int, conversation_id: int) -> None:
+    """End a conversation, by its owner: nobody is in it any more. Raises NotAMember, Forbidden."""
+    with transaction.atomic():
+        held = changes.locked(conversation_id)
+        if managed(user_id, held).role != Member.Role.OWNER:
+            raise Forbidden("only the owner dissolves a conversation")
+        end(held)
+
+
+def end(held: Conversation) -> None:
+    """End a locked conversation: everybody's membership, in one statement, and with it what they set for themselves."""
+    now = timezone.now()
+    present = Member.objects.filter(conversation=held, left_seq=None)
+    people = list(present.values_list("user_id", flat=True))
+    present.update(left_seq=held.last_seq, left_at=now)
+    changes.advance(held, members=-len(people), closed_at=now)
+    transaction.on_commit(partial(events.tell_removed, held.id, people))
+
+
+def clean_name(name: str) -> str:
+    """Return the name of a conversation or team, by the rule for people's names. Raises InvalidPayload."""
+    return users.clean_name(name, field="name")
+
+
+def clean_topic(topic: str, field: str = "topic") -> str:
+    """Return a topic, which may be empty. Raises InvalidPayload."""
+    text = topic.strip()
+    if len(text) > TOPIC_CHARS or "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise InvalidPayload(f"a {field} of at most {TOPIC_CHARS} characters", field=field)
+    return text
+
+
+CLEAN: Mapping[str, Callable[[Any], Any]] = {
+    "name": clean_name,
+    "topic": clean_topic,
+    "avatar_url": users.clean_avatar_url,
+    "shares_history": bool,
+}
+WIRE = {"name": "name", "topic": "topic", "avatar_url": "avatarUrl", "shares_history": "sharesHistory"}

@@ -1,0 +1,109 @@
+"""Who comes into a conversation: whether they may be asked, their rows, and what they are told of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from accounts.models import User
+from chat import events
+from chat.conversations import queries
+from chat.models import Conversation, Member
+from chat.refusals import GroupTooLarge
+from gateway.errors import Forbidden, NotFound
+
+BATCH = 1000
+# Indexes: the key of accounts_user, block_unique, the key of accounts_privacy, contact_unique.
+ASKED = """
+SELECT u.is_active AND NOT EXISTS (
+           SELECT FROM accounts_block b WHERE b.blocker_id = u.id AND b.blocked_id = %(inviter)s),
+       EXISTS (SELECT FROM accounts_privacy p WHERE p.user_id = u.id AND p.who_can_message = 'contacts')
+       AND NOT EXISTS (SELECT FROM accounts_contact c WHERE c.user_id = u.id AND c.contact_id = %(inviter)s)
+FROM accounts_user u
+WHERE u.id = ANY (%(people)s) AND u.id <> %(inviter)s
+"""
+
+
+def judge(inviter_id: int, people: Iterable[int]) -> None:
+    """Raise NotFound where one of these people is not there for the inviter, Forbidden where one lets only contacts
+    reach them and the inviter is none (F246).
+
+    Who has blocked the inviter is not there (F230), so a block ends invitations too.
+    """
+    others = {person for person in people if person != inviter_id}
+    with connection.cursor() as cursor:
+        cursor.execute(ASKED, {"inviter": inviter_id, "people": list(others)})
+        rows = cursor.fetchall()
+    if len(rows) != len(others) or not all(there for there, _ in rows):
+        raise NotFound("there is no such person")
+    judge_reach(rows)
+
+
+def judge_direct(user_id: int, other_id: int) -> None:
+    """Raise Forbidden where the other lets only contacts begin a conversation; a block is not told here (F205)."""
+    with connection.cursor() as cursor:
+        cursor.execute(ASKED, {"inviter": user_id, "people": [other_id]})
+        judge_reach(cursor.fetchall())
+
+
+def judge_reach(rows: Sequence[Sequence[bool]]) -> None:
+    """Raise Forbidden where a row of ASKED says that only contacts may."""
+    if any(closed for _, closed in rows):
+        raise Forbidden("this person is reached by contacts only")
+
+
+def most_of(kind: str) -> int:
+    """Return how many members a conversation of a kind may have."""
+    active = settings.LIMITS
+    return active.max_group_members if kind == Conversation.Kind.GROUP else active.max_channel_members
+
+
+def enrol(conversation: Conversation, people: Sequence[int], roles: Mapping[int, str] = {}) -> None:
+    """Write the member rows of newcomers to a locked (or new) conversation and take their numbers from it; what was said
+    before counts as read.
+
+    Raises GroupTooLarge. The caller saves the conversation's `next_n` and tells with `changes.advance`.
+    """
+    present = conversation.member_count if conversation.rev else 0
+    if present + len(people) > most_of(conversation.kind):
+        raise GroupTooLarge(field="memberIds")
+    seq = conversation.last_seq
+    Member.objects.bulk_create(
+        (
+            Member(
+                conversation=conversation,
+                user_id=person,
+                n=n,
+                role=roles.get(person, Member.Role.MEMBER),
+                joined_seq=seq,
+                read_seq=seq,
+                delivered_seq=seq,
+            )
+            for n, person in enumerate(people, start=conversation.next_n)
+        ),
+        batch_size=BATCH,
+    )
+    conversation.next_n += len(people)
+
+
+def welcome(conversation: Conversation, people: Sequence[int]) -> None:
+    """Send newcomers `chat.created` when the transaction commits: the conversation as each sees it, in large ones its id
+    alone, so that this costs no query for each of them.
+    """
+    transaction.on_commit(partial(_welcome, conversation.id, list(people), conversation.member_count))
+
+
+def _welcome(conversation_id: int, people: list[int], member_count: int) -> None:
+    if member_count >= settings.LIMITS.fanout_threshold:
+        events.tell_created(conversation_id, people)
+        return
+    for person in people:
+        events.tell_chat("chat.created", person, queries.conversation(person, conversation_id))
+
+
+def names(people: Sequence[int]) -> str:
+    """Return some people's names as a system message lists them: the first few, and how many more."""
+    found = list(User.objects.filter(id__in=people[:3]).order_by("id").values_list("display_name", flat=True))
+    more = len(people) - len(found)
+    return ", ".join(found) + (f" and {more} more" if more else "")

@@ -1,0 +1,177 @@
+"""Members come and go, and their roles change. Each change takes the conversation's row lock, a rev and a membership version.
+
+The lock order decides who gets what: a message with a seq up to `left_seq` was sent to the one who left, a later one
+was not (K44).
+"""
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from chat import events
+from chat.access import ADMINS
+from chat.conversations import invitations
+from chat.conversations.conversations import managed
+from chat.messages import changes
+from chat.models import Conversation, Member, TeamMember
+from chat.refusals import NotAMember
+from gateway.errors import Forbidden, InvalidPayload, NotFound
+
+OWNER, ADMIN, MEMBER = Member.Role.OWNER, Member.Role.ADMIN, Member.Role.MEMBER
+
+
+def add(user_id: int, conversation_id: int, *newcomer_ids: int) -> None:
+    """Add people, by an admin; who is a member already stays as they are.
+
+    Into a channel come members of its team alone. Raises NotAMember, Forbidden, NotFound, GroupTooLarge.
+    """
+    with transaction.atomic():
+        _hold_team_rows(conversation_id, newcomer_ids)
+        held = changes.locked(conversation_id)
+        managed(user_id, held)
+        present = set(_present(held).filter(user_id__in=newcomer_ids).values_list("user_id", flat=True))
+        coming = [person for person in dict.fromkeys(newcomer_ids) if person not in present]
+        invitations.judge(user_id, coming)
+        _judge_team(held, coming)
+        if coming:
+            enter(held, coming, by=user_id)
+
+
+def enter(held: Conversation, coming: list[int], *, by: int) -> None:
+    """Write newcomers into a locked conversation and tell everybody. Raises GroupTooLarge.
+
+    Who comes into a channel that all have left owns it: else nobody could manage it, or write into a broadcast, again.
+    """
+    invitations.enrol(held, coming, {} if held.member_count else {coming[0]: OWNER})
+    changes.advance(held, members=len(coming))
+    invitations.welcome(held, coming)
+    if changes.small(held):
+        who, whom = invitations.names([by]), invitations.names(coming)
+        text = f"{who} joined" if coming == [by] else f"{who} added {whom}"
+        changes.say(held, by, "joined" if coming == [by] else "added", text, userIds=[str(person) for person in coming])
+
+
+def remove(user_id: int, conversation_id: int, leaver_id: int) -> None:
+    """Remove a member, by an admin, or leave oneself. Raises NotAMember, Forbidden, NotFound.
+
+    The owner is removed by nobody. Who goes as the owner has an heir: the earliest admin, else the earliest member,
+    before all whose account is disabled.
+    """
+    with transaction.atomic():
+        held = changes.locked(conversation_id)
+        if user_id == leaver_id:
+            leaver = _own(held, user_id)
+        else:
+            managed(user_id, held)
+            leaver = _expected(held, leaver_id)
+        if leaver.role == OWNER and user_id != leaver_id:
+            raise Forbidden("the owner cannot be removed")
+        depart(held, leaver, by=user_id)
+
+
+def depart(held: Conversation, leaver: Member, *, by: int) -> None:
+    """End a membership in a locked conversation, and tell everybody: the leaver's last message says so.
+
+    `by` is said to have done it; who acts from outside, as a team's admin does, is not in the conversation and says
+    nothing there.
+    """
+    heir = _heir(held, leaver)
+    if changes.small(held) and (by == leaver.user_id or _present(held).filter(user_id=by).exists()):
+        who, whom = invitations.names([by]), invitations.names([leaver.user_id])
+        text = f"{who} left" if by == leaver.user_id else f"{who} removed {whom}"
+        if heir is not None:
+            text += f"; {invitations.names([heir.user_id])} is the owner now"
+        changes.say(held, by, "left" if by == leaver.user_id else "removed", text, userIds=[str(leaver.user_id)])
+    leaver.left_seq, leaver.left_at = held.last_seq, timezone.now()
+    leaver.save(update_fields=["left_seq", "left_at"])
+    if heir is not None:
+        _give(heir, OWNER)
+    changes.advance(held, members=-1)
+    transaction.on_commit(lambda: events.tell_removed(held.id, [leaver.user_id]))
+
+
+def set_role(user_id: int, conversation_id: int, member_id: int, role: str) -> None:
+    """Promote, demote, or hand a conversation over; the role that somebody has already makes no rev.
+
+    Admins promote; the owner demotes, and an admin themself; the owner hands over and is an admin from then on.
+    Raises NotAMember, Forbidden, NotFound, InvalidPayload.
+    """
+    if role not in Member.Role.values:
+        raise InvalidPayload(f"one of {', '.join(Member.Role.values)}", field="role")
+    with transaction.atomic():
+        held = changes.locked(conversation_id)
+        own = managed(user_id, held).role
+        member = _expected(held, member_id)
+        if member.role == role:
+            return
+        if member.role == OWNER:
+            raise Forbidden("a conversation has an owner: hand it over to somebody")
+        if own != OWNER and (role == OWNER or (role == MEMBER and member_id != user_id)):
+            raise Forbidden("only the owner does this")
+        if role == OWNER:
+            _present(held).filter(role=OWNER).update(role=ADMIN)
+        _give(member, role)
+        changes.advance(held, roster=True)
+        _say_role(held, user_id, member_id, role)
+
+
+def _say_role(held: Conversation, user_id: int, member_id: int, role: str) -> None:
+    who, whom = invitations.names([user_id]), invitations.names([member_id])
+    if role == OWNER:
+        text = f"{who} made {whom} the owner"
+    elif role == ADMIN:
+        text = f"{who} made {whom} an admin"
+    else:
+        text = f"{whom} is no admin any more"
+    changes.say(held, user_id, "role", text, userIds=[str(member_id)], role=role)
+
+
+def _own(held: Conversation, user_id: int) -> Member:
+    found = _member(held, user_id)
+    if found is None:
+        raise NotAMember
+    if held.kind == Conversation.Kind.DIRECT:
+        raise Forbidden("a direct chat has its two members for good")
+    return found
+
+
+def _hold_team_rows(conversation_id: int, people: tuple[int, ...]) -> None:
+    """Lock people's rows in a channel's team, before the channel: who is just leaving the team does not slip in."""
+    rows = TeamMember.objects.filter(team__conversations=conversation_id, user_id__in=people).order_by("user_id")
+    list(rows.select_for_update(of=("self",), no_key=True).values_list("id", flat=True))
+
+
+def _judge_team(held: Conversation, coming: list[int]) -> None:
+    if held.team_id is None:
+        return
+    found = TeamMember.objects.filter(team_id=held.team_id, user_id__in=coming).count()
+    if found != len(coming):
+        raise NotFound("one of these people is not in the team")
+
+
+def _present(held: Conversation) -> QuerySet[Member]:
+    return Member.objects.filter(conversation=held, left_seq=None)
+
+
+def _member(held: Conversation, user_id: int) -> Member | None:
+    return _present(held).filter(user_id=user_id).first()
+
+
+def _expected(held: Conversation, user_id: int) -> Member:
+    found = _member(held, user_id)
+    if found is None:
+        raise NotFound("this person is no member")
+    return found
+
+
+def _give(member: Member, role: str) -> None:
+    member.role = role
+    member.save(update_fields=["role"])
+
+
+def _heir(held: Conversation, leaver: Member) -> Member | None:
+    if leaver.role != OWNER:
+        return None
+    others = _present(held).exclude(id=leaver.id).order_by("n")
+    able = others.filter(user__is_active=True)
+    return able.filter(role__in=ADMINS).first() or able.first() or others.first()

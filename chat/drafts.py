@@ -1,0 +1,46 @@
+"""A message before it is stored, and what became of it: the values that the send path hands on."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+
+class Draft(NamedTuple):
+    """A message to be stored, checked by `chat/messages/validation.py: draft`."""
+
+    conversation_id: int
+    sender_id: int
+    client_id: UUID
+    content_type: str
+    content: str
+    data: dict[str, Any] | None
+    reply_to: int | None
+    mentions: tuple[int, ...]
+    priority: str
+    last_seen_seq: int | None
+    traceparent: str | None
+    connection_id: int = 0
+    everyone: bool = False
+    attachments: tuple[int, ...] = ()
+
+
+class Stored(NamedTuple):
+    """What became of a draft: the row's own values, and what its frame needs besides."""
+
+    outcome: str
+    id: int
+    seq: int
+    rev: int
+    created_at: datetime
+    members_version: int
+    hidden: bool
+    blockers: list[int]
+    sender_name: str
+    reply_sender: str | None
+    reply_excerpt: str | None
+    root: int | None = None
+    attachments: list[dict[str, Any]] | None = None
+
+    @property
+    def duplicate(self) -> bool:
+        return self.outcome == "duplicate"

@@ -1,0 +1,94 @@
+"""Messages are deleted: for everyone, which leaves a tombstone, or for oneself, which leaves no trace (F27 to F30)."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from chat import events
+from chat.messages import changes, edits, history
+from chat.messages.changes import Target
+from chat.models import Attachment, Hiding, Mention, MessageVersion, Reaction, Vote
+from chat.refusals import DeleteWindowClosed
+from gateway.errors import Forbidden
+
+# K32: what was deleted is kept for so long, seen by nobody, and then gone.
+KEPT = timedelta(hours=24)
+# Index: hiding_once. A message that is hidden already cannot be found by its viewer any more.
+HIDDEN_ALREADY = """
+SELECT EXISTS (SELECT FROM chat_message m JOIN chat_hiding x
+               ON x.conversation_id = m.conversation_id AND x.user_id = %(user)s AND x.seq = m.seq
+               WHERE m.id = %(id)s)
+"""
+
+
+def delete(user_id: int, message_id: int) -> int:
+    """Delete a message for everyone and return the rev; one that is deleted already stays as it is.
+
+    By its author within the window, by an admin of the conversation at any time. What hangs on it goes with it, its
+    words and versions within a day. Raises NotFound, NotAMember, Forbidden, DeleteWindowClosed.
+    """
+    changes.charge(user_id)
+    with transaction.atomic():
+        found = changes.target(user_id, message_id)
+        if found.deleted:
+            return found.rev
+        _may_delete(found)
+        return _bury(found)
+
+
+def _may_delete(found: Target) -> None:
+    if found.content_type == "system":
+        raise Forbidden("what happened is not deleted")
+    if found.is_admin:
+        return
+    if not found.own:
+        raise Forbidden("only its author and the admins delete a message for everyone")
+    if found.past(settings.LIMITS.delete_window):
+        raise DeleteWindowClosed
+
+
+def _bury(found: Target) -> int:
+    edits.keep(found)
+    now, its = timezone.now(), {"conversation_id": found.conversation_id, "message_id": found.id}
+    MessageVersion.objects.filter(**its).update(purge_at=now + KEPT)
+    Reaction.objects.filter(**its).delete()
+    Vote.objects.filter(**its).delete()
+    Mention.objects.filter(conversation_id=found.conversation_id, seq=found.seq).delete()
+    if found.attachments:
+        Attachment.objects.filter(id__in=found.attachments).update(
+            status=Attachment.Status.EXPIRED, message_id=None, updated_at=now
+        )
+    return changes.write(
+        found,
+        status="deleted",
+        deleted_by=found.user_id,
+        content="",
+        data=None,
+        mentions=None,
+        everyone=False,
+        attachments=None,
+        reactions=None,
+    )
+
+
+def hide(user_id: int, message_id: int) -> None:
+    """Delete a message for oneself, on all of one's devices and at any time. Raises NotFound."""
+    changes.charge(user_id)
+    with connection.cursor() as cursor:
+        cursor.execute(HIDDEN_ALREADY, {"user": user_id, "id": message_id})
+        if cursor.fetchone()[0]:
+            return
+    message = history.message_by_id(user_id, message_id)
+    with transaction.atomic():
+        _, made = Hiding.objects.get_or_create(
+            conversation_id=int(message.chat_id), user_id=user_id, seq=message.seq, defaults={"message_id": message_id}
+        )
+        if made:
+            transaction.on_commit(lambda: events.tell_hidden(user_id, message))
+
+
+def purge() -> int:
+    """Remove for good what was deleted a day ago; returns the number of versions. Index: message_version_purge."""
+    return MessageVersion.objects.filter(purge_at__lte=timezone.now()).delete()[0]

@@ -1,0 +1,147 @@
+"""Messages are edited: by their author, within a window, and what they said before stays to be read (F25, F26)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from chat.messages import changes, history, validation
+from chat.messages.changes import Target
+from chat.messages.content_types import WORDED
+from chat.models import Conversation, Member, MessageVersion
+from chat.refusals import EditWindowClosed, ReadOnly
+from gateway.errors import Conflict, Forbidden, NotFound
+
+# Index: mention_once, which is scanned by its first column; mentions are few.
+UNMENTION = "DELETE FROM chat_mention WHERE conversation_id = %(conversation)s AND seq = %(seq)s"
+# As chat_ingest does: present members but the author; who blocks them is left out by the count. Index: member_once.
+MENTION = """
+INSERT INTO chat_mention (conversation_id, user_id, seq, sender_id)
+SELECT present.conversation_id, present.user_id, %(seq)s, %(sender)s
+FROM chat_member present
+WHERE present.conversation_id = %(conversation)s AND present.user_id = ANY (%(people)s) AND present.left_seq IS NULL
+  AND present.user_id <> %(sender)s AND NOT %(hidden)s
+"""
+
+
+class Edited(NamedTuple):
+    """A message after an edit."""
+
+    version: int
+    rev: int
+    edited_at: datetime | None
+
+
+class Version(NamedTuple):
+    """What a message said from `written_at` on."""
+
+    version: int
+    content: str
+    written_at: datetime
+
+
+class Versions(NamedTuple):
+    """A page of versions, the latest first; `next` is the version below which the next page begins."""
+
+    versions: list[Version]
+    next: int | None
+
+
+def edit(
+    user_id: int, message_id: int, content: str, *, version: int | None = None, mentions: Sequence[int] | None = None
+) -> Edited:
+    """Give a message new words; without `mentions` it mentions whom it did. The same words make no rev.
+
+    Raises NotFound, NotAMember, Forbidden, ReadOnly, EditWindowClosed, Conflict for a `version` that is not the latest,
+    InvalidPayload, ContentTooLong.
+    """
+    changes.charge(user_id)
+    with transaction.atomic():
+        found = changes.standing(user_id, message_id)
+        _may_edit(found)
+        validation.check_text(content, needed=not found.attachments)
+        if version is not None and version != found.version:
+            raise Conflict(field="version")
+        people = list(dict.fromkeys(mentions)) if mentions is not None else found.mentions or []
+        validation.check_mentions(people)
+        if (content == found.content and people == (found.mentions or [])) or changes.unwanted(found):
+            return Edited(found.version, found.rev, found.edited_at)
+        everyone = validation.calls_everyone(found.content_type, content)
+        if everyone and not found.is_admin and found.membership.member_count > validation.EVERYONE_MEMBERS:
+            raise Forbidden("only admins mention everybody here", field="content")
+        return _write(found, content, people, everyone)
+
+
+def _may_edit(found: Target) -> None:
+    if found.content_type not in WORDED:
+        raise Forbidden("a message of this kind is not edited")
+    if not found.own:
+        raise Forbidden("only its author edits a message")
+    if found.membership.kind == Conversation.Kind.BROADCAST and found.membership.role == Member.Role.MEMBER:
+        raise ReadOnly
+    if found.past(settings.LIMITS.edit_window):
+        raise EditWindowClosed
+
+
+def _write(found: Target, content: str, people: list[int], everyone: bool) -> Edited:
+    now = timezone.now()
+    keep(found)
+    if people != (found.mentions or []):
+        _mention(found, people)
+    rev = changes.write(
+        found,
+        content=content,
+        version=found.version + 1,
+        status="edited",
+        edited_at=now,
+        mentions=people or None,
+        everyone=everyone,
+    )
+    return Edited(found.version + 1, rev, now)
+
+
+def keep(found: Target) -> None:
+    """Keep what a message says, before it says something else."""
+    MessageVersion.objects.create(
+        conversation_id=found.conversation_id,
+        message_id=found.id,
+        version=found.version,
+        content=found.content,
+        data=found.data,
+        written_at=found.edited_at or found.created_at,
+    )
+
+
+def _mention(found: Target, people: list[int]) -> None:
+    values: dict[str, Any] = {
+        "conversation": found.conversation_id,
+        "seq": found.seq,
+        "sender": found.sender_id,
+        "people": people,
+        "hidden": found.hidden,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(UNMENTION, values)
+        cursor.execute(MENTION, values)
+
+
+def versions(viewer: int, message_id: int, *, below: int | None = None, limit: int) -> Versions:
+    """Return what a message says and said, the latest first. Raises NotFound, for a deleted one too."""
+    message = history.message_by_id(viewer, message_id)
+    if message.status == "deleted":
+        raise NotFound("this message has been deleted")
+    earlier = MessageVersion.objects.filter(conversation_id=int(message.chat_id), message_id=message_id)
+    edge = below if below is not None else message.version + 1
+    rows = earlier.filter(version__lt=min(edge, message.version)).order_by("-version")[: limit + 1]
+    found = [Version(row.version, row.content, row.written_at) for row in rows]
+    if edge > message.version:
+        found.insert(0, Version(message.version, message.content, _written(message.edited_at or message.created_at)))
+    kept = found[:limit]
+    return Versions(kept, kept[-1].version if len(found) > limit else None)
+
+
+def _written(at: str) -> datetime:
+    return datetime.fromisoformat(at)

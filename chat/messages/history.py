@@ -1,0 +1,226 @@
+"""Messages read back from the table: pages, single ones, what changed; always as one user may see them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db import connection
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
+
+from chat import links
+from chat.access import member_of
+from chat.frames import Message, Person, Quote, wire_json, wire_time
+from chat.models import Hiding
+from chat.read_state import NO_TICKS, Ticks, members_of, ticks
+from chat.visibility import VISIBLE, visible
+from gateway.errors import NotFound
+
+# One column list for every read of messages. Quoted is what may be seen; viewer 0 is the hub, whose one frame for all
+# quotes as the storing function does.
+COLUMNS = f"""
+    m.id, m.conversation_id, m.seq, m.rev, m.client_id, m.version, m.sender_id, u.display_name, m.content_type,
+    m.content, m.data, m.reply_to, m.mentions, m.priority, m.status, m.created_at, m.edited_at, m.last_seen_seq,
+    q.sender_name, q.excerpt, m.hidden, c.member_count, m.root, m.replies, m.last_reply, m.everyone, m.reactions, m.deleted_by,
+    CASE WHEN m.attachments IS NOT NULL THEN chat_attachments(m.attachments) END, m.traceparent
+FROM chat_message m
+JOIN chat_conversation c ON c.id = m.conversation_id
+JOIN accounts_user u ON u.id = m.sender_id
+LEFT JOIN LATERAL (
+    SELECT author.display_name AS sender_name,
+           CASE WHEN %(viewer)s = 0
+                THEN chat_live_excerpt(quoted.conversation_id, quoted.seq, quoted.sender_id, quoted.content)
+                ELSE left(quoted.content, 100) END AS excerpt
+    FROM chat_message quoted JOIN accounts_user author ON author.id = quoted.sender_id
+    WHERE m.reply_to IS NOT NULL AND quoted.conversation_id = m.conversation_id AND quoted.id = m.reply_to
+      AND CASE WHEN %(viewer)s = 0 THEN NOT quoted.hidden ELSE {visible("quoted")} END
+    LIMIT 1) q ON true
+"""  # noqa: S608
+
+# Index: message_key.
+PAGE_BEFORE = f"""
+SELECT {COLUMNS}
+WHERE m.conversation_id = %(conversation)s AND m.seq < %(edge)s AND {VISIBLE}
+ORDER BY m.seq DESC LIMIT %(limit)s
+"""
+PAGE_AFTER = f"""
+SELECT {COLUMNS}
+WHERE m.conversation_id = %(conversation)s AND m.seq > %(edge)s AND {VISIBLE}
+ORDER BY m.seq LIMIT %(limit)s
+"""
+# With whether the viewer is a member now. Indexes: message_id, member_once.
+BY_ID = f"""
+SELECT found.*, EXISTS (
+    SELECT FROM chat_member present
+    WHERE present.conversation_id = found.conversation_id AND present.user_id = %(viewer)s AND present.left_seq IS NULL)
+FROM (SELECT {COLUMNS} WHERE m.id = %(id)s AND {VISIBLE}) found
+"""  # noqa: S608
+# Several chats at once: each from its own seq, at most `limit` each. Index: message_key.
+NEWER = f"""
+SELECT newer.* FROM unnest(%(conversations)s::bigint[], %(seqs)s::bigint[], %(limits)s::int[]) AS w (id, seq, most)
+CROSS JOIN LATERAL (
+    SELECT {COLUMNS}
+    WHERE m.conversation_id = w.id AND m.seq > w.seq AND {VISIBLE}
+    ORDER BY m.seq LIMIT w.most) newer
+"""  # noqa: S608
+# Older messages that changed since a rev, in their latest state, at most `total` in the order of the chats. Index:
+# message_rev.
+CHANGED = f"""
+SELECT changed.* FROM unnest(%(conversations)s::bigint[], %(seqs)s::bigint[], %(revs)s::bigint[]) WITH ORDINALITY
+     AS w (id, seq, rev, place)
+CROSS JOIN LATERAL (
+    SELECT {COLUMNS}
+    WHERE m.conversation_id = w.id AND m.changed AND m.rev > w.rev AND m.seq <= w.seq AND {VISIBLE}
+    ORDER BY m.seq LIMIT %(limit)s) changed
+ORDER BY w.place, changed.seq LIMIT %(total)s
+"""  # noqa: S608
+# Older messages that changed since a moment. Index: message_rev.
+LATELY = f"""
+SELECT changed.* FROM unnest(%(conversations)s::bigint[], %(seqs)s::bigint[]) AS w (id, seq)
+CROSS JOIN LATERAL (
+    SELECT {COLUMNS}
+    WHERE m.conversation_id = w.id AND m.changed AND m.rev > c.rev - %(limit)s AND m.updated_at >= %(since)s
+      AND m.seq <= w.seq AND {VISIBLE}
+    ORDER BY m.seq LIMIT %(limit)s) changed
+"""  # noqa: S608
+# The newest visible message of each conversation. Index: message_key, backwards.
+LAST = f"""
+SELECT last.* FROM unnest(%(conversations)s::bigint[]) AS w (id)
+CROSS JOIN LATERAL (
+    SELECT {COLUMNS}
+    WHERE m.conversation_id = w.id AND {VISIBLE}
+    ORDER BY m.seq DESC LIMIT 1) last
+"""  # noqa: S608
+
+
+class Page(NamedTuple):
+    """Messages in seq order; `next_seq` continues in the page's direction."""
+
+    messages: list[Message]
+    has_more: bool
+    next_seq: int | None
+
+
+def read(sql: str, viewer: int, states: Mapping[int, Ticks] | None = None, **values: Any) -> list[Message]:
+    """Run one of this module's queries for `viewer`; `states` are the ticks by conversation."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"viewer": viewer, **values})
+        return [message_of(row, viewer, states or {}) for row in cursor.fetchall()]
+
+
+def page(
+    viewer: int,
+    conversation_id: int,
+    *,
+    limit: int,
+    before: int | None = None,
+    after: int | None = None,
+    around: int | None = None,
+    device: int = 0,
+) -> tuple[Page, str]:
+    """Return a page of history, for a device of the viewer's, and the direction in which it goes on. Raises NotAMember."""
+    member_of(viewer, conversation_id)
+    state = ticks(members_of(viewer, [conversation_id], device=device)[conversation_id], viewer)
+    if after is not None:
+        return page_after(viewer, conversation_id, after=after, limit=limit, state=state), "after"
+    if around is not None:
+        before = around + limit // 2 + 1
+    return page_before(viewer, conversation_id, before=before, limit=limit, state=state), "before"
+
+
+def page_before(viewer: int, conversation_id: int, *, before: int | None, limit: int, state: Ticks = NO_TICKS) -> Page:
+    """Return the newest messages below seq `before` (None: the newest of all)."""
+    edge = before if before is not None else 2**62
+    rows = read(PAGE_BEFORE, viewer, {conversation_id: state}, conversation=conversation_id, edge=edge, limit=limit + 1)
+    kept = rows[:limit][::-1]
+    return Page(kept, len(rows) > limit, kept[0].seq if len(rows) > limit else None)
+
+
+def page_after(viewer: int, conversation_id: int, *, after: int, limit: int, state: Ticks = NO_TICKS) -> Page:
+    """Return the oldest messages above seq `after`."""
+    rows = read(PAGE_AFTER, viewer, {conversation_id: state}, conversation=conversation_id, edge=after, limit=limit + 1)
+    kept = rows[:limit]
+    return Page(kept, len(rows) > limit, kept[-1].seq if len(rows) > limit else None)
+
+
+def message_by_id(viewer: int, message_id: int, *, device: int = 0) -> Message:
+    """Return one message, for a device of the viewer's. Raises NotFound for what the viewer may not know of.
+
+    Who is no member any more gets what was said, and nothing of what goes on around it: reactions, replies, who has read it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(BY_ID, {"viewer": viewer, "id": message_id})
+        row = cursor.fetchone()
+    if row is None:
+        raise NotFound
+    *columns, present = row
+    if not present:
+        return replace(message_of(columns, viewer), reactions=[], reply_count=UNSET, last_reply_seq=UNSET)
+    conversation, sender = row[1], row[6]
+    own = {}
+    if sender == viewer:
+        own[conversation] = ticks(members_of(viewer, [conversation], device=device)[conversation], viewer)
+    return message_of(columns, viewer, own)
+
+
+def seq_of(viewer: int, conversation_id: int, message_id: int) -> int:
+    """Return the seq of a message of that conversation; another device may have deleted it for the viewer meanwhile.
+
+    Raises NotAMember, NotFound.
+    """
+    member_of(viewer, conversation_id)
+    hiding = Hiding.objects.filter(conversation_id=conversation_id, user_id=viewer, message_id=message_id).first()
+    if hiding is not None:
+        return hiding.seq
+    message = message_by_id(viewer, message_id)
+    if message.chat_id != str(conversation_id):
+        raise NotFound
+    return message.seq
+
+
+def message_of(row: Sequence[Any], viewer: int, states: Mapping[int, Ticks] = {}) -> Message:
+    """Return the message of a row of COLUMNS as `viewer` sees it."""
+    (id_, conversation, seq, rev, client_id, version, sender, name, content_type, content, data, reply_to, mentions,
+     priority, status, created_at, edited_at, last_seen, quoted_name, excerpt, hidden, members,
+     root, replies, last_reply, everyone, reactions, deleted_by, attachments, _) = row  # fmt: skip
+    state: str | UnsetType = UNSET
+    if sender == viewer:
+        # What a block hides stays "sent" (F205), and so does what nobody asks all of a large conversation about.
+        told = not hidden and members < settings.LIMITS.fanout_threshold
+        state = _state(seq, states.get(conversation, NO_TICKS) if told else NO_TICKS)
+    quote = None
+    if quoted_name is not None:
+        quote = Quote(id=str(reply_to), sender_name=quoted_name, excerpt=excerpt)
+    return Message(
+        id=str(id_),
+        chat_id=str(conversation),
+        seq=seq,
+        rev=rev,
+        client_id=str(client_id),
+        version=version,
+        sender=Person(id=str(sender), display_name=name),
+        content_type=content_type,
+        content=content,
+        data=wire_json(data),
+        reply_to=quote,
+        attachments=links.linked(wire_json(attachments)),
+        mentions=[str(user) for user in mentions or ()],
+        reactions=wire_json(reactions) or [],
+        priority=priority,
+        status=status,
+        created_at=wire_time(created_at) or "",
+        edited_at=wire_time(edited_at),
+        last_seen_seq=last_seen,
+        thread_id=str(root) if root else UNSET,
+        reply_count=replies or UNSET,
+        last_reply_seq=last_reply if last_reply else UNSET,
+        mentions_all=everyone or UNSET,
+        deleted_by=str(deleted_by) if deleted_by else UNSET,
+        state=state,
+    )
+
+
+def _state(seq: int, state: Ticks) -> str:
+    if seq <= state.read_seq:
+        return "seen"
+    return "delivered" if seq <= state.delivered_seq else "sent"

@@ -1,0 +1,105 @@
+"""Messages are written: what a draft must satisfy before it is stored."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from accounts.ids import from_wire
+from chat.drafts import Draft
+from chat.messages import content_types, entities
+from chat.messages.content_types import WORDED
+from gateway.errors import ContentTooLong, InvalidPayload
+from gateway.routes import TRACEPARENT
+
+PRIORITIES = ("normal", "urgent")
+# F23: with more members than these only admins mention everybody (chat_ingest judges it when a message is stored).
+EVERYONE_MEMBERS = 20
+
+
+def draft(
+    *,
+    conversation_id: int,
+    sender_id: int,
+    client_id: str,
+    content: str = "",
+    content_type: str = "text",
+    data: Any = None,
+    reply_to: str | None = None,
+    attachments: Sequence[str] = (),
+    mentions: Sequence[str] = (),
+    priority: str = "normal",
+    last_seen_seq: int | None = None,
+    traceparent: str | None = None,
+    connection_id: int = 0,
+) -> Draft:
+    """Return a message that may be stored; text is kept as typed.
+
+    Words may be missing where a file or data speaks. Raises InvalidPayload with the wire's field name, ContentTooLong.
+    """
+    files = tuple(dict.fromkeys(from_wire(file) for file in attachments))
+    if len(files) > settings.LIMITS.max_attachments:
+        raise InvalidPayload(f"at most {settings.LIMITS.max_attachments} attachments", field="attachments")
+    kept = content_types.checked(content_type, data, len(files))
+    check_text(content, needed=not files and kept is None)
+    if priority not in PRIORITIES:
+        raise InvalidPayload(f"one of {', '.join(PRIORITIES)}", field="priority")
+    check_mentions(mentions)
+    return Draft(
+        conversation_id=conversation_id,
+        sender_id=sender_id,
+        client_id=uuid_of(client_id),
+        content_type=content_type,
+        content=content,
+        data=kept,
+        reply_to=from_wire(reply_to) if reply_to is not None else None,
+        mentions=tuple(dict.fromkeys(from_wire(user) for user in mentions)),
+        priority=priority,
+        last_seen_seq=last_seen_seq,
+        traceparent=traceparent,
+        connection_id=connection_id,
+        everyone=calls_everyone(content_type, content),
+        attachments=files,
+    )
+
+
+def calls_everyone(content_type: str, content: str) -> bool:
+    """Say whether a message mentions all members: by words, where it has words (F23)."""
+    return content_type in WORDED and entities.mentions_everyone(content)
+
+
+def check_mentions(mentions: Sequence[Any]) -> None:
+    """Raise InvalidPayload for more people than a message may mention."""
+    if len(mentions) > settings.LIMITS.max_mentions:
+        raise InvalidPayload(f"at most {settings.LIMITS.max_mentions} mentions", field="mentions")
+
+
+def uuid_of(text: str) -> UUID:
+    """Return a client's id of a message (F42). Raises InvalidPayload."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise InvalidPayload("a UUID that the client makes for each message", field="id") from None
+
+
+def trace_of(text: str | None) -> str | None:
+    """Return a W3C trace context, None for what is not one: a broken trace starts anew, it refuses nothing."""
+    return text if text and TRACEPARENT(text) else None
+
+
+def check_text(content: str, *, needed: bool) -> None:
+    """Raise InvalidPayload or ContentTooLong for what is no text of a message; `needed` where it cannot be missing."""
+    active = settings.LIMITS
+    if needed and not content.strip():
+        raise InvalidPayload("a message has text", field="content")
+    if "\0" in content:
+        raise InvalidPayload("NUL is no text", field="content")
+    if len(content) > active.max_content_chars:
+        raise ContentTooLong(f"at most {active.max_content_chars} characters", field="content")
+    try:
+        size = len(content.encode())
+    except UnicodeEncodeError:
+        raise InvalidPayload("a lone surrogate is no text", field="content") from None
+    if size > active.max_content_bytes:
+        raise ContentTooLong(f"at most {active.max_content_bytes} bytes of UTF-8", field="content")

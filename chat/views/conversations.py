@@ -1,0 +1,139 @@
+"""The REST routes of conversations and their members: protocol 3, each in, one call, out."""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.authentication import session_of
+from accounts.ids import from_wire
+from accounts.pages import read_cursor, write_cursor
+from chat import access, read_state
+from chat.bodies import conversations as bodies
+from chat.conversations import conversations, members, preferences, queries
+from chat.frames import ConversationObject
+from chat.teams import channels
+from gateway.errors import Forbidden, InvalidPayload
+from gateway.frames import Session
+from gateway.http import answer, body, wire_int
+from gateway.schema import described
+
+
+def seen_by(session: Session, conversation_id: int) -> ConversationObject:
+    """Return a conversation as it is shown on the device that asks."""
+    return queries.conversation(session.user_id, conversation_id, device=session.device_id)
+
+
+class Conversations(APIView):
+    @described(answers=bodies.Conversations, query={"cursor": str, "limit": int, "archived": bool})
+    def get(self, request: Request) -> HttpResponse:
+        """List your conversations, pinned ones first, then newest first; `archived=true` lists the archived ones."""
+        cursor = request.query_params.get("cursor")
+        after = queries.Cursor(*read_cursor(cursor, tuple[bool, datetime, int])) if cursor else None
+        limit = wire_int(request, "limit", default=settings.LIMITS.page_default, low=1, high=100)
+        archived = request.query_params.get("archived") == "true"
+        session = session_of(request)
+        page = queries.conversation_list(
+            session.user_id, after=after, limit=limit, archived=archived, device=session.device_id
+        )
+        following = write_cursor(tuple(page.next)) if page.next else None
+        return answer(bodies.Conversations(results=page.conversations, next_cursor=following, has_more=bool(page.next)))
+
+    @described(takes=bodies.NewConversation, answers=ConversationObject, status=201, again=200)
+    def post(self, request: Request) -> HttpResponse:
+        """Open the direct chat with a person (200 where there is one already), or create a group, a channel or a broadcast."""
+        session, wanted = session_of(request), body(request, bodies.NewConversation)
+        user = session.user_id
+        people = [from_wire(person) for person in wanted.member_ids]
+        match wanted.kind:
+            case "direct" if wanted.user_id is not None:
+                found, made = conversations.open_direct(user, from_wire(wanted.user_id))
+                return answer(found if made else seen_by(session, int(found.id)), status=201 if made else 200)
+            case "direct":
+                raise InvalidPayload("with whom?", field="userId")
+            case "group":
+                return answer(conversations.create_group(user, wanted.name, people), status=201)
+            case "channel" | "broadcast" if wanted.team_id is not None:
+                made_in_team = channels.create(
+                    user,
+                    from_wire(wanted.team_id),
+                    kind=wanted.kind,
+                    name=wanted.name,
+                    topic=wanted.topic,
+                    private=wanted.private,
+                    member_ids=people,
+                )
+                return answer(made_in_team, status=201)
+            case "channel" | "broadcast":
+                raise InvalidPayload("of which team?", field="teamId")
+        raise InvalidPayload("direct, group, channel or broadcast", field="kind")
+
+
+class Conversation(APIView):
+    @described(answers=ConversationObject)
+    def get(self, request: Request, conversation_id: str) -> HttpResponse:
+        """Return a conversation as you see it."""
+        return answer(seen_by(session_of(request), from_wire(conversation_id)))
+
+    @described(takes=bodies.ConversationChange, answers=ConversationObject)
+    def patch(self, request: Request, conversation_id: str) -> HttpResponse:
+        """Change name, topic, picture, or whether newcomers see what was said before them, as an admin."""
+        session, conversation = session_of(request), from_wire(conversation_id)
+        conversations.change(session.user_id, conversation, bodies.given(body(request, bodies.ConversationChange)))
+        return answer(seen_by(session, conversation))
+
+    @described(status=204)
+    def delete(self, request: Request, conversation_id: str) -> HttpResponse:
+        """Dissolve a conversation, as its owner: nobody is in it any more."""
+        conversations.dissolve(session_of(request).user_id, from_wire(conversation_id))
+        return HttpResponse(status=204)
+
+
+class Members(APIView):
+    @described(answers=bodies.Members, query={"cursor": str})
+    def get(self, request: Request, conversation_id: str) -> HttpResponse:
+        """List all members, 100 a page, in the order in which they came."""
+        session, conversation = session_of(request), from_wire(conversation_id)
+        access.member_of(session.user_id, conversation)
+        cursor = request.query_params.get("cursor")
+        after = read_cursor(cursor, int) if cursor else 0
+        listed, following = read_state.page(session.user_id, conversation, after=after, device=session.device_id)
+        onward = write_cursor(following) if following is not None else None
+        return answer(bodies.Members(results=listed, next_cursor=onward, has_more=following is not None))
+
+    @described(takes=bodies.NewMembers, answers=ConversationObject)
+    def post(self, request: Request, conversation_id: str) -> HttpResponse:
+        """Add a person (`userId`) or several (`userIds`), as an admin."""
+        session, conversation = session_of(request), from_wire(conversation_id)
+        wanted = body(request, bodies.NewMembers)
+        people = [*wanted.user_ids, *([wanted.user_id] if wanted.user_id is not None else [])]
+        if not people:
+            raise InvalidPayload("whom?", field="userId")
+        members.add(session.user_id, conversation, *(from_wire(person) for person in people))
+        return answer(seen_by(session, conversation))
+
+
+class Member(APIView):
+    @described(takes=bodies.MemberChange, answers=ConversationObject)
+    def patch(self, request: Request, conversation_id: str, user_id: str) -> HttpResponse:
+        """Set what is yours in a conversation (mute, pin, archive, mark unread, draft), or a member's role as an admin."""
+        session, conversation, whom = session_of(request), from_wire(conversation_id), from_wire(user_id)
+        user = session.user_id
+        wanted = bodies.given(body(request, bodies.MemberChange))
+        role = wanted.pop("role", None)
+        if wanted and whom != user:
+            access.member_of(user, conversation)
+            raise Forbidden("this is theirs to set")
+        if role is not None:
+            members.set_role(user, conversation, whom, role)
+        if wanted:
+            preferences.change(user, conversation, wanted)
+        return answer(seen_by(session, conversation))
+
+    @described(status=204)
+    def delete(self, request: Request, conversation_id: str, user_id: str) -> HttpResponse:
+        """Remove a member as an admin, or leave."""
+        members.remove(session_of(request).user_id, from_wire(conversation_id), from_wire(user_id))
+        return HttpResponse(status=204)

@@ -1,0 +1,198 @@
+"""The REST routes of single messages: protocol 3, each in, one call, out."""
+
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.authentication import session_of
+from accounts.ids import from_wire
+from accounts.pages import read_cursor, write_cursor
+from chat.bodies import messages as bodies
+from chat.frames import Message, Person, wire_time
+from chat.messages import deletions, edits, history, polls, reactions, threads
+from gateway.errors import InvalidPayload
+from gateway.frames import Session
+from gateway.http import answer, body, wire_int
+from gateway.schema import described
+
+PAGE_QUERY = {"cursor": str, "limit": int}
+
+
+class OneMessage(APIView):
+    @described(answers=Message)
+    def get(self, request: Request, message_id: str) -> HttpResponse:
+        """Return a message."""
+        return answer(seen_by(session_of(request), from_wire(message_id)))
+
+    @described(takes=bodies.EditMessage, answers=Message)
+    def patch(self, request: Request, message_id: str) -> HttpResponse:
+        """Edit a message of yours, within the window."""
+        session, wanted = session_of(request), body(request, bodies.EditMessage)
+        people = [from_wire(person) for person in wanted.mentions] if wanted.mentions is not None else None
+        edits.edit(session.user_id, from_wire(message_id), wanted.content, version=wanted.version, mentions=people)
+        return answer(seen_by(session, from_wire(message_id)))
+
+    @described(status=204, query={"scope": str})
+    def delete(self, request: Request, message_id: str) -> HttpResponse:
+        """Delete a message for everyone, or with `scope=self` for yourself."""
+        scope = request.query_params.get("scope") or "everyone"
+        if scope not in ("everyone", "self"):
+            raise InvalidPayload("everyone or self", field="scope")
+        act = deletions.hide if scope == "self" else deletions.delete
+        act(session_of(request).user_id, from_wire(message_id))
+        return HttpResponse(status=204)
+
+
+class Versions(APIView):
+    @described(answers=bodies.MessageVersions, query=PAGE_QUERY)
+    def get(self, request: Request, message_id: str) -> HttpResponse:
+        """Return what a message says and said, the latest first."""
+        below = cursor_of(request)
+        page = edits.versions(session_of(request).user_id, from_wire(message_id), below=below, limit=limit_of(request))
+        return answer(
+            bodies.MessageVersions(
+                results=[
+                    bodies.MessageVersion(version=v.version, content=v.content, written_at=moment(v.written_at))
+                    for v in page.versions
+                ],
+                **onward(page.next),
+            )
+        )
+
+
+class Reactions(APIView):
+    @described(answers=bodies.Reactions, query={"emoji": str, **PAGE_QUERY})
+    def get(self, request: Request, message_id: str) -> HttpResponse:
+        """Return who reacted to a message, all or with one emoji."""
+        page = reactions.people(
+            session_of(request).user_id,
+            from_wire(message_id),
+            emoji=request.query_params.get("emoji") or None,
+            after=cursor_of(request) or 0,
+            limit=limit_of(request),
+        )
+        listed = [
+            bodies.OneReaction(
+                emoji=who.emoji,
+                user=Person(id=str(who.user_id), display_name=who.display_name),
+                created_at=moment(who.created_at),
+            )
+            for who in page.people
+        ]
+        return answer(bodies.Reactions(results=listed, **onward(page.next)))
+
+
+class Reaction(APIView):
+    @described(answers=bodies.Reacted)
+    def put(self, request: Request, message_id: str, emoji: str) -> HttpResponse:
+        """Add your emoji to a message."""
+        reacted = reactions.add(session_of(request).user_id, from_wire(message_id), emoji)
+        return answer(bodies.Reacted(rev=reacted.rev, reactions=reacted.reactions))
+
+    @described(answers=bodies.Reacted)
+    def delete(self, request: Request, message_id: str, emoji: str) -> HttpResponse:
+        """Take your emoji away from a message."""
+        reacted = reactions.remove(session_of(request).user_id, from_wire(message_id), emoji)
+        return answer(bodies.Reacted(rev=reacted.rev, reactions=reacted.reactions))
+
+
+class Vote(APIView):
+    @described(takes=bodies.PollVotes, answers=Message)
+    def put(self, request: Request, message_id: str) -> HttpResponse:
+        """Choose options of a poll in place of those that you had chosen; none takes your vote back."""
+        session, wanted = session_of(request), body(request, bodies.PollVotes)
+        polls.vote(session.user_id, from_wire(message_id), wanted.options)
+        return answer(seen_by(session, from_wire(message_id)))
+
+
+class Close(APIView):
+    @described(answers=Message)
+    def post(self, request: Request, message_id: str) -> HttpResponse:
+        """Close a poll for good, as its author or an admin."""
+        session = session_of(request)
+        polls.close(session.user_id, from_wire(message_id))
+        return answer(seen_by(session, from_wire(message_id)))
+
+
+class Votes(APIView):
+    @described(answers=bodies.Votes, query=PAGE_QUERY)
+    def get(self, request: Request, message_id: str) -> HttpResponse:
+        """Return what you chose in a poll and, unless it is anonymous, who chose what."""
+        after, limit = cursor_of(request) or 0, limit_of(request)
+        page = polls.ballots(session_of(request).user_id, from_wire(message_id), after=after, limit=limit)
+        listed = [
+            bodies.Vote(
+                option=ballot.option,
+                user=Person(id=str(ballot.user_id), display_name=ballot.display_name),
+                created_at=moment(ballot.created_at),
+            )
+            for ballot in page.ballots
+        ]
+        return answer(bodies.Votes(mine=page.mine, results=listed, **onward(page.next)))
+
+
+class Replies(APIView):
+    @described(answers=bodies.Replies, query=PAGE_QUERY)
+    def get(self, request: Request, message_id: str) -> HttpResponse:
+        """Return the replies of the thread that begins at a message, in seq order."""
+        session, after = session_of(request), cursor_of(request) or 0
+        page = threads.replies(
+            session.user_id, from_wire(message_id), after=after, limit=limit_of(request), device=session.device_id
+        )
+        return answer(
+            bodies.Replies(results=page.messages, unread_count=page.unread, **onward(page.next)),
+        )
+
+
+class RepliesRead(APIView):
+    @described(takes=bodies.ThreadMark, status=204)
+    def post(self, request: Request, message_id: str) -> HttpResponse:
+        """Mark a thread as read up to a seq."""
+        wanted = body(request, bodies.ThreadMark)
+        threads.read(session_of(request).user_id, from_wire(message_id), wanted.seq)
+        return HttpResponse(status=204)
+
+
+class Threads(APIView):
+    @described(answers=bodies.Threads, query=PAGE_QUERY)
+    def get(self, request: Request, conversation_id: str) -> HttpResponse:
+        """List the threads of a conversation, the latest reply first."""
+        user, before = session_of(request).user_id, cursor_of(request)
+        page = threads.threads(user, from_wire(conversation_id), before=before, limit=limit_of(request))
+        listed = [
+            bodies.Thread(
+                thread_id=str(thread.id), root=thread.root, last_seq=thread.last_seq, unread_count=thread.unread
+            )
+            for thread in page.threads
+        ]
+        return answer(bodies.Threads(results=listed, **onward(page.next)))
+
+
+def seen_by(session: Session, message_id: int) -> Message:
+    """Return a message as it is shown on the device that asks."""
+    return history.message_by_id(session.user_id, message_id, device=session.device_id)
+
+
+def limit_of(request: Request) -> int:
+    """Return the length of page that a request asks for."""
+    limit: int = wire_int(request, "limit", default=50, low=1, high=100)
+    return limit
+
+
+def cursor_of(request: Request) -> int | None:
+    """Return the key at which a request goes on, None for the first page."""
+    cursor = request.query_params.get("cursor")
+    return read_cursor(cursor, int) if cursor else None
+
+
+def onward(key: int | None) -> dict[str, Any]:
+    """Return how a list goes on, as its answer has it."""
+    return {"next_cursor": write_cursor(key) if key is not None else None, "has_more": key is not None}
+
+
+def moment(at: datetime) -> str:
+    """Return a time that is there as the wire writes it."""
+    return wire_time(at) or ""

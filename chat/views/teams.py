@@ -1,0 +1,139 @@
+"""The REST routes of teams and their channels: protocol 3, each in, one call, out."""
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.authentication import session_of
+from accounts.ids import from_wire
+from accounts.pages import read_cursor, write_cursor
+from chat.bodies import teams as bodies
+from chat.bodies.conversations import given
+from chat.conversations import queries
+from chat.frames import ConversationObject, wire_time
+from chat.teams import channels, teams
+from gateway.errors import InvalidPayload
+from gateway.http import answer, body
+from gateway.schema import described
+
+
+class Teams(APIView):
+    @described(answers=bodies.Teams)
+    def get(self, request: Request) -> HttpResponse:
+        """List your teams."""
+        return answer(bodies.Teams(results=[_seen(team) for team in teams.listed(session_of(request).user_id)]))
+
+    @described(takes=bodies.NewTeam, answers=bodies.TeamObject, status=201)
+    def post(self, request: Request) -> HttpResponse:
+        """Create a team; you own it."""
+        user, wanted = session_of(request).user_id, body(request, bodies.NewTeam)
+        made = teams.create(user, wanted.name, wanted.description)
+        return answer(_seen(teams.team(user, made)), status=201)
+
+
+class Team(APIView):
+    @described(answers=bodies.TeamObject)
+    def get(self, request: Request, team_id: str) -> HttpResponse:
+        """Return one of your teams."""
+        return answer(_seen(teams.team(session_of(request).user_id, from_wire(team_id))))
+
+    @described(takes=bodies.TeamChange, answers=bodies.TeamObject)
+    def patch(self, request: Request, team_id: str) -> HttpResponse:
+        """Change name or description, as an admin of the team."""
+        user, team = session_of(request).user_id, from_wire(team_id)
+        teams.change(user, team, given(body(request, bodies.TeamChange)))
+        return answer(_seen(teams.team(user, team)))
+
+    @described(status=204)
+    def delete(self, request: Request, team_id: str) -> HttpResponse:
+        """Dissolve a team and its channels, as its owner."""
+        teams.dissolve(session_of(request).user_id, from_wire(team_id))
+        return HttpResponse(status=204)
+
+
+class TeamMembers(APIView):
+    @described(answers=bodies.TeamMembers, query={"cursor": str})
+    def get(self, request: Request, team_id: str) -> HttpResponse:
+        """List a team's members, 100 a page."""
+        cursor = request.query_params.get("cursor")
+        after = read_cursor(cursor, int) if cursor else 0
+        found, following = teams.people(session_of(request).user_id, from_wire(team_id), after=after)
+        results = [
+            bodies.TeamMemberObject(user_id=str(p.user_id), display_name=p.display_name, role=p.role) for p in found
+        ]
+        onward = write_cursor(following) if following is not None else None
+        return answer(bodies.TeamMembers(results=results, next_cursor=onward, has_more=following is not None))
+
+    @described(takes=bodies.NewTeamMembers, answers=bodies.TeamObject)
+    def post(self, request: Request, team_id: str) -> HttpResponse:
+        """Bring a person (`userId`) or several (`userIds`) into a team, as an admin of it."""
+        user, team, wanted = session_of(request).user_id, from_wire(team_id), body(request, bodies.NewTeamMembers)
+        people = [*wanted.user_ids, *([wanted.user_id] if wanted.user_id is not None else [])]
+        if not people:
+            raise InvalidPayload("whom?", field="userId")
+        teams.add(user, team, *(from_wire(person) for person in people))
+        return answer(_seen(teams.team(user, team)))
+
+
+class TeamMember(APIView):
+    @described(takes=bodies.TeamRole, status=204)
+    def patch(self, request: Request, team_id: str, user_id: str) -> HttpResponse:
+        """Promote, demote, or hand the team over."""
+        role = body(request, bodies.TeamRole).role
+        teams.set_role(session_of(request).user_id, from_wire(team_id), from_wire(user_id), role)
+        return HttpResponse(status=204)
+
+    @described(status=204)
+    def delete(self, request: Request, team_id: str, user_id: str) -> HttpResponse:
+        """Take somebody out of the team and its channels as an admin, or leave."""
+        teams.remove(session_of(request).user_id, from_wire(team_id), from_wire(user_id))
+        return HttpResponse(status=204)
+
+
+class TeamChannels(APIView):
+    @described(answers=bodies.Channels, query={"cursor": str})
+    def get(self, request: Request, team_id: str) -> HttpResponse:
+        """List a team's channels and broadcasts: the public ones, and private ones that you are in."""
+        cursor = request.query_params.get("cursor")
+        after = read_cursor(cursor, int) if cursor else 0
+        found, following = channels.listed(session_of(request).user_id, from_wire(team_id), after=after)
+        results = [bodies.ChannelObject(**{**channel._asdict(), "id": str(channel.id)}) for channel in found]
+        onward = write_cursor(following) if following is not None else None
+        return answer(bodies.Channels(results=results, next_cursor=onward, has_more=following is not None))
+
+    @described(takes=bodies.NewChannel, answers=ConversationObject, status=201)
+    def post(self, request: Request, team_id: str) -> HttpResponse:
+        """Create a channel, as a member of the team, or a broadcast, as an admin of it."""
+        wanted = body(request, bodies.NewChannel)
+        if wanted.kind not in channels.KINDS:
+            raise InvalidPayload("channel or broadcast", field="kind")
+        made = channels.create(
+            session_of(request).user_id,
+            from_wire(team_id),
+            kind=wanted.kind,
+            name=wanted.name,
+            topic=wanted.topic,
+            private=wanted.private,
+            member_ids=[from_wire(person) for person in wanted.member_ids],
+        )
+        return answer(made, status=201)
+
+
+class Join(APIView):
+    @described(answers=ConversationObject)
+    def post(self, request: Request, conversation_id: str) -> HttpResponse:
+        """Join a public channel or broadcast of one of your teams."""
+        session, channel = session_of(request), from_wire(conversation_id)
+        channels.join(session.user_id, channel)
+        return answer(queries.conversation(session.user_id, channel, device=session.device_id))
+
+
+def _seen(team: teams.TeamSeen) -> bodies.TeamObject:
+    return bodies.TeamObject(
+        id=str(team.id),
+        name=team.name,
+        description=team.description,
+        role=team.role,
+        member_count=team.member_count,
+        created_at=wire_time(team.created_at) or "",
+    )
