@@ -231,7 +231,7 @@ ROWS: dict[str, Row] = {
             "member unknown": NOT_FOUND, "member malformed": NOT_FOUND, "member file": FORBIDDEN, "member loose": 204,
         }
     ),
-    # By its signed link alone, whoever has it: tests/chat/test_attachments_rest.py.
+    # By its signed link alone, whoever has it: tests/chat/files/test_rest.py.
     "GET attachments/<id>/content": Row(
         {
             "anonymous file": FORBIDDEN, "stranger file": FORBIDDEN, "member file": FORBIDDEN, "member loose": FORBIDDEN,

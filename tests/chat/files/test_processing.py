@@ -18,8 +18,8 @@ from chat.models import Attachment
 from gateway.bus import Event
 from tests.chat import rows
 from tests.chat.clamd import EICAR, Daemon, running
+from tests.chat.files.test_images import SECRET, encoded, exif
 from tests.chat.sessions import at_once
-from tests.chat.test_pictures import SECRET, encoded, exif
 from tests.chat.uploads import TEXT, examined, png, ready, stored, upload
 from tests.factories import Someone, direct, draft, someone, store
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chat.messages.entities import Entity, mentions_everyone, parse
 
-FIXTURE: list[dict[str, Any]] = json.loads((Path(__file__).parent.parent / "fixtures" / "entities.json").read_text())
+FIXTURE: list[dict[str, Any]] = json.loads((Path(__file__).parents[2] / "fixtures" / "entities.json").read_text())
 NAMES = ["Ada", "Ada Lovelace", "a_b", "😀", "*x*", "`y`"]
 PIECES = [
     *"*_~`:@ \n\ra1>-•",

@@ -17,7 +17,7 @@ from chat.sync import sync
 from gateway.bus import Event
 from gateway.errors import Forbidden, NotFound
 from tests.chat import rows
-from tests.chat.test_edits import age
+from tests.chat.messages.test_edits import age
 from tests.factories import Someone, direct, draft, group, say, someone, store
 
 
