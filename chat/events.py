@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
@@ -92,7 +93,7 @@ def _message(draft: Draft, result: Stored) -> Message:
 
 
 def message_event(
-    message: Message, *, version: int, blockers: list[int], stored_at: datetime, traceparent: str | None
+    message: Message, *, version: int, skipped: list[int], stored_at: datetime, traceparent: str | None
 ) -> Event:
     """The frame of a message read back from the table: for the outbox, a gap, a resumed connection."""
     sender = int(message.sender.id)
@@ -105,50 +106,62 @@ def message_event(
         frame=codec.frame("message.new", MessageNew(chat_id=message.chat_id, message=message), traceparent=traceparent),
         own=OWN,
         actor=sender,
-        skip_users=blockers,
+        skip_users=skipped,
         told_late=_late(stored_at),
     )
 
 
-def changed_event(
-    message: Message,
-    *,
-    version: int,
-    blockers: list[int],
-    joined_before: int,
-    reacted: bool = False,
-    late: datetime | None = None,
-) -> Event:
-    """The frame of a message that changed, in its latest state: its reactions alone, its deletion, or all of it.
+class Change(NamedTuple):
+    """Where a message's change stands and which members are sent it.
 
-    `late`, the time of the change, marks one that is read back; `joined_before` is the event's.
+    `version` is the conversation's membership version, `skipped` the user ids that are left out. `joined_before` is 0, or
+    where the conversation does not share its history the message's seq: members who joined at it or later are left out.
     """
-    payload: MessageReaction | MessageDeleted | MessageUpdated
-    if message.status == "deleted":
-        by = message.deleted_by or message.sender.id
-        name, payload = (
-            "message.deleted",
-            MessageDeleted(
-                chat_id=message.chat_id, message_id=message.id, seq=message.seq, rev=message.rev, by=str(by)
-            ),
-        )
-    elif reacted:
-        name, payload = (
-            "message.reaction",
-            MessageReaction(
-                chat_id=message.chat_id, message_id=message.id, rev=message.rev, reactions=message.reactions
-            ),
-        )
-    else:
-        name, payload = "message.updated", MessageUpdated(chat_id=message.chat_id, message=message)
+
+    conversation_id: int
+    message_id: int
+    seq: int
+    rev: int
+    version: int
+    joined_before: int
+    skipped: list[int]
+
+
+def reaction_event(change: Change, reactions: list[dict[str, Any]]) -> Event:
+    """Return `message.reaction` with all reactions that the message now has."""
+    payload = MessageReaction(
+        chat_id=str(change.conversation_id), message_id=str(change.message_id), rev=change.rev, reactions=reactions
+    )
+    return _change_event(change, Class.COSMETIC, codec.frame("message.reaction", payload))
+
+
+def deleted_event(change: Change, deleted_by: int, *, late: datetime | None = None) -> Event:
+    """Return `message.deleted`; `late`, the time of the change, marks one that is read back."""
+    payload = MessageDeleted(
+        chat_id=str(change.conversation_id),
+        message_id=str(change.message_id),
+        seq=change.seq,
+        rev=change.rev,
+        by=str(deleted_by),
+    )
+    return _change_event(change, Class.MESSAGE, codec.frame("message.deleted", payload), late)
+
+
+def updated_event(change: Change, message: Message, *, late: datetime | None = None) -> Event:
+    """Return `message.updated` with the message in its latest state; `late`, the time of the change, as above."""
+    payload = MessageUpdated(chat_id=message.chat_id, message=message)
+    return _change_event(change, Class.MESSAGE, codec.frame("message.updated", payload), late)
+
+
+def _change_event(change: Change, cls: Class, frame: bytes, late: datetime | None = None) -> Event:
     return Event(
-        conversation_id=int(message.chat_id),
-        version=version,
-        joined_before=joined_before,
-        rev=message.rev,
-        cls=Class.COSMETIC if reacted else Class.MESSAGE,
-        frame=codec.frame(name, payload),
-        skip_users=blockers,
+        conversation_id=change.conversation_id,
+        version=change.version,
+        joined_before=change.joined_before,
+        rev=change.rev,
+        cls=cls,
+        frame=frame,
+        skip_users=change.skipped,
         told_late=_late(late) if late else 0,
     )
 

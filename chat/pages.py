@@ -1,6 +1,6 @@
 """The web app's pages: read once, rendered as HTML that stands by itself, and handed to the modules as JSON.
 
-Knows no rule of chat; what the pages show comes from `chat.queries` and `chat.history`.
+Knows no rule of chat; what the pages show comes from `chat/conversations/queries.py` and `chat/messages/history.py`.
 """
 
 from collections.abc import Callable
@@ -54,11 +54,14 @@ def home(request: HttpRequest, device: int) -> HttpResponse:
 def conversation(request: HttpRequest, device: int, conversation_id: int) -> HttpResponse:
     """Show a conversation beside the list; 404 where the user is no member."""
     viewer = cast(User, request.user).pk
-    try:
-        shown = queries.conversation(viewer, conversation_id, device=device)
-    except NotAMember:
-        raise Http404 from None
-    return _app(request, queries.conversation_list(viewer, device=device), shown, pane="chat")
+    listed = queries.conversation_list(viewer, device=device)
+    shown = next((chat for chat in listed.conversations if chat.id == str(conversation_id)), None)
+    if shown is None:
+        try:
+            shown = queries.conversation(viewer, conversation_id, device=device)
+        except NotAMember:
+            raise Http404 from None
+    return _app(request, listed, shown, pane="chat")
 
 
 @signed_in

@@ -107,7 +107,9 @@ def found(user_id: int, made: Conversation, people: Sequence[int]) -> None:
     made.save(update_fields=["next_n"])
     invitations.welcome(made, people)
     who = invitations.names([user_id])
-    changes.say(made, user_id, "created", f"{who} created the {made.kind} “{made.name}”", name=made.name)
+    changes.post_system_message(
+        made, user_id, "created", f"{who} created the {made.kind} “{made.name}”", name=made.name
+    )
 
 
 def change(user_id: int, conversation_id: int, wanted: Mapping[str, Any]) -> None:
@@ -117,7 +119,7 @@ def change(user_id: int, conversation_id: int, wanted: Mapping[str, Any]) -> Non
     """
     values = {name: CLEAN[name](value) for name, value in wanted.items()}
     with transaction.atomic():
-        held = changes.locked(conversation_id)
+        held = changes.lock_conversation(conversation_id)
         managed(user_id, held)
         news = {name: value for name, value in values.items() if getattr(held, name) != value}
         if not news:
@@ -125,7 +127,7 @@ def change(user_id: int, conversation_id: int, wanted: Mapping[str, Any]) -> Non
         changes.advance(held, **news)
         who = invitations.names([user_id])
         for name, value in news.items():
-            changes.say(held, user_id, *_said(who, name, value), **{WIRE[name]: value})
+            changes.post_system_message(held, user_id, *_said(who, name, value), **{WIRE[name]: value})
 
 
 def managed(user_id: int, held: Conversation) -> Membership:
@@ -150,7 +152,7 @@ def _said(who: str, name: str, value: Any) -> tuple[str, str]:
 def dissolve(user_id: int, conversation_id: int) -> None:
     """End a conversation, by its owner: nobody is in it any more. Raises NotAMember, Forbidden."""
     with transaction.atomic():
-        held = changes.locked(conversation_id)
+        held = changes.lock_conversation(conversation_id)
         if managed(user_id, held).role != Member.Role.OWNER:
             raise Forbidden("only the owner dissolves a conversation")
         end(held)

@@ -27,7 +27,7 @@ def add(user_id: int, conversation_id: int, *newcomer_ids: int) -> None:
     """
     with transaction.atomic():
         _hold_team_rows(conversation_id, newcomer_ids)
-        held = changes.locked(conversation_id)
+        held = changes.lock_conversation(conversation_id)
         managed(user_id, held)
         present = set(_present(held).filter(user_id__in=newcomer_ids).values_list("user_id", flat=True))
         coming = [person for person in dict.fromkeys(newcomer_ids) if person not in present]
@@ -45,10 +45,12 @@ def enter(held: Conversation, coming: list[int], *, by: int) -> None:
     invitations.enrol(held, coming, {} if held.member_count else {coming[0]: OWNER})
     changes.advance(held, members=len(coming))
     invitations.welcome(held, coming)
-    if changes.small(held):
+    if changes.announces_members(held):
         who, whom = invitations.names([by]), invitations.names(coming)
         text = f"{who} joined" if coming == [by] else f"{who} added {whom}"
-        changes.say(held, by, "joined" if coming == [by] else "added", text, userIds=[str(person) for person in coming])
+        changes.post_system_message(
+            held, by, "joined" if coming == [by] else "added", text, userIds=[str(person) for person in coming]
+        )
 
 
 def remove(user_id: int, conversation_id: int, leaver_id: int) -> None:
@@ -58,7 +60,7 @@ def remove(user_id: int, conversation_id: int, leaver_id: int) -> None:
     before all whose account is disabled.
     """
     with transaction.atomic():
-        held = changes.locked(conversation_id)
+        held = changes.lock_conversation(conversation_id)
         if user_id == leaver_id:
             leaver = _own(held, user_id)
         else:
@@ -76,12 +78,14 @@ def depart(held: Conversation, leaver: Member, *, by: int) -> None:
     nothing there.
     """
     heir = _heir(held, leaver)
-    if changes.small(held) and (by == leaver.user_id or _present(held).filter(user_id=by).exists()):
+    if changes.announces_members(held) and (by == leaver.user_id or _present(held).filter(user_id=by).exists()):
         who, whom = invitations.names([by]), invitations.names([leaver.user_id])
         text = f"{who} left" if by == leaver.user_id else f"{who} removed {whom}"
         if heir is not None:
             text += f"; {invitations.names([heir.user_id])} is the owner now"
-        changes.say(held, by, "left" if by == leaver.user_id else "removed", text, userIds=[str(leaver.user_id)])
+        changes.post_system_message(
+            held, by, "left" if by == leaver.user_id else "removed", text, userIds=[str(leaver.user_id)]
+        )
     leaver.left_seq, leaver.left_at = held.last_seq, timezone.now()
     leaver.save(update_fields=["left_seq", "left_at"])
     if heir is not None:
@@ -99,7 +103,7 @@ def set_role(user_id: int, conversation_id: int, member_id: int, role: str) -> N
     if role not in Member.Role.values:
         raise InvalidPayload(f"one of {', '.join(Member.Role.values)}", field="role")
     with transaction.atomic():
-        held = changes.locked(conversation_id)
+        held = changes.lock_conversation(conversation_id)
         own = managed(user_id, held).role
         member = _expected(held, member_id)
         if member.role == role:
@@ -123,7 +127,7 @@ def _say_role(held: Conversation, user_id: int, member_id: int, role: str) -> No
         text = f"{who} made {whom} an admin"
     else:
         text = f"{whom} is no admin any more"
-    changes.say(held, user_id, "role", text, userIds=[str(member_id)], role=role)
+    changes.post_system_message(held, user_id, "role", text, userIds=[str(member_id)], role=role)
 
 
 def _own(held: Conversation, user_id: int) -> Member:

@@ -68,7 +68,7 @@ def _expire(row: Attachment) -> bool:
     """Let go of a file's bytes, not of its thumbnail, and tell its message; one that has changed meanwhile stays."""
     with transaction.atomic():
         if row.conversation_id and row.message_id:
-            changes.locked(row.conversation_id)
+            changes.lock_conversation(row.conversation_id)
         now = Attachment.objects.select_for_update().filter(id=row.id, updated_at=row.updated_at).first()
         if now is None or now.message_id != row.message_id:
             return False

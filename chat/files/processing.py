@@ -152,7 +152,7 @@ def _written(row: Attachment, **values: Any) -> bool:
     with transaction.atomic():
         place = Attachment.objects.filter(id=row.id).values_list("conversation_id", "message_id").first()
         if place and place[0] and place[1]:
-            changes.locked(place[0])
+            changes.lock_conversation(place[0])
         now = Attachment.objects.select_for_update().filter(id=row.id).first()
         if now is not None and (now.conversation_id, now.message_id) != place:
             return False

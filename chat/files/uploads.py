@@ -99,11 +99,11 @@ def _again(user_id: int, attachment_id: int, **values: Any) -> Attachment:
         place = _own(user_id, attachment_id, lock=False)
         if place.message_id is None:
             raise Forbidden(AGAIN)
-        found = changes.standing(user_id, place.message_id)
+        found = changes.lock_live_message(user_id, place.message_id)
         row = _own(user_id, attachment_id)
         if row.status != Status.EXPIRED:
             raise Forbidden(AGAIN)
-        if changes.unwanted(found):
+        if found.blocked_in_direct_chat:
             return Attachment.objects.create(uploader_id=user_id, key=storage.new_key(), **values)
         now = timezone.now()
         values |= {
@@ -239,7 +239,7 @@ def cancel(user_id: int, attachment_id: int) -> None:
 def _lock_place(row: Attachment) -> None:
     """Lock the conversation of a file that is in a message: before the file itself, as a send does."""
     if row.conversation_id and row.message_id:
-        changes.locked(row.conversation_id)
+        changes.lock_conversation(row.conversation_id)
 
 
 def _own(user_id: int, attachment_id: int, *, lock: bool = True) -> Attachment:

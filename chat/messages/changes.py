@@ -1,7 +1,8 @@
-"""Durable changes but new messages: each takes the conversation's row lock, a rev, and tells the members when it commits.
+"""Durable changes but new messages: each locks the conversation's row, takes a rev, and is published when it commits.
 
-Every rule that changes a message (edits, deletes, reactions, votes) goes `target` → its own judgement → `write`; every
-rule that changes a conversation or its members goes `locked` → its own judgement → `advance`. All in one transaction.
+Every rule that changes a message (edits, deletes, reactions, votes) goes `lock_message` → its own judgement → `write`;
+every rule that changes a conversation or its members goes `lock_conversation` → its own judgement → `advance`. All in one
+transaction.
 """
 
 from datetime import datetime, timedelta
@@ -11,39 +12,47 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Subquery
 from django.utils import timezone
 
 from chat import events
-from chat.access import ADMINS, Membership, member_of
+from chat.access import ADMINS, Membership
 from chat.drafts import Draft
 from chat.frames import wire_json
 from chat.messages import feed
 from chat.messages.ingest import store_within
 from chat.models import Conversation, Message
 from chat.refusals import NotAMember
-from chat.visibility import VISIBLE
+from chat.visibility import VISIBLE, skipped
 from gateway import limits, publish
+from gateway.bus import Event
 from gateway.errors import NotFound
 
-# Index: message_id.
-WHERE = "SELECT conversation_id FROM chat_message WHERE id = %(id)s"
-# As the user may see it. Indexes: message_key through message_id.
-TARGET = f"""
+# A message as the user may see it, the user's membership, whether the other side of a direct chat blocks the user, and the
+# members that a frame of the change leaves out. Indexes: message_id, message_key, member_once, block_unique.
+MESSAGE = f"""
 SELECT m.seq, m.rev, m.sender_id, m.version, m.status, m.content_type, m.content, m.data, m.mentions, m.everyone,
-       m.attachments, m.reactions, m.created_at, m.edited_at, m.hidden
-FROM chat_message m JOIN chat_conversation c ON c.id = m.conversation_id
+       m.attachments, m.reactions, m.created_at, m.edited_at, m.hidden, {skipped("m")},
+       c.kind = 'direct' AND NOT m.hidden AND EXISTS (
+           SELECT FROM chat_member o JOIN accounts_block b ON b.blocker_id = o.user_id AND b.blocked_id = %(viewer)s
+           WHERE o.conversation_id = c.id AND o.user_id <> %(viewer)s AND o.left_seq IS NULL),
+       own.n, own.role, own.joined_seq, own.read_seq, own.delivered_seq
+FROM chat_message m
+JOIN chat_conversation c ON c.id = m.conversation_id
+LEFT JOIN chat_member own ON own.conversation_id = c.id AND own.user_id = %(viewer)s AND own.left_seq IS NULL
 WHERE m.conversation_id = %(conversation)s AND m.id = %(id)s AND {VISIBLE}
 """  # noqa: S608
-# Indexes: member_once, block_unique.
-UNWANTED = """
-SELECT EXISTS (SELECT FROM chat_member o JOIN accounts_block b ON b.blocker_id = o.user_id AND b.blocked_id = %(user)s
-               WHERE o.conversation_id = %(conversation)s AND o.user_id <> %(user)s AND o.left_seq IS NULL)
-"""
 
 
-class Target(NamedTuple):
-    """A message that is about to change, with its conversation locked, and who wants it."""
+class LockedMessage(NamedTuple):
+    """A message that is about to change, its locked conversation, and the membership of the user who changes it.
 
+    `skipped` are the user ids that a frame of the change leaves out. `blocked_in_direct_chat` says that the other side of
+    a direct chat blocks the user and would see the change: then the change is dropped without a word (F205), or an old
+    message would still carry new words past the block. A message that the block hides may be changed: nobody sees it.
+    """
+
+    conversation: Conversation
     membership: Membership
     id: int
     seq: int
@@ -61,6 +70,8 @@ class Target(NamedTuple):
     created_at: datetime
     edited_at: datetime | None
     hidden: bool
+    skipped: list[int]
+    blocked_in_direct_chat: bool
 
     @property
     def conversation_id(self) -> int:
@@ -86,6 +97,12 @@ class Target(NamedTuple):
         """Say whether a window of so many seconds after the sending is over."""
         return timezone.now() - self.created_at > timedelta(seconds=seconds)
 
+    def change(self, rev: int) -> events.Change:
+        """Return where the change that took `rev` stands, for its frame."""
+        held = self.conversation
+        joined_before = 0 if held.shares_history else self.seq
+        return events.Change(held.id, self.id, self.seq, rev, held.members_version, joined_before, self.skipped)
+
 
 def charge(user_id: int) -> None:
     """Charge a change of a message to its user's rate: before any lock is taken. Raises RateLimited."""
@@ -93,83 +110,117 @@ def charge(user_id: int) -> None:
     limits.check_now(f"{user_id}:changes", per_minute / 60, per_minute)
 
 
-def target(user_id: int, message_id: int) -> Target:
-    """Lock a message's conversation and return the message as it then is. Raises NotFound, NotAMember.
+def lock_message(user_id: int, message_id: int) -> LockedMessage:
+    """Lock a message's conversation and return the message as it then is: two queries. Raises NotFound, NotAMember.
 
-    One whose message the user may not see is NotFound; a former member's is NotAMember.
+    A message that the user may not see is NotFound; for one of a former member it is NotAMember.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(WHERE, {"id": message_id})
-        row = cursor.fetchone()
-        if row is None:
-            raise NotFound
-        locked(row[0])
-        cursor.execute(TARGET, {"conversation": row[0], "id": message_id, "viewer": user_id})
-        found = cursor.fetchone()
-    if found is None:
+    # The subquery's index: message_id. A message never moves to another conversation.
+    place = Message.objects.filter(id=message_id).values("conversation_id")
+    conversation = Conversation.objects.select_for_update(no_key=True).filter(id=Subquery(place)).first()
+    if conversation is None:
         raise NotFound
-    values = dict(zip(Target._fields[2:], found, strict=True))
-    values |= {"data": wire_json(values["data"]), "reactions": wire_json(values["reactions"])}
-    return Target(member_of(user_id, row[0]), message_id, **values)
-
-
-def standing(user_id: int, message_id: int) -> Target:
-    """`target` of a message that has not been deleted. Raises NotFound, NotAMember."""
-    found = target(user_id, message_id)
-    if found.deleted:
-        raise NotFound("this message has been deleted")
-    return found
-
-
-def unwanted(found: Target) -> bool:
-    """Say whether the other side of a direct chat blocks who acts, and would see it: then it is dropped in silence (F205).
-
-    Else an old message would still carry new words past the block. What the block hides may be changed: nobody sees it.
-    """
-    if found.membership.kind != Conversation.Kind.DIRECT or found.hidden:
-        return False
     with connection.cursor() as cursor:
-        cursor.execute(UNWANTED, {"user": found.user_id, "conversation": found.conversation_id})
-        return bool(cursor.fetchone()[0])
+        cursor.execute(MESSAGE, {"conversation": conversation.id, "id": message_id, "viewer": user_id})
+        row = cursor.fetchone()
+    if row is None:
+        raise NotFound
+    *columns, n, role, joined_seq, read_seq, delivered_seq = row
+    if n is None:
+        raise NotAMember
+    membership = Membership(
+        conversation_id=conversation.id,
+        user_id=user_id,
+        n=n,
+        role=role,
+        joined_seq=joined_seq,
+        read_seq=read_seq,
+        delivered_seq=delivered_seq,
+        kind=conversation.kind,
+        last_seq=conversation.last_seq,
+        rev=conversation.rev,
+        members_version=conversation.members_version,
+        member_count=conversation.member_count,
+    )
+    message = LockedMessage(conversation, membership, message_id, *columns)
+    return message._replace(data=wire_json(message.data), reactions=wire_json(message.reactions))
 
 
-def write(changed: Target, *, reacted: bool = False, **values: Any) -> int:
-    """Write a changed message's columns, and return the rev that this made; `reacted` if only its reactions changed."""
-    return _write(changed.conversation_id, changed.seq, reacted=reacted, **values)
+def lock_live_message(user_id: int, message_id: int) -> LockedMessage:
+    """Lock a message that has not been deleted, as `lock_message` does. Raises NotFound, NotAMember."""
+    message = lock_message(user_id, message_id)
+    if message.deleted:
+        raise NotFound("this message has been deleted")
+    return message
+
+
+def write(message: LockedMessage, **values: Any) -> int:
+    """Write a locked message's new columns, publish `message.updated` when it commits, and return the rev it took."""
+    rev = _write(message.conversation, message.seq, **values)
+    _publish(feed.updated(message.conversation_id, message.seq))
+    return rev
+
+
+def write_reactions(message: LockedMessage, reactions: list[dict[str, Any]]) -> int:
+    """Write a locked message's reactions, publish `message.reaction` when it commits, and return the rev it took."""
+    rev = _write(message.conversation, message.seq, reactions=reactions or None)
+    _publish(events.reaction_event(message.change(rev), reactions))
+    return rev
+
+
+def write_tombstone(message: LockedMessage) -> int:
+    """Empty a locked message that its user deletes for everyone, publish `message.deleted`, and return the rev it took."""
+    rev = _write(
+        message.conversation,
+        message.seq,
+        status="deleted",
+        deleted_by=message.user_id,
+        content="",
+        data=None,
+        mentions=None,
+        everyone=False,
+        attachments=None,
+        reactions=None,
+    )
+    _publish(events.deleted_event(message.change(rev), message.user_id))
+    return rev
 
 
 def refresh(conversation_id: int, message_id: int) -> None:
-    """Give a message of a locked conversation a rev of its own, because what it lists has changed: its files.
+    """Give a message of a locked conversation a rev of its own, because its files have changed.
 
-    This is nobody's act. A message that is gone or deleted has nothing to tell.
+    This is nobody's act. A message that is gone or deleted shows no files, so nothing is published.
     """
-    found = Message.objects.filter(conversation_id=conversation_id, id=message_id).exclude(status="deleted").first()
-    if found is not None:
-        _write(conversation_id, found.seq)
+    message = Message.objects.filter(conversation_id=conversation_id, id=message_id).exclude(status="deleted").first()
+    if message is not None:
+        _write(Conversation.objects.get(id=conversation_id), message.seq)
+        _publish(feed.updated(conversation_id, message.seq))
 
 
-def _write(conversation_id: int, seq: int, *, reacted: bool = False, **values: Any) -> int:
-    conversation, now = Conversation.objects.get(id=conversation_id), timezone.now()
+def _write(conversation: Conversation, seq: int, **values: Any) -> int:
+    now = timezone.now()
     conversation.rev, conversation.changed_at = conversation.rev + 1, now
     conversation.save(update_fields=["rev", "changed_at"])
-    Message.objects.filter(conversation_id=conversation_id, seq=seq).update(
+    Message.objects.filter(conversation_id=conversation.id, seq=seq).update(
         rev=conversation.rev, changed=True, updated_at=now, **values
     )
-    event = feed.changed_now(conversation_id, seq, reacted=reacted)
-    transaction.on_commit(partial(publish.to_conversation, event))
     return conversation.rev
 
 
-def locked(conversation_id: int) -> Conversation:
-    """Lock a conversation's row until the transaction ends. Raises NotAMember for what does not exist."""
-    found = Conversation.objects.select_for_update(no_key=True).filter(id=conversation_id).first()
-    if found is None:
+def _publish(event: Event) -> None:
+    transaction.on_commit(partial(publish.to_conversation, event))
+
+
+def lock_conversation(conversation_id: int) -> Conversation:
+    """Lock a conversation's row until the transaction ends. Raises NotAMember for one that does not exist."""
+    conversation = Conversation.objects.select_for_update(no_key=True).filter(id=conversation_id).first()
+    if conversation is None:
         raise NotAMember
-    return found
+    return conversation
 
 
 def advance(conversation: Conversation, *, members: int = 0, roster: bool = False, **values: Any) -> None:
-    """Write a locked conversation's change under a new rev and tell its members.
+    """Write a locked conversation's change under a new rev, and publish it when it commits.
 
     `members` joined (or left, below 0); `roster` where who is in it or their roles changed at all: then the membership
     version moves too.
@@ -182,11 +233,10 @@ def advance(conversation: Conversation, *, members: int = 0, roster: bool = Fals
     conversation.member_count += members
     names = ["rev", "settings_rev", "changed_at", "members_version", "member_count", "next_n", *values]
     conversation.save(update_fields=names)
-    event = events.chat_event(conversation.id, version=conversation.members_version, rev=conversation.rev)
-    transaction.on_commit(partial(publish.to_conversation, event))
+    _publish(events.chat_event(conversation.id, version=conversation.members_version, rev=conversation.rev))
 
 
-def say(conversation: Conversation, actor_id: int, event: str, text: str, **data: Any) -> None:
+def post_system_message(conversation: Conversation, actor_id: int, event: str, text: str, **data: Any) -> None:
     """Store a system message of a locked conversation (F31): `text` for people, `event` and `data` for programs.
 
     The actor must be a member at this moment. The conversation's counters are read again after it.
@@ -209,6 +259,6 @@ def say(conversation: Conversation, actor_id: int, event: str, text: str, **data
     conversation.refresh_from_db(fields=["last_seq", "rev", "last_message_at"])
 
 
-def small(conversation: Conversation) -> bool:
-    """Return whether comings and goings are told by a system message: in large chats they would drown what is said."""
+def announces_members(conversation: Conversation) -> bool:
+    """Say whether a system message announces joins and leaves: in large chats these would drown the conversation."""
     return conversation.member_count < settings.LIMITS.fanout_threshold

@@ -8,14 +8,14 @@ from django.utils import timezone
 
 from chat import events
 from chat.messages import changes, edits, history
-from chat.messages.changes import Target
+from chat.messages.changes import LockedMessage
 from chat.models import Attachment, Hiding, Mention, MessageVersion, Reaction, Vote
 from chat.refusals import DeleteWindowClosed
 from gateway.errors import Forbidden
 
 # K32: what was deleted is kept for so long, seen by nobody, and then gone.
 KEPT = timedelta(hours=24)
-# Index: hiding_once. A message that is hidden already cannot be found by its viewer any more.
+# Index: hiding_once. A message that is hidden already is not visible to its viewer any more.
 HIDDEN_ALREADY = """
 SELECT EXISTS (SELECT FROM chat_message m JOIN chat_hiding x
                ON x.conversation_id = m.conversation_id AND x.user_id = %(user)s AND x.seq = m.seq
@@ -31,46 +31,36 @@ def delete(user_id: int, message_id: int) -> int:
     """
     changes.charge(user_id)
     with transaction.atomic():
-        found = changes.target(user_id, message_id)
-        if found.deleted:
-            return found.rev
-        _may_delete(found)
-        return _bury(found)
+        message = changes.lock_message(user_id, message_id)
+        if message.deleted:
+            return message.rev
+        _may_delete(message)
+        return _bury(message)
 
 
-def _may_delete(found: Target) -> None:
-    if found.content_type == "system":
+def _may_delete(message: LockedMessage) -> None:
+    if message.content_type == "system":
         raise Forbidden("what happened is not deleted")
-    if found.is_admin:
+    if message.is_admin:
         return
-    if not found.own:
+    if not message.own:
         raise Forbidden("only its author and the admins delete a message for everyone")
-    if found.past(settings.LIMITS.delete_window):
+    if message.past(settings.LIMITS.delete_window):
         raise DeleteWindowClosed
 
 
-def _bury(found: Target) -> int:
-    edits.keep(found)
-    now, its = timezone.now(), {"conversation_id": found.conversation_id, "message_id": found.id}
+def _bury(message: LockedMessage) -> int:
+    edits.keep(message)
+    now, its = timezone.now(), {"conversation_id": message.conversation_id, "message_id": message.id}
     MessageVersion.objects.filter(**its).update(purge_at=now + KEPT)
     Reaction.objects.filter(**its).delete()
     Vote.objects.filter(**its).delete()
-    Mention.objects.filter(conversation_id=found.conversation_id, seq=found.seq).delete()
-    if found.attachments:
-        Attachment.objects.filter(id__in=found.attachments).update(
+    Mention.objects.filter(conversation_id=message.conversation_id, seq=message.seq).delete()
+    if message.attachments:
+        Attachment.objects.filter(id__in=message.attachments).update(
             status=Attachment.Status.EXPIRED, message_id=None, updated_at=now
         )
-    return changes.write(
-        found,
-        status="deleted",
-        deleted_by=found.user_id,
-        content="",
-        data=None,
-        mentions=None,
-        everyone=False,
-        attachments=None,
-        reactions=None,
-    )
+    return changes.write_tombstone(message)
 
 
 def hide(user_id: int, message_id: int) -> None:

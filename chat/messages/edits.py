@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from chat.messages import changes, history, validation
-from chat.messages.changes import Target
+from chat.messages.changes import LockedMessage
 from chat.messages.content_types import WORDED
 from chat.models import Conversation, Member, MessageVersion
 from chat.refusals import EditWindowClosed, ReadOnly
@@ -60,68 +60,68 @@ def edit(
     """
     changes.charge(user_id)
     with transaction.atomic():
-        found = changes.standing(user_id, message_id)
-        _may_edit(found)
-        validation.check_text(content, needed=not found.attachments)
-        if version is not None and version != found.version:
+        message = changes.lock_live_message(user_id, message_id)
+        _may_edit(message)
+        validation.check_text(content, needed=not message.attachments)
+        if version is not None and version != message.version:
             raise Conflict(field="version")
-        people = list(dict.fromkeys(mentions)) if mentions is not None else found.mentions or []
+        people = list(dict.fromkeys(mentions)) if mentions is not None else message.mentions or []
         validation.check_mentions(people)
-        if (content == found.content and people == (found.mentions or [])) or changes.unwanted(found):
-            return Edited(found.version, found.rev, found.edited_at)
-        everyone = validation.calls_everyone(found.content_type, content)
-        if everyone and not found.is_admin and found.membership.member_count > validation.EVERYONE_MEMBERS:
+        if (content == message.content and people == (message.mentions or [])) or message.blocked_in_direct_chat:
+            return Edited(message.version, message.rev, message.edited_at)
+        everyone = validation.calls_everyone(message.content_type, content)
+        if everyone and not message.is_admin and message.membership.member_count > validation.EVERYONE_MEMBERS:
             raise Forbidden("only admins mention everybody here", field="content")
-        return _write(found, content, people, everyone)
+        return _write(message, content, people, everyone)
 
 
-def _may_edit(found: Target) -> None:
-    if found.content_type not in WORDED:
+def _may_edit(message: LockedMessage) -> None:
+    if message.content_type not in WORDED:
         raise Forbidden("a message of this kind is not edited")
-    if not found.own:
+    if not message.own:
         raise Forbidden("only its author edits a message")
-    if found.membership.kind == Conversation.Kind.BROADCAST and found.membership.role == Member.Role.MEMBER:
+    if message.membership.kind == Conversation.Kind.BROADCAST and message.membership.role == Member.Role.MEMBER:
         raise ReadOnly
-    if found.past(settings.LIMITS.edit_window):
+    if message.past(settings.LIMITS.edit_window):
         raise EditWindowClosed
 
 
-def _write(found: Target, content: str, people: list[int], everyone: bool) -> Edited:
+def _write(message: LockedMessage, content: str, people: list[int], everyone: bool) -> Edited:
     now = timezone.now()
-    keep(found)
-    if people != (found.mentions or []):
-        _mention(found, people)
+    keep(message)
+    if people != (message.mentions or []):
+        _mention(message, people)
     rev = changes.write(
-        found,
+        message,
         content=content,
-        version=found.version + 1,
+        version=message.version + 1,
         status="edited",
         edited_at=now,
         mentions=people or None,
         everyone=everyone,
     )
-    return Edited(found.version + 1, rev, now)
+    return Edited(message.version + 1, rev, now)
 
 
-def keep(found: Target) -> None:
+def keep(message: LockedMessage) -> None:
     """Keep what a message says, before it says something else."""
     MessageVersion.objects.create(
-        conversation_id=found.conversation_id,
-        message_id=found.id,
-        version=found.version,
-        content=found.content,
-        data=found.data,
-        written_at=found.edited_at or found.created_at,
+        conversation_id=message.conversation_id,
+        message_id=message.id,
+        version=message.version,
+        content=message.content,
+        data=message.data,
+        written_at=message.edited_at or message.created_at,
     )
 
 
-def _mention(found: Target, people: list[int]) -> None:
+def _mention(message: LockedMessage, people: list[int]) -> None:
     values: dict[str, Any] = {
-        "conversation": found.conversation_id,
-        "seq": found.seq,
-        "sender": found.sender_id,
+        "conversation": message.conversation_id,
+        "seq": message.seq,
+        "sender": message.sender_id,
         "people": people,
-        "hidden": found.hidden,
+        "hidden": message.hidden,
     }
     with connection.cursor() as cursor:
         cursor.execute(UNMENTION, values)
@@ -136,11 +136,11 @@ def versions(viewer: int, message_id: int, *, below: int | None = None, limit: i
     earlier = MessageVersion.objects.filter(conversation_id=int(message.chat_id), message_id=message_id)
     edge = below if below is not None else message.version + 1
     rows = earlier.filter(version__lt=min(edge, message.version)).order_by("-version")[: limit + 1]
-    found = [Version(row.version, row.content, row.written_at) for row in rows]
+    shown = [Version(row.version, row.content, row.written_at) for row in rows]
     if edge > message.version:
-        found.insert(0, Version(message.version, message.content, _written(message.edited_at or message.created_at)))
-    kept = found[:limit]
-    return Versions(kept, kept[-1].version if len(found) > limit else None)
+        shown.insert(0, Version(message.version, message.content, _written(message.edited_at or message.created_at)))
+    kept = shown[:limit]
+    return Versions(kept, kept[-1].version if len(shown) > limit else None)
 
 
 def _written(at: str) -> datetime:

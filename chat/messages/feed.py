@@ -1,14 +1,15 @@
 """What the gateway's hub asks: who is in a conversation, and the events of messages as they now stand."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
-from chat.events import changed_event, chat_event, message_event
+from chat.events import Change, chat_event, deleted_event, message_event, updated_event
 from chat.messages import history
+from chat.messages.history import MessageRow
+from chat.visibility import skipped
 from gateway.bus import Event
 from gateway.topics import PAST, Audience, Interval, Known
 
@@ -54,20 +55,22 @@ SELECT c.id, c.members_version, c.settings_rev, c.changed_at
 FROM (SELECT DISTINCT m.conversation_id FROM chat_member m WHERE m.user_id = ANY (%(users)s)) mine
 JOIN chat_conversation c ON c.id = mine.conversation_id AND GREATEST(c.last_message_at, c.changed_at) >= %(since)s
 """
-# Index: hiding_of_message.
-HIDERS = """
-SELECT seq, array_agg(user_id) FROM chat_hiding
-WHERE conversation_id = %(conversation)s AND seq = ANY (%(seqs)s) GROUP BY 1
-"""
-# Not in a direct chat: there a block hides what is sent while it stands, and nothing else (chat/visibility.py).
-BLOCKERS = """
-SELECT b.blocked_id, array_agg(b.blocker_id)
-FROM accounts_block b JOIN chat_conversation c ON c.id = %(conversation)s AND c.kind <> 'direct'
-WHERE b.blocked_id = ANY (%(senders)s) GROUP BY 1
-"""
-# The rows as the hub sends them: nobody's view in particular, the receivers are chosen there.
+
+
+class FeedRow(NamedTuple):
+    """What an event needs of a message besides the message: the fields are the columns that stand before its own."""
+
+    version: int
+    changed: bool
+    joined_before: int
+    updated_at: datetime | None
+    skipped: list[int]
+
+
+# The rows as the hub sends them: for no viewer in particular, the hub chooses the receivers.
 ROWS = f"""
-SELECT c.members_version, m.changed, CASE WHEN c.shares_history THEN 0 ELSE m.seq END, m.updated_at, {history.COLUMNS}
+SELECT c.members_version, m.changed, CASE WHEN c.shares_history THEN 0 ELSE m.seq END, m.updated_at, {skipped("m")},
+       {history.COLUMNS}
 WHERE m.conversation_id = %(conversation)s
 """
 # Indexes: message_key backwards for what is new, message_rev for what changed.
@@ -75,13 +78,13 @@ BY_REV = f"""
 {ROWS} AND NOT m.changed AND m.seq > c.last_seq - %(most)s AND m.rev > %(after)s AND m.rev < %(until)s
 UNION ALL
 {ROWS} AND m.changed AND m.rev > %(after)s AND m.rev < %(until)s
-ORDER BY 8
+ORDER BY rev
 """
 BY_TIME = f"""
 {ROWS} AND NOT m.changed AND m.seq > c.last_seq - %(most)s AND m.created_at >= %(since)s
 UNION ALL
 {ROWS} AND m.changed AND m.rev > c.rev - %(most)s AND m.updated_at >= %(since)s
-ORDER BY 8
+ORDER BY rev
 """
 # Index: message_key.
 BY_SEQ = f"{ROWS} AND m.seq BETWEEN %(first)s AND %(last)s ORDER BY m.rev"
@@ -90,8 +93,6 @@ SETTINGS = """
 SELECT c.members_version, c.settings_rev, c.changed_at FROM chat_conversation c
 WHERE c.id = %(conversation)s AND c.settings_rev > %(after)s AND c.settings_rev < %(until)s
 """
-# Index: member_once.
-PRESENT = "SELECT user_id FROM chat_member WHERE conversation_id = %(conversation)s AND left_seq IS NULL"
 # Index: member_of_user.
 CHATS = """
 SELECT c.id FROM chat_member m JOIN chat_conversation c ON c.id = m.conversation_id
@@ -146,90 +147,41 @@ def since(user_ids: list[int], moment: datetime) -> list[Event]:
     return found
 
 
-def changed_now(conversation_id: int, seq: int, *, reacted: bool = False) -> Event:
-    """Return the event of a message that was just changed in the transaction in progress."""
-    values = {"conversation": conversation_id, "first": seq, "last": seq}
+def updated(conversation_id: int, seq: int) -> Event:
+    """Return `message.updated` of a message that was changed in the transaction in progress: one query."""
     with connection.cursor() as cursor:
-        (row,) = _rows(cursor, BY_SEQ, **values)
-        return _changed(row, _unseeing(cursor, conversation_id, [row])[0], reacted=reacted)
+        ((row, message),) = _rows(cursor, BY_SEQ, conversation=conversation_id, first=seq, last=seq)
+    return updated_event(_change(row, message), history.message_of(message, 0))
 
 
-class Row(NamedTuple):
-    """A row of ROWS: what the event needs, and the columns of the message."""
-
-    version: int
-    changed: bool
-    joined_before: int
-    updated_at: datetime | None
-    columns: tuple[Any, ...]
-
-    @property
-    def seq(self) -> int:
-        seq: int = self.columns[2]
-        return seq
-
-    @property
-    def sender(self) -> int:
-        sender: int = self.columns[6]
-        return sender
-
-    @property
-    def hidden(self) -> bool:
-        hidden: bool = self.columns[20]
-        return hidden
-
-
-def _rows(cursor: CursorWrapper, sql: str, **values: Any) -> list[Row]:
+def _rows(cursor: CursorWrapper, sql: str, **values: Any) -> list[tuple[FeedRow, MessageRow]]:
     cursor.execute(sql, {"most": MOST, "viewer": 0, **values})
-    return [Row(row[0], row[1], row[2], row[3], row[4:]) for row in cursor.fetchall()]
+    own = len(FeedRow._fields)
+    return [(FeedRow._make(row[:own]), MessageRow._make(row[own:])) for row in cursor.fetchall()]
 
 
-def _events(cursor: CursorWrapper, sql: str, *, conversation: int, **values: Any) -> list[Event]:
-    rows = _rows(cursor, sql, conversation=conversation, **values)
-    unseeing = _unseeing(cursor, conversation, rows)
-    return [
-        _changed(row, skipped, late=True) if row.changed else _new(row, skipped)
-        for row, skipped in zip(rows, unseeing, strict=True)
-    ]
+def _events(cursor: CursorWrapper, sql: str, **values: Any) -> list[Event]:
+    return [_event(row, message) for row, message in _rows(cursor, sql, **values)]
 
 
-def _unseeing(cursor: CursorWrapper, conversation_id: int, rows: Sequence[Row]) -> list[list[int]]:
-    """Return for each row who is not told: in groups who blocks its sender, who has deleted it for themself (F27), and all
-    others of what a block, also an ended one, hides in a direct chat (F205).
-    """
-    cursor.execute(BLOCKERS, {"conversation": conversation_id, "senders": list({row.sender for row in rows})})
-    blockers: dict[int, list[int]] = dict(cursor.fetchall())
-    cursor.execute(HIDERS, {"conversation": conversation_id, "seqs": [row.seq for row in rows]})
-    hiders: dict[int, list[int]] = dict(cursor.fetchall())
-    others: list[int] = []
-    if any(row.hidden for row in rows):
-        cursor.execute(PRESENT, {"conversation": conversation_id})
-        others = [user for (user,) in cursor.fetchall()]
-    return [
-        [
-            *blockers.get(row.sender, []),
-            *hiders.get(row.seq, []),
-            *(user for user in others if row.hidden and user != row.sender),
-        ]
-        for row in rows
-    ]
+def _event(row: FeedRow, message: MessageRow) -> Event:
+    """Return the event of a message read back: new, deleted or changed."""
+    if not row.changed:
+        return message_event(
+            history.message_of(message, 0),
+            version=row.version,
+            skipped=row.skipped,
+            stored_at=message.created_at,
+            traceparent=message.traceparent,
+        )
+    if message.status == "deleted":
+        return deleted_event(_change(row, message), message.deleted_by or message.sender_id, late=row.updated_at)
+    return updated_event(_change(row, message), history.message_of(message, 0), late=row.updated_at)
 
 
-def _new(row: Row, unseeing: list[int]) -> Event:
-    message, columns = history.message_of(row.columns, 0), row.columns
-    return message_event(
-        message, version=row.version, blockers=unseeing, stored_at=columns[15], traceparent=columns[-1]
-    )
-
-
-def _changed(row: Row, unseeing: list[int], *, reacted: bool = False, late: bool = False) -> Event:
-    return changed_event(
-        history.message_of(row.columns, 0),
-        version=row.version,
-        blockers=unseeing,
-        joined_before=row.joined_before,
-        reacted=reacted,
-        late=row.updated_at if late else None,
+def _change(row: FeedRow, message: MessageRow) -> Change:
+    return Change(
+        message.conversation_id, message.id, message.seq, message.rev, row.version, row.joined_before, row.skipped
     )
 
 

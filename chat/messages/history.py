@@ -1,7 +1,9 @@
 """Messages read back from the table: pages, single ones, what changed; always as one user may see them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
@@ -16,13 +18,54 @@ from chat.read_state import NO_TICKS, Ticks, members_of, ticks
 from chat.visibility import VISIBLE, visible
 from gateway.errors import NotFound
 
-# One column list for every read of messages. Quoted is what may be seen; viewer 0 is the hub, whose one frame for all
-# quotes as the storing function does.
+
+class MessageRow(NamedTuple):
+    """A message as every statement here reads it: the fields are the columns, in this order."""
+
+    id: int
+    conversation_id: int
+    seq: int
+    rev: int
+    client_id: UUID
+    version: int
+    sender_id: int
+    sender_name: str
+    content_type: str
+    content: str
+    data: Any
+    reply_to: int | None
+    mentions: list[int] | None
+    priority: str
+    status: str
+    created_at: datetime
+    edited_at: datetime | None
+    last_seen_seq: int | None
+    quoted_name: str | None
+    quoted_excerpt: str | None
+    hidden: bool
+    member_count: int
+    root: int | None
+    replies: int
+    last_reply: int | None
+    everyone: bool
+    reactions: Any
+    deleted_by: int | None
+    attachments: Any
+    traceparent: str | None
+
+
+# Columns that are not simply the message's own.
+_EXPRESSIONS = {
+    "sender_name": "u.display_name",
+    "quoted_name": "q.sender_name",
+    "quoted_excerpt": "q.excerpt",
+    "member_count": "c.member_count",
+    "attachments": "CASE WHEN m.attachments IS NOT NULL THEN chat_attachments(m.attachments) END",
+}
+# One column list for every read of messages. A quote shows only what its reader may see. Viewer 0 is the hub: its one frame
+# goes to all members, so it quotes as the storing function does.
 COLUMNS = f"""
-    m.id, m.conversation_id, m.seq, m.rev, m.client_id, m.version, m.sender_id, u.display_name, m.content_type,
-    m.content, m.data, m.reply_to, m.mentions, m.priority, m.status, m.created_at, m.edited_at, m.last_seen_seq,
-    q.sender_name, q.excerpt, m.hidden, c.member_count, m.root, m.replies, m.last_reply, m.everyone, m.reactions, m.deleted_by,
-    CASE WHEN m.attachments IS NOT NULL THEN chat_attachments(m.attachments) END, m.traceparent
+    {", ".join(f"{_EXPRESSIONS.get(name, f'm.{name}')} AS {name}" for name in MessageRow._fields)}
 FROM chat_message m
 JOIN chat_conversation c ON c.id = m.conversation_id
 JOIN accounts_user u ON u.id = m.sender_id
@@ -105,7 +148,7 @@ def read(sql: str, viewer: int, states: Mapping[int, Ticks] | None = None, **val
     """Run one of this module's queries for `viewer`; `states` are the ticks by conversation."""
     with connection.cursor() as cursor:
         cursor.execute(sql, {"viewer": viewer, **values})
-        return [message_of(row, viewer, states or {}) for row in cursor.fetchall()]
+        return [message_of(MessageRow._make(row), viewer, states or {}) for row in cursor.fetchall()]
 
 
 def page(
@@ -154,13 +197,13 @@ def message_by_id(viewer: int, message_id: int, *, device: int = 0) -> Message:
     if row is None:
         raise NotFound
     *columns, present = row
+    message = MessageRow._make(columns)
     if not present:
-        return replace(message_of(columns, viewer), reactions=[], reply_count=UNSET, last_reply_seq=UNSET)
-    conversation, sender = row[1], row[6]
-    own = {}
-    if sender == viewer:
-        own[conversation] = ticks(members_of(viewer, [conversation], device=device)[conversation], viewer)
-    return message_of(columns, viewer, own)
+        return replace(message_of(message, viewer), reactions=[], reply_count=UNSET, last_reply_seq=UNSET)
+    own, chat = {}, message.conversation_id
+    if message.sender_id == viewer:
+        own[chat] = ticks(members_of(viewer, [chat], device=device)[chat], viewer)
+    return message_of(message, viewer, own)
 
 
 def seq_of(viewer: int, conversation_id: int, message_id: int) -> int:
@@ -178,44 +221,41 @@ def seq_of(viewer: int, conversation_id: int, message_id: int) -> int:
     return message.seq
 
 
-def message_of(row: Sequence[Any], viewer: int, states: Mapping[int, Ticks] = {}) -> Message:
-    """Return the message of a row of COLUMNS as `viewer` sees it."""
-    (id_, conversation, seq, rev, client_id, version, sender, name, content_type, content, data, reply_to, mentions,
-     priority, status, created_at, edited_at, last_seen, quoted_name, excerpt, hidden, members,
-     root, replies, last_reply, everyone, reactions, deleted_by, attachments, _) = row  # fmt: skip
+def message_of(row: MessageRow, viewer: int, states: Mapping[int, Ticks] = {}) -> Message:
+    """Return a row's message object as `viewer` sees it; `states` are the ticks by conversation."""
     state: str | UnsetType = UNSET
-    if sender == viewer:
-        # What a block hides stays "sent" (F205), and so does what nobody asks all of a large conversation about.
-        told = not hidden and members < settings.LIMITS.fanout_threshold
-        state = _state(seq, states.get(conversation, NO_TICKS) if told else NO_TICKS)
+    if row.sender_id == viewer:
+        # A message that a block hides stays "sent" (F205), and so does one in a large conversation, which counts no ticks.
+        counted = not row.hidden and row.member_count < settings.LIMITS.fanout_threshold
+        state = _state(row.seq, states.get(row.conversation_id, NO_TICKS) if counted else NO_TICKS)
     quote = None
-    if quoted_name is not None:
-        quote = Quote(id=str(reply_to), sender_name=quoted_name, excerpt=excerpt)
+    if row.quoted_name is not None:
+        quote = Quote(id=str(row.reply_to), sender_name=row.quoted_name, excerpt=row.quoted_excerpt or "")
     return Message(
-        id=str(id_),
-        chat_id=str(conversation),
-        seq=seq,
-        rev=rev,
-        client_id=str(client_id),
-        version=version,
-        sender=Person(id=str(sender), display_name=name),
-        content_type=content_type,
-        content=content,
-        data=wire_json(data),
+        id=str(row.id),
+        chat_id=str(row.conversation_id),
+        seq=row.seq,
+        rev=row.rev,
+        client_id=str(row.client_id),
+        version=row.version,
+        sender=Person(id=str(row.sender_id), display_name=row.sender_name),
+        content_type=row.content_type,
+        content=row.content,
+        data=wire_json(row.data),
         reply_to=quote,
-        attachments=links.linked(wire_json(attachments)),
-        mentions=[str(user) for user in mentions or ()],
-        reactions=wire_json(reactions) or [],
-        priority=priority,
-        status=status,
-        created_at=wire_time(created_at) or "",
-        edited_at=wire_time(edited_at),
-        last_seen_seq=last_seen,
-        thread_id=str(root) if root else UNSET,
-        reply_count=replies or UNSET,
-        last_reply_seq=last_reply if last_reply else UNSET,
-        mentions_all=everyone or UNSET,
-        deleted_by=str(deleted_by) if deleted_by else UNSET,
+        attachments=links.linked(wire_json(row.attachments)),
+        mentions=[str(user) for user in row.mentions or ()],
+        reactions=wire_json(row.reactions) or [],
+        priority=row.priority,
+        status=row.status,
+        created_at=wire_time(row.created_at) or "",
+        edited_at=wire_time(row.edited_at),
+        last_seen_seq=row.last_seen_seq,
+        thread_id=str(row.root) if row.root else UNSET,
+        reply_count=row.replies or UNSET,
+        last_reply_seq=row.last_reply if row.last_reply else UNSET,
+        mentions_all=row.everyone or UNSET,
+        deleted_by=str(row.deleted_by) if row.deleted_by else UNSET,
         state=state,
     )
 

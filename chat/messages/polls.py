@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from chat.access import member_of
 from chat.messages import changes, history
-from chat.messages.changes import Target
+from chat.messages.changes import LockedMessage
 from chat.models import Vote
 from chat.refusals import ReadOnly
 from gateway.errors import Forbidden, InvalidPayload, NotFound
@@ -64,40 +64,40 @@ def vote(user_id: int, message_id: int, options: Sequence[int]) -> Voted:
     """
     changes.charge(user_id)
     with transaction.atomic():
-        found = _poll(user_id, message_id)
-        if _is_closed(found.data):
+        message = _poll(user_id, message_id)
+        if _is_closed(message.data):
             raise ReadOnly("this poll is closed")
         wanted = set(options)
-        _check(found.data, wanted, len(options))
-        own = Vote.objects.filter(conversation_id=found.conversation_id, message_id=found.id, user_id=user_id)
+        _check(message.data, wanted, len(options))
+        own = Vote.objects.filter(conversation_id=message.conversation_id, message_id=message.id, user_id=user_id)
         before = set(own.values_list("option", flat=True))
-        if wanted == before or changes.unwanted(found):
-            return Voted(found.rev, found.data)
+        if wanted == before or message.blocked_in_direct_chat:
+            return Voted(message.rev, message.data)
         own.exclude(option__in=wanted).delete()
         Vote.objects.bulk_create(
-            Vote(conversation_id=found.conversation_id, message_id=found.id, user_id=user_id, option=option)
+            Vote(conversation_id=message.conversation_id, message_id=message.id, user_id=user_id, option=option)
             for option in sorted(wanted - before)
         )
-        return _renew(found)
+        return _renew(message)
 
 
 def close(user_id: int, message_id: int) -> Voted:
     """End a poll for good, by its author or an admin; a second time changes nothing. Raises NotFound, NotAMember, Forbidden."""
     changes.charge(user_id)
     with transaction.atomic():
-        found = _poll(user_id, message_id)
-        if not (found.own or found.is_admin):
+        message = _poll(user_id, message_id)
+        if not (message.own or message.is_admin):
             raise Forbidden("only its author and the admins close a poll")
-        if found.data["closed"]:
-            return Voted(found.rev, found.data)
-        return _write(found, {**found.data, "closed": True})
+        if message.data["closed"]:
+            return Voted(message.rev, message.data)
+        return _write(message, {**message.data, "closed": True})
 
 
-def _poll(user_id: int, message_id: int) -> Target:
-    found = changes.standing(user_id, message_id)
-    if found.content_type != "poll":
+def _poll(user_id: int, message_id: int) -> LockedMessage:
+    message = changes.lock_live_message(user_id, message_id)
+    if message.content_type != "poll":
         raise NotFound("this is no poll")
-    return found
+    return message
 
 
 def _is_closed(poll: dict[str, Any]) -> bool:
@@ -112,20 +112,20 @@ def _check(poll: dict[str, Any], wanted: set[int], count: int) -> None:
         raise InvalidPayload("this poll takes one answer", field="options")
 
 
-def _renew(found: Target) -> Voted:
+def _renew(message: LockedMessage) -> Voted:
     with connection.cursor() as cursor:
-        cursor.execute(RESULTS, {"conversation": found.conversation_id, "message": found.id})
+        cursor.execute(RESULTS, {"conversation": message.conversation_id, "message": message.id})
         results = {option: (count, users) for option, count, users in cursor.fetchall()}
     options = []
-    for place, option in enumerate(found.data["options"]):
+    for place, option in enumerate(message.data["options"]):
         count, users = results.get(place, (0, []))
-        who = {} if found.data["anonymous"] else {"userIds": [str(user) for user in users]}
+        who = {} if message.data["anonymous"] else {"userIds": [str(user) for user in users]}
         options.append({"text": option["text"], "count": count, **who})
-    return _write(found, {**found.data, "options": options})
+    return _write(message, {**message.data, "options": options})
 
 
-def _write(found: Target, data: dict[str, Any]) -> Voted:
-    return Voted(changes.write(found, data=data), data)
+def _write(message: LockedMessage, data: dict[str, Any]) -> Voted:
+    return Voted(changes.write(message, data=data), data)
 
 
 def ballots(viewer: int, message_id: int, *, after: int = 0, limit: int) -> Ballots:

@@ -30,6 +30,11 @@ EMOJI = re.compile(f"[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f?\u20e3|{_ONE}(?:
 LONGEST = 64
 SHOWN = 50
 
+# Index: reaction_once.
+ADD = """
+INSERT INTO chat_reaction (conversation_id, message_id, user_id, emoji)
+VALUES (%(conversation)s, %(message)s, %(user)s, %(emoji)s) ON CONFLICT DO NOTHING
+"""
 # In the order in which the emoji came; the first people of each. Index: reaction_once.
 SUMMARY = f"""
 SELECT emoji, count(*), (array_agg(user_id ORDER BY id))[1:{SHOWN}]
@@ -74,16 +79,21 @@ def add(user_id: int, message_id: int, emoji: str) -> Reacted:
     check(emoji)
     changes.charge(user_id)
     with transaction.atomic():
-        found = changes.standing(user_id, message_id)
-        shown = found.reactions or []
+        message = changes.lock_live_message(user_id, message_id)
+        shown = message.reactions or []
         if emoji not in [entry["emoji"] for entry in shown] and len(shown) >= settings.LIMITS.max_reactions:
             raise InvalidPayload(f"at most {settings.LIMITS.max_reactions} different emoji a message", field="emoji")
-        if changes.unwanted(found):
-            return Reacted(found.rev, shown)
-        _, made = Reaction.objects.get_or_create(
-            conversation_id=found.conversation_id, message_id=found.id, user_id=user_id, emoji=emoji
-        )
-        return _renew(found) if made else Reacted(found.rev, shown)
+        if message.blocked_in_direct_chat:
+            return Reacted(message.rev, shown)
+        return _renew(message) if _insert(message, emoji) else Reacted(message.rev, shown)
+
+
+def _insert(message: changes.LockedMessage, emoji: str) -> bool:
+    """Insert the user's reaction; return False where it stands already."""
+    its = {"conversation": message.conversation_id, "message": message.id, "user": message.user_id}
+    with connection.cursor() as cursor:
+        cursor.execute(ADD, {**its, "emoji": emoji})
+        return bool(cursor.rowcount)
 
 
 def remove(user_id: int, message_id: int, emoji: str) -> Reacted:
@@ -91,10 +101,10 @@ def remove(user_id: int, message_id: int, emoji: str) -> Reacted:
     check(emoji)
     changes.charge(user_id)
     with transaction.atomic():
-        found = changes.standing(user_id, message_id)
-        its = {"conversation_id": found.conversation_id, "message_id": found.id}
+        message = changes.lock_live_message(user_id, message_id)
+        its = {"conversation_id": message.conversation_id, "message_id": message.id}
         gone, _ = Reaction.objects.filter(**its, user_id=user_id, emoji=emoji).delete()
-        return _renew(found) if gone else Reacted(found.rev, found.reactions or [])
+        return _renew(message) if gone else Reacted(message.rev, message.reactions or [])
 
 
 def check(emoji: str) -> None:
@@ -103,14 +113,14 @@ def check(emoji: str) -> None:
         raise InvalidPayload("one emoji", field="emoji")
 
 
-def _renew(found: changes.Target) -> Reacted:
+def _renew(message: changes.LockedMessage) -> Reacted:
     with connection.cursor() as cursor:
-        cursor.execute(SUMMARY, {"conversation": found.conversation_id, "message": found.id})
+        cursor.execute(SUMMARY, {"conversation": message.conversation_id, "message": message.id})
         summary = [
             {"emoji": emoji, "count": count, "userIds": [str(user) for user in users]}
             for emoji, count, users in cursor.fetchall()
         ]
-    rev = changes.write(found, reacted=True, reactions=summary or None)
+    rev = changes.write_reactions(message, summary)
     return Reacted(rev, summary)
 
 

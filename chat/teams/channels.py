@@ -100,7 +100,7 @@ def join(user_id: int, conversation_id: int) -> None:
     with transaction.atomic():
         # All of it again under the locks: it may have changed while they were waited for.
         team_row = _team_rows(channel.team_id, [user_id])
-        held = changes.locked(conversation_id)
+        held = changes.lock_conversation(conversation_id)
         if not team_row or held.closed_at is not None or held.private:
             raise NotAMember
         if not _is_in(user_id, held):

@@ -172,7 +172,7 @@ def _depart(held: Team, leaver: TeamMember, *, by: int) -> None:
             TeamMember.objects.filter(id=heir.id).update(role=OWNER)
     inside = _channels(held).filter(members__user_id=leaver.user_id, members__left_seq=None).order_by("id")
     for conversation_id in list(inside.values_list("id", flat=True)):
-        channel = changes.locked(conversation_id)
+        channel = changes.lock_conversation(conversation_id)
         member = Member.objects.filter(conversation=channel, user_id=leaver.user_id, left_seq=None).first()
         if member is not None:
             depart(channel, member, by=by)

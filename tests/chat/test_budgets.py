@@ -61,15 +61,15 @@ READS: dict[str, tuple[Callable[[Place], Any], int]] = {
     "unread counts": (lambda at: queries.unread(at.reader.id), 1),
     "sync from the start": (lambda at: sync.changes(at.reader.id, {at.chat: Watermark(seq=0)}), 8),
     "sync of what changed": (lambda at: sync.changes(at.reader.id, {at.chat: Watermark(seq=30, rev=at.rev)}), 8),
-    "a gap": (lambda at: feed.between(at.chat, at.rev, at.rev + 500), 4),
+    "a gap": (lambda at: feed.between(at.chat, at.rev, at.rev + 500), 2),
 }
 WRITES: dict[str, tuple[Callable[[Place], Any], int]] = {
     "send": (lambda at: ingest.store_within(draft(at.owner, at.chat, "@all", mentions=[str(at.reader.id)])), 1),
-    "edit": (lambda at: edits.edit(at.owner.id, at.old, f"edited {at.owner.id}", mentions=[]), 13),
-    "reaction": (lambda at: reactions.add(at.reader.id, at.old, "🎉"), 13),
-    "vote": (lambda at: polls.vote(at.reader.id, at.poll, [1]), 14),
+    "edit": (lambda at: edits.edit(at.owner.id, at.old, f"edited {at.owner.id}", mentions=[]), 8),
+    "reaction": (lambda at: reactions.add(at.reader.id, at.old, "🎉"), 6),
+    "vote": (lambda at: polls.vote(at.reader.id, at.poll, [1]), 9),
     "deletion for oneself": (lambda at: deletions.hide(at.reader.id, at.old), 4),
-    "deletion": (lambda at: deletions.delete(at.owner.id, at.old), 15),
+    "deletion": (lambda at: deletions.delete(at.owner.id, at.old), 10),
 }
 
 
