@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "gateway",
+    "holds",
     "accounts",
     "chat",
     "receipts",

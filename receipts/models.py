@@ -99,28 +99,6 @@ class Policy(models.Model):
         return f"receipts of {self.conversation_id}"
 
 
-class Hold(models.Model):
-    """A legal hold: nothing of this conversation, or of this user, is swept until it ends or is released."""
-
-    conversation_id = models.BigIntegerField(null=True)
-    user_id = models.BigIntegerField(null=True)
-    held_by = models.CharField(max_length=200)
-    reason = models.CharField(max_length=500)
-    held_until = models.DateTimeField(db_column="until", null=True, help_text="None: until released")
-    created_at = models.DateTimeField(db_default=Now())
-    released_at = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                name="hold_names_something", condition=Q(conversation_id__isnull=False) | Q(user_id__isnull=False)
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"hold {self.pk}"
-
-
 class Inspection(models.Model):
     """Somebody of the staff has looked at the trace of a message (F124). Rows are only added."""
 

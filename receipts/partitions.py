@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
+from holds.holds import IN_FORCE_SQL
 from receipts.models import Partition, Policy
 
 logger = logging.getLogger(__name__)
@@ -16,21 +17,20 @@ AHEAD_DAYS = 60
 STEP_DAYS = 7
 # Who marks waits while a partition is being dropped: never for long, the clock tries again.
 PATIENCE = "2s"
-# A hold that is just being set is waited for, and one that comes now waits: it finds what it is for, or nothing. So does
-# another sweep.
+# As `holds.wait_for_new_holds`, and two sweeps wait for each other: a partition is dropped once.
 STILL = "LOCK TABLE receipts_hold IN SHARE ROW EXCLUSIVE MODE"
 
 MAKE = "SELECT count(*) FROM unnest(%(days)s::date[]) AS day WHERE receipts_make_partition(day)"
 COUNT = "SELECT count(*) FROM receipts_log WHERE expires_on >= %(first)s AND expires_on < %(until)s"
 # Index: log_key for holds of a conversation; those of a person read the whole partition.
-HELD = """
+HELD = f"""
 SELECT EXISTS (
     SELECT FROM receipts_hold h
     JOIN receipts_log r ON (h.conversation_id IS NULL OR r.conversation_id = h.conversation_id)
                        AND (h.user_id IS NULL OR r.user_id = h.user_id)
-    WHERE h.released_at IS NULL AND (h.until IS NULL OR h.until > now())
+    WHERE {IN_FORCE_SQL}
       AND r.expires_on >= %(first)s AND r.expires_on < %(until)s)
-"""
+"""  # noqa: S608
 
 
 def today() -> date:

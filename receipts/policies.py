@@ -1,15 +1,13 @@
-"""What is different in one conversation: names in lists of receipts, how long the log is kept, legal holds."""
+"""What is different in one conversation: names in lists of receipts, and how long the log is kept."""
 
 import logging
-from datetime import datetime
 
-from django.db.models import Q
 from django.db.models.functions import Now
 
 from chat.access import member_of
-from gateway.errors import InvalidPayload, NotFound
+from gateway.errors import InvalidPayload
 from receipts import partitions
-from receipts.models import Hold, Policy
+from receipts.models import Policy
 
 logger = logging.getLogger(__name__)
 MOST_DAYS = 2557  # seven years
@@ -39,35 +37,3 @@ def regulate(conversation_id: int, *, days: int | None, reason: str) -> None:
     values = {"kept_days": days, "reason": reason, "updated_at": Now()}
     Policy.objects.update_or_create(pk=conversation_id, defaults=values)
     logger.warning("the receipts of conversation %s are kept for %s days", conversation_id, days or "the usual")
-
-
-def hold(
-    *,
-    by: str,
-    reason: str,
-    conversation_id: int | None = None,
-    user_id: int | None = None,
-    until: datetime | None = None,
-) -> int:
-    """Keep everything of a conversation, or of a user, until the hold is released or over; returns the hold's id."""
-    if conversation_id is None and user_id is None:
-        raise InvalidPayload("of which conversation or user?", field="conversationId")
-    made = Hold.objects.create(
-        conversation_id=conversation_id, user_id=user_id, held_by=by, reason=reason, held_until=until
-    )
-    logger.warning("hold %s by %s: receipts of conversation %s, user %s", made.pk, by, conversation_id, user_id)
-    return made.pk
-
-
-def holds() -> list[Hold]:
-    """Return the holds in force, the oldest first."""
-    return list(Hold.objects.filter(Q(held_until=None) | Q(held_until__gt=Now()), released_at=None).order_by("id"))
-
-
-def release(hold_id: int) -> None:
-    """End a hold now. Raises NotFound."""
-    if not Hold.objects.filter(Q(held_until=None) | Q(held_until__gt=Now()), pk=hold_id, released_at=None).update(
-        released_at=Now()
-    ):
-        raise NotFound
-    logger.warning("hold %s is released", hold_id)

@@ -1,7 +1,7 @@
 """Files go: what was never sent, what is too old, what belonged to a deleted message (F222, F223, K33).
 
 A message keeps what its file was (name, size, type, dimensions) and says that it has expired; its sender can upload it
-again. All of it runs by the clock and may run twice.
+again. Files under a hold stay. All of it runs by the clock and may run twice.
 """
 
 import shutil
@@ -19,6 +19,7 @@ from django.utils import timezone
 from chat.files import processing, storage
 from chat.messages import changes
 from chat.models import Attachment
+from holds import holds
 
 Status = Attachment.Status
 BATCH = 200
@@ -30,8 +31,15 @@ def sweep() -> int:
     return _loose() + _unfinished() + _originals() + _thumbnails() + strays(f"{int(time.time()) // 3600 % 256:02x}")
 
 
+def _free(rows: QuerySet[Attachment]) -> QuerySet[Attachment]:
+    """Leave out the files that a hold covers: by their conversation or their uploader."""
+    return rows.exclude(holds.covering(conversation="conversation_id", user="uploader_id"))
+
+
 def _batch(rows: QuerySet[Attachment]) -> Sequence[Attachment]:
-    return list(rows.select_for_update(skip_locked=True)[:BATCH])
+    """Lock and return some of the rows that no hold covers; a hold that is being set is waited for."""
+    holds.wait_for_new_holds()
+    return list(_free(rows).select_for_update(skip_locked=True)[:BATCH])
 
 
 def _loose() -> int:
@@ -52,7 +60,7 @@ def _unfinished() -> int:
     """Expired files whose upload was begun anew and given up: expired again. Index: attachment_loose."""
     until = timezone.now() - timedelta(seconds=settings.LIMITS.orphan_seconds)
     due = Attachment.objects.filter(~Q(message_id=None), status=Status.UPLOADING, updated_at__lt=until)
-    return sum(_expire(row) for row in due.order_by("updated_at")[: 10 * BATCH])
+    return sum(_expire(row) for row in _free(due).order_by("updated_at")[: 10 * BATCH])
 
 
 def _originals() -> int:
@@ -61,7 +69,7 @@ def _originals() -> int:
     if not days:
         return 0
     due = Attachment.objects.filter(status=Status.READY, stored_at__lt=timezone.now() - timedelta(days=days))
-    return sum(_expire(row) for row in due.order_by("stored_at")[: 10 * BATCH])
+    return sum(_expire(row) for row in _free(due).order_by("stored_at")[: 10 * BATCH])
 
 
 def _expire(row: Attachment) -> bool:
@@ -71,6 +79,8 @@ def _expire(row: Attachment) -> bool:
             changes.lock_conversation(row.conversation_id)
         now = Attachment.objects.select_for_update().filter(id=row.id, updated_at=row.updated_at).first()
         if now is None or now.message_id != row.message_id:
+            return False
+        if holds.covers(conversation_id=now.conversation_id, user_id=now.uploader_id):
             return False
         _set([now], status=Status.EXPIRED, parts=[], **({} if now.thumbnail_key else {"stored_at": None}))
         transaction.on_commit(partial(storage.drop, now.key, *now.parts))

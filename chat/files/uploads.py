@@ -29,6 +29,7 @@ from chat.visibility import VISIBLE
 from gateway import limits
 from gateway.errors import Conflict, Forbidden, FrameTooLarge, InvalidPayload, NotFound, Overloaded, Refused
 from gateway.limits import Ask, Window
+from holds import holds
 
 Status = Attachment.Status
 MINUTE, DAY = 60, 86400
@@ -232,6 +233,10 @@ def cancel(user_id: int, attachment_id: int) -> None:
         row = _own(user_id, attachment_id)
         if row.message_id is not None:
             raise Forbidden("this file is in a message: delete the message")
+        if holds.covers(user_id=user_id, conversation_id=row.conversation_id):
+            # The sweep removes it once the hold has ended.
+            Attachment.objects.filter(id=row.id).update(status=Status.EXPIRED, updated_at=timezone.now())
+            return
         row.delete()
         transaction.on_commit(partial(storage.drop, row.key, row.thumbnail_key, *row.parts))
 

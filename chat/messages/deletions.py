@@ -4,14 +4,16 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 
 from chat import events
 from chat.messages import changes, edits, history
 from chat.messages.changes import LockedMessage
-from chat.models import Attachment, Hiding, Mention, MessageVersion, Reaction, Vote
+from chat.models import Attachment, Hiding, Mention, Message, MessageVersion, Reaction, Vote
 from chat.refusals import DeleteWindowClosed
 from gateway.errors import Forbidden
+from holds import holds
 
 # K32: what was deleted is kept for so long, seen by nobody, and then gone.
 KEPT = timedelta(hours=24)
@@ -27,7 +29,7 @@ def delete(user_id: int, message_id: int) -> int:
     """Delete a message for everyone and return the rev; one that is deleted already stays as it is.
 
     By its author within the window, by an admin of the conversation at any time. What hangs on it goes with it, its
-    words and versions within a day. Raises NotFound, NotAMember, Forbidden, DeleteWindowClosed.
+    words and versions within a day; under a hold none of it goes. Raises NotFound, NotAMember, Forbidden, DeleteWindowClosed.
     """
     changes.charge(user_id)
     with transaction.atomic():
@@ -53,9 +55,11 @@ def _bury(message: LockedMessage) -> int:
     edits.keep(message)
     now, its = timezone.now(), {"conversation_id": message.conversation_id, "message_id": message.id}
     MessageVersion.objects.filter(**its).update(purge_at=now + KEPT)
-    Reaction.objects.filter(**its).delete()
-    Vote.objects.filter(**its).delete()
     Mention.objects.filter(conversation_id=message.conversation_id, seq=message.seq).delete()
+    reacted, poll = bool(message.reactions), message.content_type == "poll"
+    if (reacted or poll) and not holds.covers(conversation_id=message.conversation_id, user_id=message.sender_id):
+        Reaction.objects.filter(**its).delete()
+        Vote.objects.filter(**its).delete()
     if message.attachments:
         Attachment.objects.filter(id__in=message.attachments).update(
             status=Attachment.Status.EXPIRED, message_id=None, updated_at=now
@@ -80,5 +84,22 @@ def hide(user_id: int, message_id: int) -> None:
 
 
 def purge() -> int:
-    """Remove for good what was deleted a day ago; returns the number of versions. Index: message_version_purge."""
-    return MessageVersion.objects.filter(purge_at__lte=timezone.now()).delete()[0]
+    """Remove for good what was deleted a day ago and is under no hold; return the number of versions.
+
+    A hold covers a message by its conversation or its sender. The reactions and votes that a hold has kept until now go
+    with the versions. Index: message_version_purge.
+    """
+    sender = Message.objects.filter(conversation_id=OuterRef("conversation_id"), id=OuterRef("message_id"))
+    with transaction.atomic():
+        holds.wait_for_new_holds()
+        due = (
+            MessageVersion.objects.filter(purge_at__lte=timezone.now())
+            .annotate(sender_id=Subquery(sender.values("sender_id")))
+            .exclude(holds.covering(conversation="conversation_id", user="sender_id"))
+        )
+        versions = list(due.only("id", "conversation_id", "message_id"))
+        places = {(version.conversation_id, version.message_id) for version in versions}
+        its = Q(conversation_id__in={chat for chat, _ in places}, message_id__in={message for _, message in places})
+        Reaction.objects.filter(its).delete()
+        Vote.objects.filter(its).delete()
+        return MessageVersion.objects.filter(id__in=[version.id for version in versions]).delete()[0]

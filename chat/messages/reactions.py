@@ -130,6 +130,9 @@ def people(viewer: int, message_id: int, *, emoji: str | None = None, after: int
         check(emoji)
     message = history.message_by_id(viewer, message_id)
     member_of(viewer, int(message.chat_id))
+    if message.status == "deleted":
+        # Its reactions are gone, or a hold keeps them for nobody to see.
+        return People([], None)
     values = {"conversation": int(message.chat_id), "message": message_id, "emoji": emoji, "after": after}
     with connection.cursor() as cursor:
         cursor.execute(WHO, {**values, "limit": limit + 1})

@@ -69,7 +69,7 @@ WRITES: dict[str, tuple[Callable[[Place], Any], int]] = {
     "reaction": (lambda at: reactions.add(at.reader.id, at.old, "🎉"), 6),
     "vote": (lambda at: polls.vote(at.reader.id, at.poll, [1]), 9),
     "deletion for oneself": (lambda at: deletions.hide(at.reader.id, at.old), 4),
-    "deletion": (lambda at: deletions.delete(at.owner.id, at.old), 10),
+    "deletion": (lambda at: deletions.delete(at.owner.id, at.old), 11),
 }
 
 

@@ -16,7 +16,7 @@ from gateway.errors import Refused
 
 PROTOCOL = (BASE_DIR / "docs" / "protocol.md").read_text()
 ARCHITECTURE = (BASE_DIR / "docs" / "architecture.md").read_text()
-APPS = ("accounts", "chat", "gateway", "presence", "receipts")
+APPS = ("accounts", "chat", "gateway", "holds", "presence", "receipts")
 
 
 def sources() -> str:

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from receipts.marks import Mark, record
-from receipts.models import Hold, Transition
+from receipts.models import Transition
 from tests.factories import direct, say, someone
 
 
@@ -30,22 +30,3 @@ def test_a_conversation_is_regulated_and_let_go() -> None:
     assert [(row.expires_at - row.marked_at).days for row in rows] == [365, 30]
     with pytest.raises(CommandError, match="days"):
         run("regulate", str(chat), "2558", "--reason", "too long")
-
-
-def test_a_hold_is_made_listed_and_released() -> None:
-    ada, bob = someone(), someone()
-    chat = direct(ada, bob)
-
-    number = run("hold", "--chat", str(chat), "--by", "Legal", "--reason", "case 7", "--until", "2099-01-01T00:00:00Z")
-    held = run("holds")
-    run("release", number.removeprefix("hold "))
-
-    assert f"{number}: conversation {chat}, user any, by Legal" in held
-    assert number + ":" not in run("holds")
-    assert Hold.objects.get(conversation_id=chat).released_at is not None
-    with pytest.raises(CommandError):
-        run("release", number.removeprefix("hold "))
-    with pytest.raises(CommandError, match="until"):
-        run("hold", "--user", "1", "--by", "L", "--reason", "r", "--until", "soon")
-    with pytest.raises(CommandError, match="which"):
-        run("hold", "--by", "L", "--reason", "r")

@@ -5,7 +5,8 @@ from datetime import date
 import pytest
 from django.db import OperationalError, transaction
 
-from receipts import partitions, policies
+from holds import holds
+from receipts import partitions
 from receipts.marks import Mark, record
 from tests.chat.sessions import at_once
 from tests.factories import direct, say, someone
@@ -22,12 +23,12 @@ def test_a_hold_that_is_just_being_set_is_waited_for(monkeypatch: pytest.MonkeyP
     aged(chat, date(2019, 3, 15))
 
     with transaction.atomic():
-        hold = policies.hold(by="Legal", reason="case 7", conversation_id=chat)
+        hold = holds.set_hold(by="Legal", reason="case 7", conversation_id=chat)
         with pytest.raises(OperationalError, match="lock timeout"):
             at_once([partitions.sweep])
     held = partitions.sweep()
     still = ranges(chat)
-    policies.release(hold)
+    holds.release(hold)
 
     assert (held, len(still), partitions.sweep(), ranges(chat)) == (0, 1, 1, [])
 

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from chat.conversations import members
+from holds.models import Hold
 from receipts import chain, partitions
 from receipts.marker import mark_now
 from receipts.marks import Mark, record
-from receipts.models import Hold, Lane, Partition, Transition
+from receipts.models import Lane, Partition, Transition
 from tests.chat import rows
 from tests.chat.sessions import at_once
 from tests.factories import Someone, another_device, direct, group, say, say_many, someone
