@@ -1,15 +1,16 @@
-"""The limits that a run is compared with, measured in the same run: batched inserts into PostgreSQL, and a bare echo.
+"""The limits of a run, measured in the same run: batched inserts and bare SELECTs in PostgreSQL, and a bare echo.
 
-Both do one part of a message's way and nothing else, on the same machine and the same PostgreSQL.
+Each does one part of what a scenario does and nothing else, on the same machine and the same PostgreSQL.
 """
 
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import psycopg
 
@@ -20,6 +21,8 @@ from bench.wire import Link, Loop, frame
 BATCH = 100
 CONTENT = "x" * 80
 CONNECTIONS = 100
+# An echo is two frames, one in and one out. A message is five: send, ack, delivery, delivered mark, receipt.
+ECHOES_PER_MESSAGE = 2.5
 # What the product's own server gives its processes, less the product.
 UVICORN = ("--ws", "websockets-sansio", "--ws-per-message-deflate", "false", "--loop", "uvloop", "--no-access-log")
 
@@ -41,18 +44,41 @@ INSERT INTO bench_limit (conversation_id, seq, id, sender_id, client_id, content
 SELECT n %% 400, n, n, n %% 400, client_id, %(content)s
 FROM unnest(%(numbers)s::bigint[], %(client_ids)s::uuid[]) AS given (n, client_id)
 """
+# By chat_message's primary key (conversation_id, seq): the columns that any reader of a message needs.
+SELECT = """
+SELECT seq, rev, id, sender_id, client_id, content, created_at
+FROM chat_message
+WHERE conversation_id = %(conversation)s
+  AND seq > 0
+ORDER BY seq
+"""
 
 
 @dataclass(frozen=True)
 class Ceiling:
-    """So many a second, at so much CPU each; the CPU is the server's alone."""
+    """Units a second, and the CPU of each in milliseconds."""
 
     per_s: float
     cpu_ms: float
 
 
+class Limits(NamedTuple):
+    """The two limits that every scenario with a load measures before it: a row inserted, a frame echoed."""
+
+    inserts: Ceiling
+    echo: Ceiling
+
+    @property
+    def message_cpu_ms(self) -> float:
+        """Return the least CPU of a stored and delivered message, in milliseconds (issue 9)."""
+        return ECHOES_PER_MESSAGE * self.echo.cpu_ms + self.inserts.cpu_ms
+
+
 def inserts(dsn: str, postgres_pid: int, seconds: float) -> Ceiling:
-    """Insert message-like rows, a hundred a transaction, over one connection, as fast as it goes."""
+    """Insert message-like rows, a hundred a transaction, over one connection, as fast as it goes.
+
+    The CPU is that of all PostgreSQL processes: commits also cost the WAL writer.
+    """
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("DROP TABLE IF EXISTS bench_limit")
         connection.execute(TABLE)
@@ -66,6 +92,22 @@ def inserts(dsn: str, postgres_pid: int, seconds: float) -> Ceiling:
         took = time.monotonic() - start
         cpu = cpu_seconds([postgres_pid])[postgres_pid] - before
         connection.execute("DROP TABLE bench_limit")
+    return Ceiling(rows / took, cpu / rows * 1000)
+
+
+def selects(dsn: str, conversation_ids: Sequence[int], seconds: float) -> Ceiling:
+    """Read all messages of these conversations, one statement each, over one connection, as often as `seconds` allow.
+
+    The CPU of a row is that of the connection's backend and of this process, which reads the rows.
+    """
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        backend = connection.info.backend_pid
+        before, start, rows = cpu_seconds([backend])[backend] + time.process_time(), time.monotonic(), 0
+        while time.monotonic() - start < seconds:
+            for conversation in conversation_ids:
+                rows += len(connection.execute(SELECT, {"conversation": conversation}, prepare=True).fetchall())
+        took = time.monotonic() - start
+        cpu = cpu_seconds([backend])[backend] + time.process_time() - before
     return Ceiling(rows / took, cpu / rows * 1000)
 
 
@@ -112,7 +154,10 @@ def bare_server() -> Iterator[tuple[int, int]]:
 
 
 def echo(seconds: float) -> Ceiling:
-    """Bounce frames of a message's size off a bare uvicorn, over a hundred connections with one in flight each."""
+    """Bounce frames of a message's size off a bare uvicorn, over a hundred connections with one in flight each.
+
+    The CPU is that of the uvicorn process alone.
+    """
     with bare_server() as (port, pid):
         return _bounce(port, pid, seconds)
 

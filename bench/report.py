@@ -15,7 +15,7 @@ DIGITS = 3
 
 
 def flat(result: Result) -> dict[str, Any]:
-    """Return one flat object; what a scenario does not measure is null."""
+    """Return one flat object; a figure that the scenario does not measure is null."""
     per_s = result.units / result.seconds if result.seconds else None
     cpu = sum(result.cpu.values()) / result.units * 1000 if result.units and result.cpu else None
     found, verdict = result.found, result.verdict
@@ -35,6 +35,7 @@ def flat(result: Result) -> dict[str, Any]:
     row |= {
         f"cpu_ms_{part}": spent / result.units * 1000 if result.units else None for part, spent in result.cpu.items()
     }
+    row["over_floor"] = cpu / result.floor_cpu_ms if cpu and result.floor_cpu_ms else None
     row |= _limits(result, per_s)
     return {name: _round(value) for name, value in (row | result.extra).items()}
 
@@ -66,8 +67,11 @@ def faults(result: Result) -> dict[str, int]:
 
 
 def table(result: Result) -> str:
-    """Return the figures of one scenario as lines of name and value."""
-    row = {name: value for name, value in flat(result).items() if value is not None}
+    """Return the figures of one scenario as lines of name and value; without a floor, the reason stands in its row."""
+    row = flat(result)
+    if result.no_floor:
+        row["over_floor"] = f"none: {result.no_floor}"
+    row = {name: value for name, value in row.items() if value is not None}
     width = max(map(len, row))
     lines = [f"  {name:<{width}}  {value:>14,}" if isinstance(value, int | float) else f"  {name:<{width}}  {value:>14}"
              for name, value in row.items()]  # fmt: skip

@@ -27,7 +27,7 @@ from bench.servers import Servers
 WARM_UP = 2.0
 QUIET = 0.5
 PATIENCE = 20.0
-CEILING_SECONDS = 2.0
+LIMIT_SECONDS = 2.0
 POPULATE = "import django; django.setup(); from bench import populate; populate.main()"
 WORDS = [
     "the",
@@ -71,7 +71,10 @@ class Options:
 
 @dataclass
 class Result:
-    """What a scenario found; `extra` are its own figures. `units` of `unit` were done in `seconds` at `cpu` seconds."""
+    """What a scenario found; `extra` are its own figures. `units` of `unit` were done in `seconds` at `cpu` seconds.
+
+    `floor_cpu_ms` is the least CPU of a unit, made of limits of the same run; `no_floor` says why there is none.
+    """
 
     scenario: str
     unit: str
@@ -80,9 +83,11 @@ class Result:
     cpu: dict[str, float] = field(default_factory=dict)
     found: Figures | None = None
     verdict: checker.Verdict | None = None
-    limits: tuple[ceilings.Ceiling, ceilings.Ceiling] | None = None
+    limits: ceilings.Limits | None = None
     counts: Counter[str] = field(default_factory=Counter)
     extra: dict[str, Any] = field(default_factory=dict)
+    floor_cpu_ms: float | None = None
+    no_floor: str = ""
 
 
 def texts(count: int = 500) -> list[str]:
@@ -91,10 +96,16 @@ def texts(count: int = 500) -> list[str]:
     return [" ".join(source.choices(WORDS, k=source.randint(5, 25)))[:140] for _ in range(count)]
 
 
-def measure_limits(house: Servers, options: Options) -> tuple[ceilings.Ceiling, ceilings.Ceiling]:
-    """Measure batched inserts and the bare echo, while the house stands idle."""
-    seconds = min(CEILING_SECONDS, options.lasts(CEILING_SECONDS))
-    return ceilings.inserts(house.dsn, house.roots()["postgres"], seconds), ceilings.echo(seconds)
+def limit_seconds(options: Options) -> float:
+    """Return how long each limit is measured."""
+    return min(LIMIT_SECONDS, options.lasts(LIMIT_SECONDS))
+
+
+def measure_limits(house: Servers, options: Options) -> ceilings.Limits:
+    """Measure batched inserts and the bare echo, while the servers are idle."""
+    seconds = limit_seconds(options)
+    inserts = ceilings.inserts(house.dsn, house.roots()["postgres"], seconds)
+    return ceilings.Limits(inserts, ceilings.echo(seconds))
 
 
 def make(house: Servers, wanted: Wanted) -> Made:

@@ -39,7 +39,7 @@ def measure(house: Servers, options: Options) -> Result:
         "connections": CONNECTIONS,
         "kb_per_connection": grown / CONNECTIONS,
         "bare_kb_per_connection": bare,
-        "limit_ratio": bare * CONNECTIONS / grown,
+        "over_floor": grown / CONNECTIONS / bare,
         "web_mb": web_kb(house) / 1024,
         "idle_cpu_percent": sum(load.cpu.values()) / (load.end - load.start) * 1e11,
     }

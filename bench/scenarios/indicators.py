@@ -199,6 +199,7 @@ def fill(loop: Loop, made: Made, present: list[list[Person]], count: int) -> Non
 
 
 def measure(house: Servers, options: Options) -> Result:
+    limits = run.measure_limits(house, options)
     seconds = options.lasts(SECONDS)
     say(f"indicators: {2 * (PAIRS + GROUPS)} chats talk for {seconds:g} s")
     found = talk(house, seconds)
@@ -208,4 +209,5 @@ def measure(house: Servers, options: Options) -> Result:
     found |= {f"propagation_p{p}_ms": percentile(told, p) or 0.0 for p in (50, 95, 99)}
     found |= {"marks_per_s": marks.due / took, "marks_untold": marks.due - len(told),
               "others_cpu_percent": others / took * 100}  # fmt: skip
-    return Result("indicators", "mark", marks.due, took, spent, extra=dict(found))
+    return Result("indicators", "mark", marks.due, took, spent, limits=limits, extra=dict(found),
+                  floor_cpu_ms=limits.echo.cpu_ms)  # fmt: skip

@@ -57,4 +57,5 @@ def measure(house: Servers, options: Options) -> Result:
         limits,
         load.counts,
         extra | load.shares(),
+        floor_cpu_ms=limits.message_cpu_ms,
     )

@@ -58,4 +58,16 @@ def measure(house: Servers, options: Options) -> Result:
         found = load.figures()
     extra = {"day": name, "speakers": len(nicks), "messages": len(due), "speed": SPEED,
              "expected_deliveries": len(due) * (len(nicks) - 1)}  # fmt: skip
-    return Result("replay", "delivery", found.delivered, found.seconds, load.cpu, found, verdict, limits, load.counts, extra | load.shares())  # fmt: skip
+    return Result(
+        "replay",
+        "delivery",
+        found.delivered,
+        found.seconds,
+        load.cpu,
+        found,
+        verdict,
+        limits,
+        load.counts,
+        extra | load.shares(),
+        floor_cpu_ms=limits.echo.cpu_ms,
+    )

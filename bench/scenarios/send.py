@@ -27,5 +27,15 @@ def measure(house: Servers, options: Options) -> Result:
         verdict = load.judge()
         found = load.figures()
     return Result(
-        "send", "message", found.acked, found.seconds, load.cpu, found, verdict, limits, load.counts, load.shares()
+        "send",
+        "message",
+        found.acked,
+        found.seconds,
+        load.cpu,
+        found,
+        verdict,
+        limits,
+        load.counts,
+        load.shares(),
+        floor_cpu_ms=limits.message_cpu_ms,
     )

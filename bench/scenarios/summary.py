@@ -49,4 +49,5 @@ def measure(house: Servers, options: Options) -> Result:
         limits,
         load.counts,
         extra | load.shares(),
+        floor_cpu_ms=limits.echo.cpu_ms,
     )

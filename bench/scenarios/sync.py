@@ -6,7 +6,7 @@ A third crowd missed its thousand in ten conversations, a hundred each, which on
 
 import time
 
-from bench import run
+from bench import ceilings, run
 from bench.figures import percentile
 from bench.fixtures import Group, Wanted
 from bench.run import Options, Result, Run
@@ -56,6 +56,7 @@ def measure(house: Servers, options: Options) -> Result:
     extra: dict[str, float | None] = {}
     with run.run(house, made, [everybody[:1], everybody[1:]], window=WINDOW) as load:
         write(load)
+        selects = ceilings.selects(house.dsn, [chat.id for chat in made.chats], run.limit_seconds(options))
         before, start = load.read_cpu(), time.monotonic()
         for number, name in enumerate(MISSED):
             took = come_back(load, number, size)
@@ -65,4 +66,6 @@ def measure(house: Servers, options: Options) -> Result:
         load.settle()
         verdict = load.judge()
     fetched = size * sum(chats * messages for chats, messages in MISSED.values())
-    return Result("sync", "message", fetched, seconds, cpu, None, verdict, limits, load.counts, extra | {"runs": size})
+    extra |= {"runs": size, "select_cpu_ms": selects.cpu_ms}
+    return Result("sync", "message", fetched, seconds, cpu, None, verdict, limits, load.counts, extra,
+                  floor_cpu_ms=selects.cpu_ms)  # fmt: skip

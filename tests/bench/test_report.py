@@ -2,8 +2,10 @@
 
 from collections import Counter
 
+import pytest
+
 from bench import report
-from bench.ceilings import Ceiling
+from bench.ceilings import Ceiling, Limits
 from bench.checker import Verdict
 from bench.figures import Figures
 from bench.run import Result
@@ -11,14 +13,15 @@ from bench.run import Result
 NAMED = {
     "scenario", "unit", "per_s", "cpu_ms_per_unit", "ack_p50_ms", "ack_p99_ms", "delivery_p50_ms", "delivery_p99_ms",
     "sent", "acked", "stored", "delivered", "lost", "duplicated", "out_of_order", "leaks", "limit_ratio",
+    "over_floor",
 }  # fmt: skip
 
 
 def result(verdict: Verdict) -> Result:
     found = Figures(10.0, 5000, 5000, [1.0, 2.0, 30.0], [4.0])
-    limits = Ceiling(2000, 0.1), Ceiling(1000, 0.2)
+    limits = Limits(Ceiling(2000, 0.1), Ceiling(1000, 0.2))
     return Result("send", "message", 5000, 10.0, {"web": 1.0, "redis": 0.5}, found, verdict, limits, Counter(),
-                  {"own": 7})  # fmt: skip
+                  {"own": 7}, floor_cpu_ms=0.06)  # fmt: skip
 
 
 def test_every_named_figure_is_there_even_where_nothing_was_measured() -> None:
@@ -31,6 +34,21 @@ def test_figures_are_what_was_measured() -> None:
     assert (row["per_s"], row["cpu_ms_per_unit"], row["cpu_ms_web"]) == (500.0, 0.3, 0.2)
     assert (row["ack_p50_ms"], row["ack_p99_ms"], row["delivery_p50_ms"]) == (2.0, 30.0, 4.0)
     assert (row["limit_ratio"], row["own"], row["sent"], row["lost"]) == (0.5, 7, 5, 3)
+
+
+def test_cost_of_a_unit_is_compared_with_its_floor() -> None:
+    assert report.flat(result(Verdict()))["over_floor"] == 5.0
+    assert "over_floor" in report.table(result(Verdict()))
+
+
+def test_floor_of_a_message_is_two_and_a_half_echoes_and_one_insert() -> None:
+    assert Limits(Ceiling(2000, 0.1), Ceiling(1000, 0.2)).message_cpu_ms == pytest.approx(0.6)
+
+
+def test_table_gives_the_reason_where_there_is_no_floor() -> None:
+    footprint = Result("footprint", "server", 1, no_floor="nothing is done")
+    assert report.flat(footprint)["over_floor"] is None
+    assert "none: nothing is done" in report.table(footprint)
 
 
 def test_every_fault_fails_the_run() -> None:

@@ -34,6 +34,8 @@ def test_one_scenario_is_one_flat_object(tmp_path: Path) -> None:
     assert row["acked"] == row["stored"] == row["sent"] > 200
     assert row["delivered"] + row["by_sync"] == row["sent"]
     assert all(row[name] > 0 for name in ("per_s", "cpu_ms_per_unit", "ack_p50_ms", "delivery_p99_ms", "limit_ratio"))
+    floor = 2.5 * row["echo_cpu_ms"] + row["insert_cpu_ms"]
+    assert row["over_floor"] == pytest.approx(row["cpu_ms_per_unit"] / floor, rel=0.02)
 
 
 def test_a_replayed_day_arrives_everywhere_exactly_once_and_in_order(tmp_path: Path) -> None:
