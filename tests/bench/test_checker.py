@@ -53,91 +53,91 @@ def verdict(*rows: Row, facts: Facts = FACTS, start: list[Row] = START, end: lis
     return check([*start, *rows, *end], facts)
 
 
-def test_a_run_in_order_has_no_fault() -> None:
+def test_checker_finds_no_fault_in_an_ordered_run() -> None:
     found = verdict(*THREE, *LIVE)
     assert found.faults() == {}
     assert (found.sent, found.acked, found.stored, found.delivered, found.by_sync) == (3, 3, 3, 3, 0)
 
 
-def test_a_message_sent_and_stored_but_never_acked_is_no_loss_once_its_sender_has_synced() -> None:
+def test_checker_reports_stored_message_without_ack_as_lost_unless_its_sender_fetched_it() -> None:
     assert verdict(*THREE[:-1], *LIVE, OWN).faults() == {"unacked": 1}
     assert verdict(*THREE[:-1], *LIVE).faults() == {"unacked": 1, "lost_deliveries": 1, "gaps": 1}
 
 
-def test_a_message_that_was_refused_is_told() -> None:
+def test_checker_counts_refused_message_as_unacked() -> None:
     refused = Row(Kind.REFUSED, 9, A, CHAT, client=4)
     found = verdict(*THREE, *LIVE, sent(4), refused)
     assert found.faults() == {"unacked": 1}
     assert found.refused == 1
 
 
-def test_a_message_that_came_by_sync_is_held() -> None:
+def test_checker_accepts_messages_received_by_sync() -> None:
     found = verdict(*THREE, delivered(1, 1), *(delivered(n, n, kind=Kind.FETCHED) for n in (2, 3)))
     assert found.faults() == {}
     assert found.by_sync == 2
 
 
-def test_a_message_that_comes_live_and_by_sync_is_no_duplicate() -> None:
+def test_checker_accepts_a_message_both_live_and_by_sync() -> None:
     found = verdict(*THREE, *LIVE, delivered(3, 3, kind=Kind.FETCHED))
     assert found.faults() == {}
     assert found.by_sync == 0
 
 
-def test_the_histories_of_two_processes_may_come_in_any_order() -> None:
+def test_checker_reads_histories_of_processes_in_any_order() -> None:
     assert check([*joined(B, BOB), *LIVE, *joined(A, ANN), *THREE, *END], FACTS).faults() == {}
 
 
-def test_an_acked_message_that_is_not_stored_is_lost() -> None:
+def test_checker_reports_acked_but_unstored_message_as_lost() -> None:
     found = verdict(*THREE, *LIVE[:2], facts=replace(FACTS, messages=FACTS.messages[:2]))
     assert found.faults() == {"lost_acks": 1}
     assert found.lost == 1
 
 
-def test_a_stored_message_that_a_connected_member_never_got_is_lost() -> None:
+def test_checker_reports_undelivered_message_as_lost() -> None:
     found = verdict(*THREE, LIVE[0], LIVE[2])
     assert found.faults() == {"lost_deliveries": 1, "gaps": 1}
     assert found.lost == 1
 
 
-def test_missing_messages_in_a_row_are_one_gap() -> None:
+def test_checker_counts_consecutive_missing_messages_as_one_gap() -> None:
     assert verdict(*THREE, LIVE[2]).faults() == {"lost_deliveries": 2, "gaps": 1}
 
 
-def test_a_client_without_its_last_sync_is_told() -> None:
+def test_checker_reports_client_without_last_sync_as_unfinished() -> None:
     assert verdict(*THREE, *LIVE, end=END[:1]).faults() == {"unfinished": 1}
 
 
-def test_a_message_below_the_start_of_a_client_is_not_due() -> None:
+def test_checker_expects_no_message_from_before_a_client_started() -> None:
     start = [*joined(A, ANN), Row(Kind.JOINED, 0, chat=CHAT, seq=2, rev=2, client=B, other=BOB), joined(B, BOB)[1]]
     assert verdict(*THREE, LIVE[2], start=start).faults() == {}
 
 
-def test_a_delivered_message_that_is_not_stored_is_a_phantom() -> None:
+def test_checker_reports_delivered_but_unstored_message_as_phantom() -> None:
     found = verdict(*THREE, *LIVE, delivered(4, 4))
     assert found.faults()["phantom"] == 2  # not stored, and not sent
 
 
-def test_a_delivered_message_that_nobody_sent_is_a_phantom_even_if_it_is_stored() -> None:
+def test_checker_reports_stored_message_that_nobody_sent_as_phantom() -> None:
     facts = replace(FACTS, messages=[*FACTS.messages, stored(4, 4)])
     found = verdict(*THREE, acked(4, 4), *LIVE, delivered(4, 4), facts=facts)
     assert set(found.faults()) == {"phantom"}
 
 
-def test_a_delivery_that_is_not_what_stands_at_its_seq_is_a_phantom() -> None:
+def test_checker_reports_delivery_under_a_wrong_seq_as_phantom() -> None:
     assert verdict(*THREE, *LIVE[:2], delivered(1, 3)).faults() == {"phantom": 1}
 
 
-def test_a_delivery_with_the_wrong_sender_is_a_phantom() -> None:
+def test_checker_reports_delivery_with_a_wrong_sender_as_phantom() -> None:
     assert verdict(*THREE, *LIVE[:2], LIVE[2]._replace(other=EVE)).faults() == {"phantom": 1}
 
 
-def test_a_message_stored_for_another_sender_is_a_phantom() -> None:
+def test_checker_reports_message_stored_for_another_sender_as_phantom() -> None:
     facts = replace(FACTS, messages=[*FACTS.messages[:2], stored(3, 3, sender=BOB)])
     assert verdict(*THREE, *LIVE[:2], LIVE[2]._replace(other=BOB), facts=facts).faults() == {"phantom": 1}
 
 
 @pytest.mark.parametrize("place", ["stored", "delivered"])
-def test_a_changed_text_is_told(place: str) -> None:
+def test_checker_reports_changed_text_as_altered(place: str) -> None:
     if place == "delivered":
         found = verdict(*THREE, *LIVE[:2], LIVE[2]._replace(digest=1))
     else:
@@ -146,84 +146,84 @@ def test_a_changed_text_is_told(place: str) -> None:
     assert found.faults() == {"altered": 1}
 
 
-def test_a_client_id_stored_twice_is_a_duplicate() -> None:
+def test_checker_reports_client_id_stored_twice_as_duplicated() -> None:
     facts = replace(FACTS, messages=[*FACTS.messages, stored(3, 4)._replace(message=903)])
     found = verdict(*THREE[:-1], *LIVE, delivered(3, 4), OWN, delivered(3, 4, A, Kind.FETCHED), facts=facts)
     assert found.faults() == {"unacked": 1, "duplicated": 1}
 
 
-def test_a_message_delivered_twice_to_one_connection_is_a_duplicate() -> None:
+def test_checker_reports_second_delivery_to_a_connection_as_duplicated() -> None:
     assert verdict(*THREE, *LIVE, LIVE[2]).faults() == {"duplicated": 1}
     assert verdict(*THREE, *LIVE, LIVE[0]).faults() == {"duplicated": 1}
 
 
-def test_a_message_delivered_to_two_connections_of_a_user_is_no_duplicate() -> None:
+def test_checker_accepts_delivery_to_two_connections_of_a_user() -> None:
     start = [*START, *joined(E, BOB)]
     again = [row._replace(connection=E) for row in LIVE]
     assert verdict(*THREE, *LIVE, *again, start=start, end=[*END, *finished((E, BOB))]).faults() == {}
 
 
-def test_a_message_delivered_to_the_connection_that_sent_it_is_a_duplicate() -> None:
+def test_checker_reports_delivery_to_the_sending_connection_as_duplicated() -> None:
     assert verdict(*THREE, *LIVE, delivered(2, 2, connection=A)).faults() == {"duplicated": 1}
 
 
-def test_a_lower_seq_after_a_higher_one_is_out_of_order() -> None:
+def test_checker_reports_lower_seq_after_higher_as_out_of_order() -> None:
     assert verdict(*THREE, LIVE[0], LIVE[2], LIVE[1]).faults() == {"out_of_order": 1}
 
 
-def test_one_answer_that_is_not_in_seq_order_is_out_of_order() -> None:
+def test_checker_reports_unordered_sync_answer_as_out_of_order() -> None:
     rows = [delivered(n, n, kind=Kind.FETCHED) for n in (1, 3, 2)]
     assert verdict(*THREE, *rows).faults() == {"out_of_order": 1}
 
 
-def test_two_answers_may_overlap() -> None:
+def test_checker_accepts_overlapping_sync_answers() -> None:
     rows = [delivered(n, n, kind=Kind.FETCHED) for n in (1, 2, 3)]
     synced = Row(Kind.SYNCED, 9, B, CHAT, 3, 3)
     assert verdict(*THREE, *rows, synced, *rows[1:]).faults() == {}
 
 
-def test_what_a_client_sent_later_and_is_stored_earlier_is_out_of_order() -> None:
+def test_checker_reports_messages_stored_in_another_order_than_sent_as_out_of_order() -> None:
     facts = replace(FACTS, messages=[stored(2, 1), stored(1, 2), stored(3, 3)])
     rows = [sent(1), sent(2), sent(3), acked(2, 1), acked(1, 2), acked(3, 3)]
     assert verdict(*rows, delivered(2, 1), delivered(1, 2), LIVE[2], facts=facts).faults() == {"out_of_order": 1}
 
 
-def test_a_hole_in_the_stored_seq_is_a_gap() -> None:
+def test_checker_reports_missing_stored_seq_as_gap() -> None:
     facts = replace(FACTS, messages=[stored(1, 1), stored(3, 3)])
     assert verdict(*THREE[:2], sent(3), acked(3, 3), LIVE[0], LIVE[2], facts=facts).faults() == {"gaps": 1}
 
 
-def test_a_delivery_to_one_who_is_no_member_is_a_leak() -> None:
+def test_checker_reports_delivery_to_a_non_member_as_leak() -> None:
     start, end = [*START, *joined(E, EVE)[1:]], [*END, *finished((E, EVE))]
     found = verdict(*THREE, *LIVE, delivered(1, 1, connection=E), start=start, end=end)
     assert found.faults() == {"leaks": 1}
 
 
-def test_a_delivery_after_a_member_left_is_a_leak() -> None:
+def test_checker_reports_delivery_to_a_former_member_as_leak() -> None:
     facts = replace(FACTS, members={(CHAT, ANN): ALWAYS, (CHAT, BOB): Span(1, 2)})
     assert verdict(*THREE, *LIVE, facts=facts).faults() == {"leaks": 1}
     assert verdict(*THREE, *LIVE[:2], facts=facts).faults() == {}
 
 
-def test_an_ack_that_names_another_place_is_told() -> None:
+def test_checker_reports_ack_with_another_message_id_as_misacked() -> None:
     assert verdict(sent(1), acked(1, 1), sent(2), acked(2, 2), sent(3), acked(3, 3, message=5), *LIVE).faults() == {
         "misacked": 1
     }
 
 
-def test_two_acks_of_one_message_that_differ_are_told() -> None:
+def test_checker_reports_differing_acks_of_one_message_as_misacked() -> None:
     again = Row(Kind.ACKED_AGAIN, 9, A, CHAT, 4, 4, 3, 903)
     assert verdict(*THREE, again, *LIVE).faults() == {"misacked": 1}
 
 
-def test_a_message_sent_again_with_the_same_id_is_one_message() -> None:
+def test_checker_counts_a_resent_message_once() -> None:
     again = [sent(3), Row(Kind.ACKED_AGAIN, 9, A, CHAT, 3, 3, 3, 903)]
     found = verdict(*THREE, *again, *LIVE)
     assert found.faults() == {}
     assert (found.sent, found.acked, found.stored) == (3, 3, 3)
 
 
-def test_an_id_that_this_run_did_not_make_counts_as_neither_sent_nor_stored() -> None:
+def test_checker_ignores_client_ids_of_other_runs() -> None:
     old = StoredMessage(CHAT, 4, 4, FOREIGN, ANN, 1, TEXT)
     found = verdict(*THREE, *LIVE, delivered(FOREIGN, 4), facts=replace(FACTS, messages=[*FACTS.messages, old]),
                     end=[Row(Kind.FETCHED, 9, A, CHAT, 4, 4, FOREIGN, ANN, TEXT), *END])  # fmt: skip

@@ -74,7 +74,7 @@ def two(server: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Two
     return Two(server, tmp_path)
 
 
-def test_what_two_people_write_is_sent_acked_and_delivered(two: Two) -> None:
+def test_messages_of_two_clients_are_sent_acked_and_delivered(two: Two) -> None:
     two.say(two.ann, "one", "two 🙂")
     two.say(two.bob, "three")
     two.until(lambda: two.seq(two.ann) == two.seq(two.bob) == 3)
@@ -83,7 +83,7 @@ def test_what_two_people_write_is_sent_acked_and_delivered(two: Two) -> None:
     assert (found.sent, found.acked, found.stored, found.delivered, found.by_sync) == (3, 3, 3, 3, 0)
 
 
-def test_the_next_message_of_a_chat_waits_for_the_ack_of_the_last(two: Two) -> None:
+def test_client_sends_the_next_message_of_a_chat_after_the_ack(two: Two) -> None:
     two.say(two.ann, "one", "two", "three")
     chat = two.ann.chats[str(CHAT)]
     assert (len(chat.in_flight), len(chat.outbox)) == (1, 2)
@@ -92,7 +92,7 @@ def test_the_next_message_of_a_chat_waits_for_the_ack_of_the_last(two: Two) -> N
     assert kinds == [Kind.SENT, Kind.ACKED] * 3
 
 
-def test_a_latency_counts_from_the_intended_time(two: Two) -> None:
+def test_client_records_the_intended_time_of_a_waiting_message(two: Two) -> None:
     two.say(two.ann, "one", "two")
     two.until(lambda: two.seq(two.bob) == 2)
     second = [row for row in two.rows() if row.kind == Kind.SENT][1]
@@ -100,7 +100,7 @@ def test_a_latency_counts_from_the_intended_time(two: Two) -> None:
     assert second.other < first_ack.at <= second.at
 
 
-def test_received_messages_are_marked_at_once_and_at_most_five_times_a_second(two: Two) -> None:
+def test_client_marks_delivered_messages_at_once_and_at_most_five_times_a_second(two: Two) -> None:
     two.say(two.ann, *map(str, range(40)))
     two.until(lambda: two.server.marks and two.server.marks[-1] == (BOB, 40))
     assert len(two.server.marks) <= 4
@@ -108,7 +108,7 @@ def test_received_messages_are_marked_at_once_and_at_most_five_times_a_second(tw
     assert two.server.marks[0][1] < 40
 
 
-def test_a_gap_is_healed_by_sync(two: Two) -> None:
+def test_client_closes_a_gap_by_sync(two: Two) -> None:
     two.server.hide = {2, 3}
     two.say(two.ann, "one", "two", "three", "four")
     two.until(lambda: two.seq(two.bob) == 4)
@@ -117,7 +117,7 @@ def test_a_gap_is_healed_by_sync(two: Two) -> None:
     assert (found.delivered, found.by_sync) == (2, 2)
 
 
-def test_a_message_missing_at_the_very_end_comes_with_the_last_sync(two: Two) -> None:
+def test_last_sync_fetches_messages_missing_at_the_end(two: Two) -> None:
     two.server.hide = {1, 2, 3}
     two.say(two.ann, "one", "two", "three")
     two.until(lambda: two.seq(two.ann) == 3)
@@ -126,7 +126,7 @@ def test_a_message_missing_at_the_very_end_comes_with_the_last_sync(two: Two) ->
     assert found.by_sync == 3
 
 
-def test_what_was_not_acked_goes_again_with_the_same_id_after_a_reconnect(two: Two) -> None:
+def test_client_resends_unacked_message_with_the_same_id_after_reconnect(two: Two) -> None:
     two.server.forget_acks = {2}
     two.say(two.ann, "one", "two", "three")
     two.until(lambda: two.seq(two.ann) == two.seq(two.bob) == 3)
@@ -137,7 +137,7 @@ def test_what_was_not_acked_goes_again_with_the_same_id_after_a_reconnect(two: T
     assert (found.sent, found.acked) == (3, 3)
 
 
-def test_a_cut_client_comes_back_and_syncs(two: Two) -> None:
+def test_disconnected_client_reconnects_and_syncs(two: Two) -> None:
     two.server.cut()
     two.until(lambda: not two.ann.ready and not two.bob.ready)
     two.say(two.ann, "while away")
@@ -145,7 +145,7 @@ def test_a_cut_client_comes_back_and_syncs(two: Two) -> None:
     assert two.verdict().faults() == {}
 
 
-def test_a_message_refused_for_now_is_sent_again_later_with_the_same_id(two: Two) -> None:
+def test_client_retries_a_rate_limited_message_with_the_same_id(two: Two) -> None:
     two.server.refuse_once = {1}
     two.say(two.ann, "one")
     two.until(lambda: two.seq(two.bob) == 1)

@@ -28,21 +28,21 @@ def parent() -> Iterator["subprocess.Popen[str]"]:
     process.stdout.close()
 
 
-def test_an_exited_child_is_counted_through_its_parent(parent: "subprocess.Popen[str]") -> None:
+def test_cpu_of_an_exited_child_counts_for_its_parent(parent: "subprocess.Popen[str]") -> None:
     assert cpu_seconds([parent.pid])[parent.pid] >= 0.3
 
 
-def test_living_children_belong_to_the_tree(parent: "subprocess.Popen[str]") -> None:
+def test_process_tree_includes_living_children(parent: "subprocess.Popen[str]") -> None:
     assert len(trees([parent.pid])[parent.pid]) == 2
     assert parent.pid in trees([os.getpid()])[os.getpid()]
 
 
-def test_a_process_weighs_something_and_an_ended_one_nothing(parent: "subprocess.Popen[str]") -> None:
+def test_ended_process_has_no_memory(parent: "subprocess.Popen[str]") -> None:
     assert pss_kb(parent.pid) > 1000
     assert pss_kb(2**22 + 1) == 0
 
 
-def test_the_machine_was_busy_at_least_as_long_as_this_process() -> None:
+def test_machine_cpu_includes_this_process() -> None:
     before, own = machine_seconds(), sum(os.times()[:2])
     exec(SPEND)
     assert machine_seconds() - before >= sum(os.times()[:2]) - own - 0.05

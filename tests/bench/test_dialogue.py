@@ -17,14 +17,14 @@ def acts(request: pytest.FixtureRequest) -> list[Act]:
     return dialogue(random.Random(3), request.param, 600, TEXTS)
 
 
-def test_a_dialogue_is_the_same_every_time_and_in_order() -> None:
+def test_dialogue_is_ordered_and_repeatable() -> None:
     one, other = (dialogue(random.Random(3), 4, 600, TEXTS) for _ in range(2))
     assert one == other
     assert all(earlier.at <= later.at for earlier, later in pairwise(one))
     assert one[-1].at < 600
 
 
-def test_whoever_types_says_something_or_gives_up(acts: list[Act]) -> None:
+def test_typing_ends_with_a_message_or_a_stop(acts: list[Act]) -> None:
     typing = 0
     for act in acts:
         if act.what == "type":
@@ -36,16 +36,16 @@ def test_whoever_types_says_something_or_gives_up(acts: list[Act]) -> None:
     assert all(bool(act.text) == (act.what == "say") for act in acts)
 
 
-def test_all_members_speak(acts: list[Act]) -> None:
+def test_every_member_writes(acts: list[Act]) -> None:
     assert len({act.who for act in acts}) in (2, 5)
 
 
-def test_typing_is_said_at_the_first_key_and_every_three_seconds() -> None:
+def test_typing_is_sent_at_the_first_key_and_every_three_seconds() -> None:
     assert starts(10, 17) == [10, 10 + TYPING_EVERY, 10 + 2 * TYPING_EVERY]
     assert starts(10, 11) == [10]
 
 
-def test_bytes_are_counted_with_and_without_what_the_websocket_adds() -> None:
+def test_meter_counts_bytes_with_and_without_websocket_headers() -> None:
     meter = Meter()
     meter.count("indicator", 3, 4)
     meter.count("message", 200, 0)
@@ -54,6 +54,6 @@ def test_bytes_are_counted_with_and_without_what_the_websocket_adds() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**62])
-def test_numbers_are_those_of_the_server(value: int) -> None:
+def test_client_and_server_encode_numbers_alike(value: int) -> None:
     assert number(value) == indicators.number(value)
     assert read_number(number(value), 0)[0] == value

@@ -27,13 +27,13 @@ def verdict_of(web_module: str) -> dict[str, Any]:
     return found
 
 
-def test_nothing_acked_is_lost_when_a_web_process_is_killed_in_the_middle_of_send() -> None:
+def test_acked_messages_survive_kills_of_the_web_process_under_load() -> None:
     found = verdict_of(WEB)
     assert found["faults"] == {}, found["examples"]
     assert found["acked"] == found["stored"] == found["sent"] > 1000
 
 
-def test_a_build_that_acks_before_the_commit_is_caught_by_the_checker() -> None:
+def test_checker_catches_a_build_that_acks_before_the_commit() -> None:
     found = verdict_of("tests.bench.broken_build")
     assert found["faults"]["lost_acks"] > 0
     assert found["faults"]["phantom"] > 0

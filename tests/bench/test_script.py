@@ -28,7 +28,7 @@ def bench(tmp_path: Path, *arguments: str) -> Any:
     return json.loads(file.read_text())
 
 
-def test_one_scenario_is_one_flat_object(tmp_path: Path) -> None:
+def test_json_of_one_scenario_is_one_flat_object(tmp_path: Path) -> None:
     row = bench(tmp_path, "latency", "--seconds", "2")
     assert row.keys() >= NAMED
     assert row["acked"] == row["stored"] == row["sent"] > 200
@@ -38,7 +38,7 @@ def test_one_scenario_is_one_flat_object(tmp_path: Path) -> None:
     assert row["over_floor"] == pytest.approx(row["cpu_ms_per_unit"] / floor, rel=0.02)
 
 
-def test_a_replayed_day_arrives_everywhere_exactly_once_and_in_order(tmp_path: Path) -> None:
+def test_replayed_day_reaches_every_member_exactly_once_and_in_order(tmp_path: Path) -> None:
     logs = tmp_path / "logs"
     logs.mkdir()
     talk = b"".join(b"[%02d:%02d] <nick%d> line %d\n" % (*divmod(1338 + n // 6, 60), n % 40, n) for n in range(600))

@@ -52,7 +52,7 @@ def read_by_server(data: bytes) -> Frame:
     sizes=st.lists(st.sampled_from([0, 1, 125, 126, 127, 300, 65535, 65536, 70000]), min_size=1, max_size=4),
     cuts=st.lists(st.integers(1, 40000), max_size=8),
 )
-def test_frames_of_every_size_arrive_whole_however_the_bytes_are_cut(sizes: list[int], cuts: list[int]) -> None:
+def test_frames_of_every_size_are_read_from_any_split_of_the_bytes(sizes: list[int], cuts: list[int]) -> None:
     bodies = [b"x" * size for size in sizes]
     data = b"".join(from_server(Opcode.TEXT, body) for body in bodies)
     link = Recorder()
@@ -66,30 +66,30 @@ def test_frames_of_every_size_arrive_whole_however_the_bytes_are_cut(sizes: list
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536])
-def test_a_client_frame_is_masked_and_read_by_a_server(size: int) -> None:
+def test_client_frame_is_masked(size: int) -> None:
     parsed = read_by_server(frame(b"x" * size))
     assert (parsed.opcode, parsed.data, parsed.fin) == (Opcode.TEXT, b"x" * size, True)
 
 
-def test_a_ping_is_answered_with_its_own_body() -> None:
+def test_ping_is_answered_with_the_same_body() -> None:
     link = Recorder()
     link.feed(from_server(Opcode.PING, b"you?"))
     answer = read_by_server(link.written)
     assert (answer.opcode, answer.data) == (Opcode.PONG, b"you?")
 
 
-def test_a_close_frame_brings_its_code_and_reason() -> None:
+def test_close_frame_gives_code_and_reason() -> None:
     link = Recorder()
     link.feed(from_server(Opcode.CLOSE, (4503).to_bytes(2, "big") + b"7"))
     assert link.ended == (4503, "7")
 
 
-def test_a_fragment_is_refused_loudly() -> None:
+def test_fragmented_frame_raises_wire_error() -> None:
     with pytest.raises(WireError):
         Recorder().feed(Frame(Opcode.TEXT, b"half", fin=False).serialize(mask=False))
 
 
-def test_timers_are_called_in_order_and_not_before_their_time() -> None:
+def test_timers_fire_in_order_and_not_early() -> None:
     loop, start, called = Loop(), time.monotonic_ns(), list[tuple[str, int]]()
     for name, after in (("late", 6_000_000), ("early", 1_500_000)):
         loop.at(start + after, lambda name=name: called.append((name, time.monotonic_ns() - start)))  # type: ignore[misc]
@@ -106,7 +106,7 @@ def server() -> Iterator[Standin]:
     standin.stop()
 
 
-def test_a_refused_handshake_ends_the_link_with_its_status_line(server: Standin) -> None:
+def test_refused_handshake_closes_the_link_with_its_status_line(server: Standin) -> None:
     ended: list[tuple[int, str]] = []
 
     class Refused(Link):
