@@ -1,6 +1,6 @@
 """The one judge of every run: what the clients saw, held against what is stored and who may see it.
 
-Reads a history (`bench.history`) and what PostgreSQL holds (`bench.stored`); knows nothing of how the load was made.
+Reads a history (`bench.history`) and what PostgreSQL holds (`bench.stored_facts`); knows nothing of how the load was made.
 """
 
 from collections import defaultdict
@@ -51,7 +51,7 @@ class Verdict:
     acked: int = 0
     stored: int = 0
     delivered: int = 0
-    by_sync: int = 0  # the part of `held` that came by sync or history pages and not live
+    by_sync: int = 0  # messages that came by sync or history pages and not live
     refused: int = 0
     unacked: int = 0  # sent, and without an ack (ok) to the end: refused or never answered
     lost_acks: int = 0  # acked and not stored
@@ -71,11 +71,11 @@ class Verdict:
         return self.lost_acks + self.lost_deliveries
 
     def faults(self) -> dict[str, int]:
-        """Return the faults that were found, by name."""
+        """Return the faults that were stored_numbers, by name."""
         names = [each.name for each in fields(self)]
         return {name: getattr(self, name) for name in names[names.index("unacked") : -1] if getattr(self, name)}
 
-    def fault(self, name: str, what: str, count: int = 1) -> None:
+    def add_fault(self, name: str, what: str, count: int = 1) -> None:
         """Count a fault and keep an example of it."""
         setattr(self, name, getattr(self, name) + count)
         if len(self.examples) < EXAMPLES:
@@ -83,12 +83,12 @@ class Verdict:
 
 
 class Client:
-    """One lineage: a device of a user through all its connections. `held` is every seq that it got, by any way."""
+    """One lineage: a device of a user through all its connections. `received` holds every seq that it got, by any way."""
 
     def __init__(self, user: int) -> None:
         self.user = user
-        self.base: dict[int, int] = {}
-        self.held: dict[int, set[int]] = defaultdict(set)
+        self.start_seq: dict[int, int] = {}
+        self.received: dict[int, set[int]] = defaultdict(set)
         self.finished = False
 
 
@@ -100,7 +100,7 @@ class Sent(NamedTuple):
     digest: int
 
 
-class History:
+class HistoryCheck:
     """Reads rows and judges what can be judged against the facts at once; `check` judges the rest."""
 
     def __init__(self, facts: Facts, verdict: Verdict) -> None:
@@ -109,140 +109,142 @@ class History:
         for message in facts.messages:
             self.stored[message.chat][message.seq] = message
         self.clients: dict[int, Client] = {}
-        self.of_connection: dict[int, Client] = {}
+        self.client_of_connection: dict[int, Client] = {}
         self.sent: dict[int, Sent] = {}
         self.sent_on: dict[int, set[int]] = defaultdict(set)
         self.acks: dict[int, Row] = {}
-        self.live: dict[tuple[int, int], set[int]] = defaultdict(set)
-        self.last: dict[tuple[int, int], int] = {}
-        self.last_fetched: dict[tuple[int, int], int] = {}
-        self.given: set[int] = set()
-        self.read: dict[int, Callable[[Row], None]] = {
-            Kind.JOINED: self.joined,
-            Kind.CONNECTED: self.connected,
-            Kind.DISCONNECTED: self.ignored,
-            Kind.SENT: self.was_sent,
-            Kind.ACKED: self.acked,
-            Kind.ACKED_AGAIN: self.acked,
-            Kind.REFUSED: self.refused,
-            Kind.DELIVERED: self.delivered,
-            Kind.FETCHED: self.fetched,
-            Kind.SYNCED: self.synced,
-            Kind.FINISHED: self.finished,
+        self.live_seqs: dict[tuple[int, int], set[int]] = defaultdict(set)
+        self.last_live_seq: dict[tuple[int, int], int] = {}
+        self.last_fetched_seq: dict[tuple[int, int], int] = {}
+        self.received_numbers: set[int] = set()
+        self.handlers: dict[int, Callable[[Row], None]] = {
+            Kind.JOINED: self.apply_join,
+            Kind.CONNECTED: self.apply_connect,
+            Kind.DISCONNECTED: self.apply_disconnect,
+            Kind.SENT: self.apply_send,
+            Kind.ACKED: self.apply_ack,
+            Kind.ACKED_AGAIN: self.apply_ack,
+            Kind.REFUSED: self.apply_refusal,
+            Kind.DELIVERED: self.apply_delivery,
+            Kind.FETCHED: self.apply_fetch,
+            Kind.SYNCED: self.apply_sync,
+            Kind.FINISHED: self.apply_finish,
         }
 
-    def joined(self, row: Row) -> None:
+    def apply_join(self, row: Row) -> None:
         client = self.clients.setdefault(row.client, Client(row.other))
-        client.base[row.chat] = row.seq
+        client.start_seq[row.chat] = row.seq
 
-    def connected(self, row: Row) -> None:
-        self.of_connection[row.connection] = self.clients.setdefault(row.client, Client(row.other))
+    def apply_connect(self, row: Row) -> None:
+        self.client_of_connection[row.connection] = self.clients.setdefault(row.client, Client(row.other))
 
-    def ignored(self, row: Row) -> None:
+    def apply_disconnect(self, row: Row) -> None:
         """What a client holds outlives its connection."""
 
-    def was_sent(self, row: Row) -> None:
-        self.sent.setdefault(row.client, Sent(self.of_connection[row.connection], row.chat, row.digest))
+    def apply_send(self, row: Row) -> None:
+        self.sent.setdefault(row.client, Sent(self.client_of_connection[row.connection], row.chat, row.digest))
         self.sent_on[row.client].add(row.connection)
 
-    def acked(self, row: Row) -> None:
+    def apply_ack(self, row: Row) -> None:
         first = self.acks.setdefault(row.client, row)
         if (first.chat, first.seq, first.other) != (row.chat, row.seq, row.other):
-            self.verdict.fault("misacked", f"two acks of one message differ: {first} {row}")
-        self.of_connection[row.connection].held[row.chat].add(row.seq)
+            self.verdict.add_fault("misacked", f"two acks of one message differ: {first} {row}")
+        self.client_of_connection[row.connection].received[row.chat].add(row.seq)
 
-    def refused(self, row: Row) -> None:
+    def apply_refusal(self, row: Row) -> None:
         self.verdict.refused += 1
 
-    def delivered(self, row: Row) -> None:
+    def apply_delivery(self, row: Row) -> None:
         self.verdict.delivered += 1
         key = row.connection, row.chat
-        seen, last = self.live[key], self.last.get(key, 0)
+        seen, last = self.live_seqs[key], self.last_live_seq.get(key, 0)
         if row.seq in seen or row.connection in self.sent_on.get(row.client, ()):
-            self.verdict.fault("duplicated", f"delivered again or to its own connection: {row}")
+            self.verdict.add_fault("duplicated", f"delivered again or to its own connection: {row}")
         elif row.seq < last:
-            self.verdict.fault("out_of_order", f"seq {row.seq} after {last}: {row}")
-        self.last[key] = max(row.seq, last)
+            self.verdict.add_fault("out_of_order", f"seq {row.seq} after {last}: {row}")
+        self.last_live_seq[key] = max(row.seq, last)
         seen.add(row.seq)
-        self.hold(row)
+        self.receive(row)
 
-    def fetched(self, row: Row) -> None:
+    def apply_fetch(self, row: Row) -> None:
         key = row.connection, row.chat
-        if row.seq <= self.last_fetched.get(key, 0):
-            self.verdict.fault("out_of_order", f"in one answer seq {row.seq} after {self.last_fetched[key]}: {row}")
-        self.last_fetched[key] = row.seq
-        if row.seq not in self.of_connection[row.connection].held[row.chat]:
+        if row.seq <= self.last_fetched_seq.get(key, 0):
+            self.verdict.add_fault(
+                "out_of_order", f"in one answer seq {row.seq} after {self.last_fetched_seq[key]}: {row}"
+            )
+        self.last_fetched_seq[key] = row.seq
+        if row.seq not in self.client_of_connection[row.connection].received[row.chat]:
             self.verdict.by_sync += 1
-        self.hold(row)
+        self.receive(row)
 
-    def synced(self, row: Row) -> None:
-        self.last_fetched.pop((row.connection, row.chat), None)
+    def apply_sync(self, row: Row) -> None:
+        self.last_fetched_seq.pop((row.connection, row.chat), None)
 
-    def finished(self, row: Row) -> None:
+    def apply_finish(self, row: Row) -> None:
         self.clients[row.client].finished = True
 
-    def hold(self, row: Row) -> None:
+    def receive(self, row: Row) -> None:
         """Judge one message that a client was given: who, and what is stored at its place."""
-        client = self.of_connection[row.connection]
-        client.held[row.chat].add(row.seq)
+        client = self.client_of_connection[row.connection]
+        client.received[row.chat].add(row.seq)
         span = self.facts.members.get((row.chat, client.user))
         if span is None or not span.low <= row.seq <= span.high:
-            self.verdict.fault("leaks", f"user {client.user} is no member at this seq: {row}")
+            self.verdict.add_fault("leaks", f"user {client.user} is no member at this seq: {row}")
         stored = self.stored.get(row.chat, {}).get(row.seq)
         if stored is None or (stored.client, stored.sender) != (row.client, row.other):
-            self.verdict.fault("phantom", f"stored there is {stored}, delivered was {row}")
+            self.verdict.add_fault("phantom", f"stored there is {stored}, delivered was {row}")
         elif stored.digest != row.digest:
-            self.verdict.fault("altered", f"stored {stored}, delivered {row}")
+            self.verdict.add_fault("altered", f"stored {stored}, delivered {row}")
         if row.client != FOREIGN:
-            self.given.add(row.client)
+            self.received_numbers.add(row.client)
 
     # What needs the whole history.
 
-    def judge(self) -> None:
-        self.judge_phantoms()
-        self.judge_stored()
-        self.judge_acks()
-        self.judge_order_of_senders()
+    def check_all(self) -> None:
+        self.check_phantoms()
+        self.check_stored()
+        self.check_acks()
+        self.check_sender_order()
         for number, client in self.clients.items():
-            self.judge_client(number, client)
+            self.check_client(number, client)
 
-    def judge_phantoms(self) -> None:
+    def check_phantoms(self) -> None:
         """A history is read process by process, so a delivery may stand before its sending: hence at the end."""
-        for number in self.given - self.sent.keys():
-            self.verdict.fault("phantom", f"delivered, never sent: message number {number}")
+        for number in self.received_numbers - self.sent.keys():
+            self.verdict.add_fault("phantom", f"delivered, never sent: message number {number}")
 
-    def judge_stored(self) -> None:
-        found: set[int] = set()
+    def check_stored(self) -> None:
+        stored_numbers: set[int] = set()
         for message in self.facts.messages:
-            if message.client in found:
-                self.verdict.fault("duplicated", f"stored twice: {message}")
+            if message.client in stored_numbers:
+                self.verdict.add_fault("duplicated", f"stored twice: {message}")
             if message.client == FOREIGN:
                 continue
-            found.add(message.client)
+            stored_numbers.add(message.client)
             sent = self.sent.get(message.client)
             if sent is None or (sent.chat, sent.client.user) != (message.chat, message.sender):
-                self.verdict.fault("phantom", f"stored, and not sent so: {message}")
+                self.verdict.add_fault("phantom", f"stored, and not sent so: {message}")
             elif sent.digest != message.digest:
-                self.verdict.fault("altered", f"stored is another text: {message}")
-        self.verdict.stored = len(found)
+                self.verdict.add_fault("altered", f"stored is another text: {message}")
+        self.verdict.stored = len(stored_numbers)
         for chat, messages in self.stored.items():
             holes = max(messages) - min(messages) + 1 - len(messages)
             if holes:
-                self.verdict.fault("gaps", f"{holes} seqs of chat {chat} are not stored", holes)
+                self.verdict.add_fault("gaps", f"{holes} seqs of chat {chat} are not stored", holes)
 
-    def judge_acks(self) -> None:
+    def check_acks(self) -> None:
         self.verdict.sent, self.verdict.acked = len(self.sent), len(self.acks)
         for number in self.sent.keys() - self.acks.keys():
-            self.verdict.fault("unacked", f"sent, and not acked to the end: message number {number}")
+            self.verdict.add_fault("unacked", f"sent, and not acked to the end: message number {number}")
         by_client = {message.client: message for message in self.facts.messages}
         for number, ack in self.acks.items():
             stored = by_client.get(number)
             if number == FOREIGN or stored is None:
-                self.verdict.fault("lost_acks", f"acked and not stored: {ack}")
+                self.verdict.add_fault("lost_acks", f"acked and not stored: {ack}")
             elif (stored.chat, stored.seq, stored.rev, stored.message) != (ack.chat, ack.seq, ack.rev, ack.other):
-                self.verdict.fault("misacked", f"acked {ack}, stored {stored}")
+                self.verdict.add_fault("misacked", f"acked {ack}, stored {stored}")
 
-    def judge_order_of_senders(self) -> None:
+    def check_sender_order(self) -> None:
         """What one client sent to one conversation stands there in the order in which it sent it (protocol 2)."""
         seqs = {message.client: message.seq for message in self.facts.messages}
         last: dict[tuple[int, int], int] = {}
@@ -251,35 +253,37 @@ class History:
                 continue
             key = id(sent.client), sent.chat
             if seqs[number] < last.get(key, 0):
-                self.verdict.fault("out_of_order", f"sent later, stored earlier: {number} in chat {sent.chat}")
+                self.verdict.add_fault("out_of_order", f"sent later, stored earlier: {number} in chat {sent.chat}")
             last[key] = seqs[number]
 
-    def judge_client(self, number: int, client: Client) -> None:
+    def check_client(self, number: int, client: Client) -> None:
         if not client.finished:
-            self.verdict.fault("unfinished", f"client {number} of user {client.user} has not completed its last sync")
+            self.verdict.add_fault(
+                "unfinished", f"client {number} of user {client.user} has not completed its last sync"
+            )
             return
-        for chat, base in client.base.items():
+        for chat, start_seq in client.start_seq.items():
             span = self.facts.members.get((chat, client.user))
             if span is None:
                 continue
-            due = {seq for seq in self.stored.get(chat, {}) if seq > base and span.low <= seq <= span.high}
-            missing = due - client.held[chat]
+            due = {seq for seq in self.stored.get(chat, {}) if seq > start_seq and span.low <= seq <= span.high}
+            missing = due - client.received[chat]
             if missing:
                 what = f"client {number} of user {client.user} misses {sorted(missing)[:5]} of chat {chat}"
-                self.verdict.fault("lost_deliveries", what, len(missing))
-                self.verdict.fault("gaps", what, runs(missing))
+                self.verdict.add_fault("lost_deliveries", what, len(missing))
+                self.verdict.add_fault("gaps", what, count_runs(missing))
 
 
-def runs(seqs: set[int]) -> int:
+def count_runs(seqs: set[int]) -> int:
     """Return how many runs of consecutive numbers these are."""
     return sum(seq - 1 not in seqs for seq in seqs)
 
 
-def check(history: Iterable[Row], facts: Facts) -> Verdict:
+def check_history(history: Iterable[Row], facts: Facts) -> Verdict:
     """Judge a run: `history` in the order of each process, `facts` as they stand after it."""
     verdict = Verdict()
-    judge = History(facts, verdict)
+    history_check = HistoryCheck(facts, verdict)
     for row in history:
-        judge.read[row.kind](row)
-    judge.judge()
+        history_check.handlers[row.kind](row)
+    history_check.check_all()
     return verdict

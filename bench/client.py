@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bench import frames
-from bench.held import Account, Chat, Waiting
+from bench.client_state import Account, Chat, Waiting
 from bench.history import FOREIGN, Kind, digest
-from bench.wire import Link, frame
+from bench.wire import Link, encode_frame
 
 if TYPE_CHECKING:
     from bench.load import Load
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MARK_EVERY = 200_000_000  # protocol 2.1: at most 5 a second
 GAP_PATIENCE = 1_000_000_000  # one's own ack may come after a later message: not a gap yet
 DRAINING = 4503
-LOOKS = (10.0, 60.0)  # seconds after which a person looks at a chat that has new messages
+LOOK_AFTER = (10.0, 60.0)  # seconds after which a person looks at a chat that has new messages
 BACKOFF = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # protocol 2.8, seconds, with jitter
 
 
@@ -36,14 +36,14 @@ class Connection(Link):
         headers = {"Authorization": f"Bearer {client.account.token}", "Sec-WebSocket-Protocol": "parley.v1"}
         super().__init__(load.loop, load.addresses[self.number % len(load.addresses)], "/ws/v1", headers)
 
-    def opened(self) -> None:
-        self.client.opened()
+    def on_open(self) -> None:
+        self.client.record_connection()
 
-    def text(self, body: bytes) -> None:
+    def on_text(self, body: bytes) -> None:
         self.client.receive(body)
 
-    def closed(self, code: int, reason: str) -> None:
-        self.client.disconnected(self, code, reason)
+    def on_close(self, code: int, reason: str) -> None:
+        self.client.handle_close(self, code, reason)
 
 
 class Client:
@@ -52,82 +52,84 @@ class Client:
     def __init__(self, load: "Load", number: int, account: Account) -> None:
         self.load, self.number, self.account = load, number, account
         self.chats = {wire: Chat(wire, *held) for wire, held in account.chats.items()}
-        self.of_message: dict[int, Chat] = {}
+        self.chat_of_message: dict[int, Chat] = {}
         self.link: Connection | None = None
-        self.ready = self.wanted = False
+        self.ready = self.keep_connected = False
         self.tries = 0
         self.sync_parts: dict[int, set[str]] = {}
         self.after_sync: dict[int, Callable[[], None]] = {}
         for chat in self.chats.values():
-            load.note((Kind.JOINED, load.loop.now, 0, chat.id, chat.seq, chat.rev, number, account.user, 0))
+            load.record((Kind.JOINED, load.loop.now, 0, chat.id, chat.seq, chat.rev, number, account.user, 0))
 
     # The connection.
 
     def connect(self) -> None:
-        self.wanted = True
+        self.keep_connected = True
         try:
             self.link = Connection(self)
         except OSError:
-            self.retry()
+            self.reconnect_later()
 
-    def leave(self) -> None:
+    def disconnect(self) -> None:
         """Close for good, as a client that goes away."""
-        self.wanted = False
+        self.keep_connected = False
         if self.link:
-            self.link.write(frame(b"\x03\xe8", 8))
-            self.link.end(1000, "")
+            self.link.write(encode_frame(b"\x03\xe8", 8))
+            self.link.close(1000, "")
 
-    def disconnected(self, link: Connection, code: int, reason: str) -> None:
+    def handle_close(self, link: Connection, code: int, reason: str) -> None:
         if link.open:
-            self.note(Kind.DISCONNECTED, client=self.number, other=self.account.user)
+            self.record(Kind.DISCONNECTED, client=self.number, other=self.account.user)
         self.ready, self.link = False, None
-        if self.wanted:
-            self.load.closed(code, reason)
-            self.retry(float(reason) if code == DRAINING and reason.isdigit() else 0)
+        if self.keep_connected:
+            self.load.count_close(code, reason)
+            self.reconnect_later(float(reason) if code == DRAINING and reason.isdigit() else 0)
 
-    def retry(self, seconds: float = 0) -> None:
+    def reconnect_later(self, seconds: float = 0) -> None:
         """Come back when the server said, else after the steps of protocol 2.8."""
         step = seconds or BACKOFF[min(self.tries, len(BACKOFF) - 1)] * random.uniform(0.5, 1.0)
         self.tries += 1
-        self.load.loop.at(self.load.loop.now + int(step * 1e9), lambda: self.connect() if self.wanted else None)
+        self.load.loop.call_at(
+            self.load.loop.now + int(step * 1e9), lambda: self.connect() if self.keep_connected else None
+        )
 
-    def opened(self) -> None:
-        self.note(Kind.CONNECTED, client=self.number, other=self.account.user)
+    def record_connection(self) -> None:
+        self.record(Kind.CONNECTED, client=self.number, other=self.account.user)
 
-    def hello(self) -> None:
+    def handle_hello(self) -> None:
         self.ready = True
         returning, self.tries = self.tries > 0, 0
-        self.ping_later(self.link)
+        self.schedule_ping(self.link)
         if returning:
             self.sync_parts.clear()
             self.after_sync.clear()
-            self.send_again()
-            self.sync()
-        self.load.connected()
+            self.resend()
+            self.request_sync()
+        self.load.handle_connected()
 
-    def ping_later(self, link: Connection | None) -> None:
+    def schedule_ping(self, link: Connection | None) -> None:
         """A client pings every 30 s (protocol 1: heartbeatInterval)."""
 
         def ping() -> None:
             if self.link is link and link is not None:
                 link.write(frames.ping(self.load.next_id()))
-                self.ping_later(link)
+                self.schedule_ping(link)
 
-        self.load.loop.at(self.load.loop.now + 30_000_000_000, ping)
+        self.load.loop.call_at(self.load.loop.now + 30_000_000_000, ping)
 
     # Sending.
 
-    def post(self, chat: Chat, waiting: Waiting) -> None:
+    def enqueue(self, chat: Chat, waiting: Waiting) -> None:
         """Send a message, behind those of its conversation that still wait."""
         waiting.number = self.load.next_number()
         chat.outbox.append(waiting)
-        self.pump(chat)
+        self.send_queued(chat)
 
-    def pump(self, chat: Chat) -> None:
+    def send_queued(self, chat: Chat) -> None:
         while chat.outbox and self.ready and len(chat.in_flight) < self.load.window:
             waiting = chat.outbox.popleft()
             chat.in_flight[waiting.number] = waiting
-            self.of_message[waiting.number] = chat
+            self.chat_of_message[waiting.number] = chat
             self.send(chat, waiting)
 
     def send(self, chat: Chat, waiting: Waiting) -> None:
@@ -135,56 +137,56 @@ class Client:
         link = self.link
         if link is None:
             return
-        load.note((Kind.SENT, load.now(), link.number, chat.id, 0, 0, number, waiting.intended, digest(text)))
+        load.record((Kind.SENT, load.now(), link.number, chat.id, 0, 0, number, waiting.intended, digest(text)))
         link.write(frames.send(load.ids.text(number), chat.wire_id, text, chat.seq))
 
-    def send_again(self) -> None:
+    def resend(self) -> None:
         """What is un-acked goes again with the same ids, in order; what waits follows."""
         for chat in self.chats.values():
             for waiting in chat.in_flight.values():
                 self.send(chat, waiting)
-            self.pump(chat)
+            self.send_queued(chat)
 
-    def acked(self, body: bytes) -> None:
+    def handle_ack(self, body: bytes) -> None:
         ack = frames.read_ack(body).payload
         number = self.load.ids.number(ack.ref_id)
-        chat = self.of_message.get(number)
+        chat = self.chat_of_message.get(number)
         if chat is None:
-            self.sync_acked(number, ack)
+            self.handle_sync_ack(number, ack)
         elif ack.status == "ok":
             kind = Kind.ACKED_AGAIN if ack.duplicate else Kind.ACKED
-            self.note(kind, chat.id, ack.seq, ack.rev, number, ack.message_id)
-            self.answered(chat, number)
+            self.record(kind, chat.id, ack.seq, ack.rev, number, ack.message_id)
+            self.complete_send(chat, number)
             chat.hold(ack.seq, ack.rev)
-            self.load.acked(self, chat)
+            self.load.handle_ack(self, chat)
         else:
-            self.refused(chat, number, ack)
+            self.handle_refusal(chat, number, ack)
 
-    def answered(self, chat: Chat, number: int) -> None:
-        del self.of_message[number]
+    def complete_send(self, chat: Chat, number: int) -> None:
+        del self.chat_of_message[number]
         del chat.in_flight[number]
-        self.pump(chat)
+        self.send_queued(chat)
 
-    def refused(self, chat: Chat, number: int, ack: frames.Ack) -> None:
+    def handle_refusal(self, chat: Chat, number: int, ack: frames.Ack) -> None:
         """A refusal for now (protocol 2.6: with retryAfter) is tried again; any other ends this message."""
-        self.note(Kind.REFUSED, chat.id, client=number)
+        self.record(Kind.REFUSED, chat.id, client=number)
         error = ack.error or frames.Fault()
-        self.load.refused(error)
+        self.load.count_refusal(error)
         if error.retry_after is None:
-            self.answered(chat, number)
-            self.load.acked(self, chat)
+            self.complete_send(chat, number)
+            self.load.handle_ack(self, chat)
             return
         waiting, link = chat.in_flight[number], self.link
         later = self.load.loop.now + int(error.retry_after * 1e9)
-        self.load.loop.at(later, lambda: self.send(chat, waiting) if self.link is link else None)
+        self.load.loop.call_at(later, lambda: self.send(chat, waiting) if self.link is link else None)
 
     # Receiving.
 
     def receive(self, body: bytes) -> None:
         if body.startswith(frames.NEW):
-            self.delivered(self.load.arrived(body))
+            self.handle_delivery(self.load.read_delivery(body))
         elif body.startswith(frames.ACK):
-            self.acked(body)
+            self.handle_ack(body)
         else:
             self.receive_other(body)
 
@@ -192,28 +194,28 @@ class Client:
         """Frames that are rare, or whose fields stand in another order than this server's."""
         match frames.read_type(body).type:
             case "message.new":
-                self.delivered(self.load.arrived(body))
+                self.handle_delivery(self.load.read_delivery(body))
             case "ack":
-                self.acked(body)
+                self.handle_ack(body)
             case "hello":
-                self.hello()
+                self.handle_hello()
             case "sync.response":
-                self.synced(body)
+                self.handle_sync_response(body)
             case "message.summary":
-                self.summed(self.chats[frames.read_summary(body).payload.chat_id])
+                self.handle_summary(self.chats[frames.read_summary(body).payload.chat_id])
             case "error":
-                self.load.refused(frames.read_error(body).payload)
+                self.load.count_refusal(frames.read_error(body).payload)
             case other:
-                self.load.counted(other)
+                self.load.count(other)
 
-    def delivered(self, arrival: "frames.Arrival") -> None:
+    def handle_delivery(self, arrival: "frames.Arrival") -> None:
         load = self.load
         if not self.ready:
-            load.counted("BREACH: a message before hello")  # protocol 1: hello is the first frame
+            load.count("BREACH: a message before hello")  # protocol 1: hello is the first frame
         wire, chat_id, seq, rev, number, sender, text = arrival
         link = self.link
         assert link is not None
-        load.note((Kind.DELIVERED, load.loop.now, link.number, chat_id, seq, rev, number, sender, text))
+        load.record((Kind.DELIVERED, load.loop.now, link.number, chat_id, seq, rev, number, sender, text))
         chat = self.chats.get(wire)
         if chat is None:
             return  # no conversation of this client: the checker calls it a leak
@@ -223,23 +225,23 @@ class Client:
             chat.hold(seq, rev)
             self.watch_gap(chat)
         if not chat.mark_due:
-            self.mark(chat)
+            self.mark_delivered(chat)
 
-    def mark(self, chat: Chat) -> None:
+    def mark_delivered(self, chat: Chat) -> None:
         """Mark at once, or as soon as the last mark is 200 ms old."""
         now = self.load.loop.now
         if now - chat.marked_at >= MARK_EVERY:
-            self.mark_now(chat)
+            self.send_mark(chat)
             return
         chat.mark_due = True
 
         def due() -> None:
             chat.mark_due = False
-            self.mark_now(chat)
+            self.send_mark(chat)
 
-        self.load.loop.at(chat.marked_at + MARK_EVERY, due)
+        self.load.loop.call_at(chat.marked_at + MARK_EVERY, due)
 
-    def mark_now(self, chat: Chat) -> None:
+    def send_mark(self, chat: Chat) -> None:
         if self.link is not None and self.ready:
             chat.marked_at = self.load.loop.now
             self.link.write(frames.mark(self.load.next_id(), chat.wire_id, chat.seq))
@@ -253,15 +255,15 @@ class Client:
         def look() -> None:
             chat.gap_timer = False
             if chat.ahead and chat.seq == stuck and self.ready:
-                self.load.counted("gap")
-                self.sync([chat])
+                self.load.count("gap")
+                self.request_sync([chat])
             self.watch_gap(chat)
 
-        self.load.loop.at(self.load.loop.now + GAP_PATIENCE, look)
+        self.load.loop.call_at(self.load.loop.now + GAP_PATIENCE, look)
 
     # Sync.
 
-    def sync(self, chats: list[Chat] | None = None, done: Callable[[], None] | None = None) -> None:
+    def request_sync(self, chats: list[Chat] | None = None, done: Callable[[], None] | None = None) -> None:
         """Ask for what is missing; `done` is called once ack and answer are there, further pages included."""
         if self.link is None:
             return
@@ -272,44 +274,44 @@ class Client:
             self.after_sync[number] = done
         self.link.write(frames.sync(self.load.ids.text(number), named))
 
-    def sync_acked(self, number: int, ack: frames.Ack) -> None:
+    def handle_sync_ack(self, number: int, ack: frames.Ack) -> None:
         if number not in self.sync_parts:
-            self.load.counted("ack")
+            self.load.count("ack")
         elif ack.status == "ok":
-            self.sync_part(number, "ack")
+            self.complete_sync_part(number, "ack")
         else:
-            self.load.refused(ack.error or frames.Fault())
+            self.load.count_refusal(ack.error or frames.Fault())
 
-    def sync_part(self, number: int, part: str) -> None:
+    def complete_sync_part(self, number: int, part: str) -> None:
         parts = self.sync_parts[number]
         parts.discard(part)
         if not parts:
             del self.sync_parts[number]
             self.after_sync.pop(number, lambda: None)()
 
-    def synced(self, body: bytes) -> None:
+    def handle_sync_response(self, body: bytes) -> None:
         """Take the answer to the oldest request: frames of one connection are answered in order."""
         number = next(number for number, parts in self.sync_parts.items() if "answer" in parts)
         unfinished = []
         for part in frames.read_sync(body).payload.chats:
             chat = self.chats.get(str(part.chat_id))
             for message in part.messages:
-                self.fetched(part.chat_id, message)
+                self.record_fetched(part.chat_id, message)
             if chat is None:
                 continue
             if part.too_large:
                 self.load.fetch_pages(self, chat, part.seq)
             chat.jump(part.seq, part.rev)
-            self.note(Kind.SYNCED, chat.id, chat.seq, chat.rev)
+            self.record(Kind.SYNCED, chat.id, chat.seq, chat.rev)
             if part.has_more:
                 unfinished.append(chat)
         if unfinished:
-            self.sync(unfinished, self.after_sync.pop(number, None))
-        self.sync_part(number, "answer")
+            self.request_sync(unfinished, self.after_sync.pop(number, None))
+        self.complete_sync_part(number, "answer")
 
-    def summed(self, chat: Chat) -> None:
+    def handle_summary(self, chat: Chat) -> None:
         """A chat goes too fast to be told: its messages are fetched when a person looks, and not for every summary."""
-        self.load.counted("message.summary")
+        self.load.count("message.summary")
         if chat.look_due:
             return
         chat.look_due, link = True, self.link
@@ -317,26 +319,26 @@ class Client:
         def look() -> None:
             chat.look_due = False
             if self.ready and self.link is link:
-                self.sync([chat])
+                self.request_sync([chat])
 
-        self.load.loop.at(self.load.loop.now + int(random.uniform(*LOOKS) * 1e9), look)
+        self.load.loop.call_at(self.load.loop.now + int(random.uniform(*LOOK_AFTER) * 1e9), look)
 
-    def fetched(self, chat_id: int, message: frames.Message) -> None:
+    def record_fetched(self, chat_id: int, message: frames.Message) -> None:
         number = self.load.ids.number(message.client_id or "")
         text = digest(message.content or "")
-        self.note(Kind.FETCHED, chat_id, message.seq, message.rev, number, message.sender.id, text)
+        self.record(Kind.FETCHED, chat_id, message.seq, message.rev, number, message.sender.id, text)
 
-    def finish(self, done: Callable[[], None]) -> None:
+    def request_last_sync(self, done: Callable[[], None]) -> None:
         """The last sync of this client, with all watermarks in one frame."""
 
         def finished() -> None:
-            self.note(Kind.FINISHED, client=self.number, other=self.account.user)
+            self.record(Kind.FINISHED, client=self.number, other=self.account.user)
             done()
 
-        self.sync(None, finished)
+        self.request_sync(None, finished)
 
-    def note(
+    def record(
         self, kind: int, chat: int = 0, seq: int = 0, rev: int = 0, client: int = FOREIGN, other: int = 0, text: int = 0
     ) -> None:
         assert self.link is not None
-        self.load.note((kind, self.load.loop.now, self.link.number, chat, seq, rev, client, other, text))
+        self.load.record((kind, self.load.loop.now, self.link.number, chat, seq, rev, client, other, text))

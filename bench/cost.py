@@ -19,7 +19,7 @@ def _stat(pid: int) -> tuple[int, float] | None:
     return int(fields[1]), sum(map(int, fields[11:15])) / TICK
 
 
-def trees(roots: Iterable[int]) -> dict[int, list[int]]:
+def process_trees(roots: Iterable[int]) -> dict[int, list[int]]:
     """Return, for each root process, itself and all its living descendants."""
     children: dict[int, list[int]] = defaultdict(list)
     for entry in PROC.iterdir():
@@ -34,7 +34,7 @@ def _below(root: int, children: dict[int, list[int]]) -> list[int]:
 
 def cpu_seconds(roots: Iterable[int]) -> dict[int, float]:
     """Return the CPU time of each root's tree so far: of living processes, and of exited ones through their parents."""
-    return {root: sum(found[1] for pid in tree if (found := _stat(pid))) for root, tree in trees(roots).items()}
+    return {root: sum(found[1] for pid in tree if (found := _stat(pid))) for root, tree in process_trees(roots).items()}
 
 
 def machine_seconds() -> float:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 KEYS_PER_SECOND = 52 * 5 / 60
 TYPING_EVERY = 3.0  # F130
 ANSWER_PAUSE, SECOND_PAUSE = 5.0, 1.5
-SPEAKS_ON, GIVES_UP, LOOKS = 0.4, 0.05, 0.67
+CONTINUING_SHARE, ABANDONED_SHARE, LOOKING_SHARE = 0.4, 0.05, 0.67
 READ_PER_SECOND = 25.0  # characters
 READ_AT_LEAST = 0.6
 
@@ -21,34 +21,34 @@ class Act(NamedTuple):
     """What a member (by place in the chat) does at a time in seconds: "type", "stop", or "say" with a text."""
 
     at: float
-    who: int
-    what: str
+    member: int
+    action: str
     text: str = ""
 
 
-def dialogue(source: random.Random, members: int, seconds: float, texts: Sequence[str]) -> list[Act]:
+def make_dialogue(source: random.Random, members: int, seconds: float, texts: Sequence[str]) -> list[Act]:
     """Return what is done in a chat of so many, in order; whoever is still typing at the end has said nothing."""
     acts: list[Act] = []
-    at, who = source.uniform(0, ANSWER_PAUSE), source.randrange(members)
+    at, member = source.uniform(0, ANSWER_PAUSE), source.randrange(members)
     while True:
         text = source.choice(texts)
         ends = at + len(text) / KEYS_PER_SECOND
         if ends >= seconds:
             return acts
-        given_up = source.random() < GIVES_UP
-        acts += [Act(moment, who, "type") for moment in starts(at, ends)]
-        acts.append(Act(ends, who, "stop") if given_up else Act(ends, who, "say", text))
-        speaks_on = source.random() < SPEAKS_ON
-        who = who if speaks_on else source.choice([place for place in range(members) if place != who])
-        at = ends + source.expovariate(1 / (SECOND_PAUSE if speaks_on else ANSWER_PAUSE))
+        abandoned = source.random() < ABANDONED_SHARE
+        acts += [Act(moment, member, "type") for moment in typing_times(at, ends)]
+        acts.append(Act(ends, member, "stop") if abandoned else Act(ends, member, "say", text))
+        continues = source.random() < CONTINUING_SHARE
+        member = member if continues else source.choice([place for place in range(members) if place != member])
+        at = ends + source.expovariate(1 / (SECOND_PAUSE if continues else ANSWER_PAUSE))
 
 
-def starts(begins: float, ends: float) -> list[float]:
+def typing_times(begins: float, ends: float) -> list[float]:
     """Return when a client says that its user types: at the first key, then every three seconds."""
     count = int((ends - begins) / TYPING_EVERY) + 1
     return [begins + number * TYPING_EVERY for number in range(count)]
 
 
-def reading_time(text: str) -> float:
+def reading_seconds(text: str) -> float:
     """Return after how many seconds somebody who looks has seen a message."""
     return max(READ_AT_LEAST, len(text) / READ_PER_SECOND)

@@ -20,7 +20,7 @@ class Figures:
     delivery_ms: Sequence[float]
 
 
-def figures(history: Iterable[Row], start: int, end: int) -> Figures:
+def window_figures(history: Iterable[Row], start: int, end: int) -> Figures:
     """Return the figures of [start, end), monotonic nanoseconds."""
     intended: dict[int, int] = {}
     acks: list[Row] = []

@@ -4,13 +4,13 @@ import msgspec
 
 
 class Group(msgspec.Struct):
-    """A group of people by their place in `Wanted.names`; the first is its owner."""
+    """A group of people by their place in `FixtureRequest.names`; the first is its owner."""
 
     name: str
     members: list[int]
 
 
-class Wanted(msgspec.Struct):
+class FixtureRequest(msgspec.Struct):
     """What a scenario needs: people by name, pairs of them that have a direct conversation, and groups."""
 
     names: list[str]
@@ -24,7 +24,7 @@ class Person(msgspec.Struct):
 
 
 class Chat(msgspec.Struct):
-    """A conversation; `members` are places in `Made.people`."""
+    """A conversation; `members` are places in `Fixtures.people`."""
 
     id: int
     seq: int
@@ -32,7 +32,7 @@ class Chat(msgspec.Struct):
     members: list[int]
 
 
-class Made(msgspec.Struct):
+class Fixtures(msgspec.Struct):
     """The pairs' conversations in their order, then the groups'."""
 
     people: list[Person]

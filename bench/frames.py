@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from bench.wire import frame
+from bench.wire import encode_frame
 
 NEW = b'{"type":"message.new",'
 ACK = b'{"type":"ack",'
@@ -134,7 +134,7 @@ def stamp() -> str:
 
 def envelope(kind: str, id_: str, payload: str) -> bytes:
     """Return a client's frame, ready for the socket; `payload` is JSON."""
-    return frame(f'{{"type":"{kind}","id":"{id_}","timestamp":"{stamp()}","payload":{payload}}}'.encode())
+    return encode_frame(f'{{"type":"{kind}","id":"{id_}","timestamp":"{stamp()}","payload":{payload}}}'.encode())
 
 
 def send(id_: str, chat: str, content: str, last_seen: int) -> bytes:

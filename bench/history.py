@@ -63,7 +63,7 @@ class Writer:
         del self.rows[:]
 
 
-def read(files: Iterable[Path]) -> Iterator[Row]:
+def read_rows(files: Iterable[Path]) -> Iterator[Row]:
     """Yield every row of these histories, file after file, each in the order in which it was written."""
     for file in files:
         rows = array("q")
@@ -72,7 +72,7 @@ def read(files: Iterable[Path]) -> Iterator[Row]:
         yield from map(Row, *columns)
 
 
-def write(file: Path, rows: Iterable[Row]) -> None:
+def write_rows(file: Path, rows: Iterable[Row]) -> None:
     """Write a history by hand: what tests do."""
     writer = Writer(file)
     for row in rows:
@@ -92,7 +92,7 @@ class ClientIds:
         self.prefix = prefix
 
     @classmethod
-    def of_new_run(cls) -> "ClientIds":
+    def for_new_run(cls) -> "ClientIds":
         """Return the ids of a run that no other run shares."""
         return cls(str(uuid.uuid4())[:19])
 
@@ -108,7 +108,7 @@ class ClientIds:
         return int(text[20:23] + text[24:], 16)
 
 
-def numbers(process: int) -> Iterator[int]:
+def message_numbers(process: int) -> Iterator[int]:
     """Yield the message numbers of a load process (0 to 4095)."""
     number = process << 48
     while True:

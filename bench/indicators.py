@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from bench import frames
-from bench.wire import Link, Loop, frame
+from bench.wire import Link, Loop, encode_frame
 
 BINARY = 2
 TYPING, DELIVERED, SEEN, ACTIVE, USER = 1, 4, 8, 16, 32
@@ -21,7 +21,7 @@ NAMES = {TYPING | ACTIVE: "typing.start", TYPING: "typing.stop", DELIVERED: "mes
 STATES = {"delivery.receipt": DELIVERED, "read.receipt": SEEN}
 HEADER = 2
 MASK = 4
-Told = Callable[["Person", int, int, int], None]  # to whom, state, chat, seq
+OnReceipt = Callable[["Person", int, int, int], None]  # to whom, state, chat, seq
 
 
 class Meter:
@@ -42,14 +42,14 @@ class Meter:
         return counted["indicator"] * 100 / counted["message"]
 
 
-def number(value: int) -> bytes:
+def encode_number(value: int) -> bytes:
     """Return an unsigned LEB128 number."""
     if value < 0x80:
         return bytes((value,))
-    return bytes((value & 0x7F | 0x80,)) + number(value >> 7)
+    return bytes((value & 0x7F | 0x80,)) + encode_number(value >> 7)
 
 
-def read_number(content: bytes, at: int) -> tuple[int, int]:
+def decode_number(content: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         digit = content[at]
@@ -59,58 +59,58 @@ def read_number(content: bytes, at: int) -> tuple[int, int]:
 
 
 class Person(Link):
-    """One connected client. `on_message` and `on_told` are called with what comes; nothing is answered by itself."""
+    """One connected client. `on_message` and `on_receipt` are called with what comes; nothing is answered by itself."""
 
     def __init__(
         self, loop: Loop, address: tuple[str, int], user: int, token: str, meter: Meter, *, compact: bool
     ) -> None:
         self.user, self.meter, self.compact = user, meter, compact
-        self.greeted, self.acked = False, 0
+        self.ready, self.acked = False, 0
         self.aliases: dict[int, int] = {}
         self.chats: dict[int, int] = {}
         self.on_message: Callable[[Person, int, int, str], None] = lambda person, chat, seq, text: None
-        self.on_told: Told = lambda person, state, chat, seq: None
+        self.on_receipt: OnReceipt = lambda person, state, chat, seq: None
         headers = {"Authorization": f"Bearer {token}", "Sec-WebSocket-Protocol": "parley.v1"}
         super().__init__(loop, address, "/ws/v1?compact=1" if compact else "/ws/v1", headers)
 
-    def say(self, chat: int, text: str) -> None:
-        self.put("message.send", {"chatId": str(chat), "content": text})
+    def send_message(self, chat: int, text: str) -> None:
+        self.send_frame("message.send", {"chatId": str(chat), "content": text})
 
-    def tell(self, state: int, chat: int, seq: int = 0) -> None:
+    def send_indicator(self, state: int, chat: int, seq: int = 0) -> None:
         """Say an indicator in this client's way."""
         if not self.compact:
-            self.put(NAMES[state], {"chatId": str(chat)} | ({"seq": seq} if seq else {}))
+            self.send_frame(NAMES[state], {"chatId": str(chat)} | ({"seq": seq} if seq else {}))
             return
-        content = bytes((state,)) + number(self.aliases[chat]) + (number(seq) if seq else b"")
+        content = bytes((state,)) + encode_number(self.aliases[chat]) + (encode_number(seq) if seq else b"")
         self.meter.count("indicator", len(content), MASK)
-        self.write(frame(content, BINARY))
+        self.write(encode_frame(content, BINARY))
 
-    def put(self, kind: str, payload: dict[str, Any]) -> None:
+    def send_frame(self, kind: str, payload: dict[str, Any]) -> None:
         data = frames.envelope(kind, str(uuid.uuid4()), json.dumps(payload, separators=(",", ":"), ensure_ascii=False))
         size = len(data) - HEADER - MASK - (2 if len(data) > 125 + HEADER + MASK else 0)
         self.meter.count("message" if kind in MESSAGES else "indicator", size, MASK)
         self.write(data)
 
-    def control(self, first: int, body: bytes) -> None:
+    def on_control(self, first: int, body: bytes) -> None:
         if first == 0x80 | BINARY:
-            self.binary(body)
+            self.receive_indicators(body)
         else:
-            super().control(first, body)
+            super().on_control(first, body)
 
-    def binary(self, content: bytes) -> None:
+    def receive_indicators(self, content: bytes) -> None:
         self.meter.count("indicator", len(content), 0)
         at = 0
         while at < len(content):
             flags = content[at]
-            alias, at = read_number(content, at + 1)
+            alias, at = decode_number(content, at + 1)
             seq = 0
             if flags & (DELIVERED | SEEN):
-                seq, at = read_number(content, at)
+                seq, at = decode_number(content, at)
             if flags & USER:
-                _, at = read_number(content, at)
-            self.on_told(self, flags & ~USER, self.chats[alias], seq)
+                _, at = decode_number(content, at)
+            self.on_receipt(self, flags & ~USER, self.chats[alias], seq)
 
-    def text(self, body: bytes) -> None:
+    def on_text(self, body: bytes) -> None:
         said = msgspec.json.decode(body)
         kind, payload = said["type"], said["payload"]
         if kind in MESSAGES:
@@ -122,23 +122,23 @@ class Person(Link):
             self.on_message(self, int(payload["chatId"]), message["seq"], message["content"])
         elif kind in STATES:
             for receipt in payload["receipts"]:
-                self.on_told(self, STATES[kind], int(payload["chatId"]), receipt["seq"])
+                self.on_receipt(self, STATES[kind], int(payload["chatId"]), receipt["seq"])
         elif kind == "hello":
             self.aliases = {int(chat): alias for chat, alias in payload.get("aliases", {}).items()}
             self.chats = {alias: chat for chat, alias in self.aliases.items()}
-            self.greeted = True
+            self.ready = True
         elif kind == "ack" and payload["status"] == "ok":
             self.acked += 1
         elif kind in ("ack", "error"):
             raise RuntimeError(f"refused: {payload}")
 
-    def closed(self, code: int, reason: str) -> None:
-        if self.greeted:
-            self.greeted = False
+    def on_close(self, code: int, reason: str) -> None:
+        if self.ready:
+            self.ready = False
             raise RuntimeError(f"closed by the server: {code} {reason}")
 
-    def leave(self) -> None:
+    def disconnect(self) -> None:
         """Close as a client that goes away."""
-        self.greeted = False
-        self.write(frame(b"\x03\xe8", 8))
-        self.end(1000, "")
+        self.ready = False
+        self.write(encode_frame(b"\x03\xe8", 8))
+        self.close(1000, "")

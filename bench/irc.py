@@ -20,7 +20,7 @@ class Line(NamedTuple):
     text: str
 
 
-def lines(log: bytes) -> list[Line]:
+def parse_lines(log: bytes) -> list[Line]:
     """Return the messages of a log, in order. Bytes that are no UTF-8 are replaced; NUL, which no message may hold, too."""
     found: list[Line] = []
     for line in log.decode("utf-8", "replace").replace("\0", "\ufffd").split("\n"):
@@ -33,9 +33,9 @@ def lines(log: bytes) -> list[Line]:
     return found
 
 
-def busiest(folder: Path) -> tuple[str, list[Line]]:
+def busiest_day(folder: Path) -> tuple[str, list[Line]]:
     """Return the name and the messages of the log with the most speakers. Raises FileNotFoundError for an empty folder."""
-    days = {file.name: lines(_read(file)) for file in sorted(folder.glob("*.log*"))}
+    days = {file.name: parse_lines(_read(file)) for file in sorted(folder.glob("*.log*"))}
     if not days:
         raise FileNotFoundError(f"there is no *.log or *.log.gz in {folder}")
     return max(days.items(), key=lambda day: len({line.nick for line in day[1]}))

@@ -18,16 +18,16 @@ import msgspec
 
 from bench import frames
 from bench.client import Client
-from bench.held import Account, Chat, Waiting
-from bench.history import ClientIds, Writer, digest, numbers
+from bench.client_state import Account, Chat, Waiting
+from bench.history import ClientIds, Writer, digest, message_numbers
 from bench.wire import Loop
 
 HANDSHAKES = 32
-MEMO = 2048
+PARSED_LIMIT = 2048
 Texts = list[str]
 
 
-def nothing(*_: object) -> None:
+def do_nothing(*_: object) -> None:
     """What follows where no command waits for an event."""
 
 
@@ -60,19 +60,19 @@ class Load:
         self.addresses, self.window = plan.addresses, plan.window
         self.ids, self.loop = ClientIds(plan.prefix), Loop()
         self.writer = Writer(plan.history)
-        self.note = self.writer.add
+        self.record = self.writer.add
         self.now = time.monotonic_ns
-        self.next_number = numbers(plan.process).__next__
+        self.next_number = message_numbers(plan.process).__next__
         self.connections = plan.process << 40
         self.counts: Counter[str] = Counter()
-        self.memo: dict[bytes, frames.Arrival] = {}
-        self.on_acked: Callable[[Client, Chat], None] = nothing
-        self.on_connected: Callable[[], None] = nothing
-        self.awaited: dict[int, list[Any]] = {}
+        self.parsed: dict[bytes, frames.Arrival] = {}
+        self.on_acked: Callable[[Client, Chat], None] = do_nothing
+        self.on_connected: Callable[[], None] = do_nothing
+        self.undelivered: dict[int, list[Any]] = {}
         self.stopped = False
         self.quit = False
         self.clients = [Client(self, (plan.process << 32) + n, each) for n, each in enumerate(plan.accounts)]
-        self.loop.add(pipe.fileno(), self.command)
+        self.loop.add_reader(pipe.fileno(), self.run_command)
 
     # What clients tell.
 
@@ -83,36 +83,36 @@ class Load:
     def next_id(self) -> str:
         return self.ids.text(self.next_number())
 
-    def connected(self) -> None:
+    def handle_connected(self) -> None:
         self.counts["connected"] += 1
         self.on_connected()
 
-    def closed(self, code: int, reason: str) -> None:
+    def count_close(self, code: int, reason: str) -> None:
         self.counts[f"closed {code} {reason}".strip()] += 1
 
-    def refused(self, error: frames.Fault) -> None:
+    def count_refusal(self, error: frames.Fault) -> None:
         self.counts[f"refused {error.code} {error.message}"] += 1
 
-    def counted(self, what: str) -> None:
+    def count(self, what: str) -> None:
         self.counts[what] += 1
 
-    def acked(self, client: Client, chat: Chat) -> None:
+    def handle_ack(self, client: Client, chat: Chat) -> None:
         self.counts["acked"] += 1
         self.on_acked(client, chat)
 
-    def arrived(self, body: bytes) -> frames.Arrival:
+    def read_delivery(self, body: bytes) -> frames.Arrival:
         """Read a message; the server encodes it once for all, so it is read once for all."""
-        arrival = self.memo.get(body)
+        arrival = self.parsed.get(body)
         if arrival is None:
-            if len(self.memo) >= MEMO:
-                self.memo.clear()
-            arrival = self.memo[body] = self.read(body)
+            if len(self.parsed) >= PARSED_LIMIT:
+                self.parsed.clear()
+            arrival = self.parsed[body] = self.parse_delivery(body)
         self.counts["delivered"] += 1
-        if self.awaited:
-            self.tick(arrival.client)
+        if self.undelivered:
+            self.count_delivery(arrival.client)
         return arrival
 
-    def read(self, body: bytes) -> frames.Arrival:
+    def parse_delivery(self, body: bytes) -> frames.Arrival:
         payload = frames.read_new(body).payload
         message = payload.message
         client, text = self.ids.number(message.client_id or ""), digest(message.content or "")
@@ -132,7 +132,7 @@ class Load:
                 raise RuntimeError(f"history page: {answer.status} {body[:300]!r}")
             page = frames.read_page(body)
             for message in page.results:
-                client.fetched(chat.id, message)
+                client.record_fetched(chat.id, message)
             self.counts["pages"] += 1
             if not page.has_more:
                 break
@@ -141,7 +141,7 @@ class Load:
 
     # What a scenario asks.
 
-    def command(self, mask: int) -> None:
+    def run_command(self, mask: int) -> None:
         name, arguments = self.pipe.recv()
         getattr(self, f"do_{name}")(*arguments)
 
@@ -158,7 +158,7 @@ class Load:
             if following:
                 following.connect()
             elif self.counts["connected"] - already == last - first:
-                self.on_connected = nothing
+                self.on_connected = do_nothing
                 self.answer()
 
         if first == last:
@@ -180,7 +180,7 @@ class Load:
                 if self.stopped:
                     return
                 client = self.clients[each.client]
-                client.post(client.chats[each.chat], Waiting(start + each.after, each.text))
+                client.enqueue(client.chats[each.chat], Waiting(start + each.after, each.text))
                 schedule()
 
             return call
@@ -188,7 +188,7 @@ class Load:
         def schedule() -> None:
             each = next(queue, None)
             if each:
-                self.loop.at(start + each.after, send(each))
+                self.loop.call_at(start + each.after, send(each))
 
         schedule()
 
@@ -197,7 +197,7 @@ class Load:
         turn = cycle(texts)
 
         def send(client: Client, chat: Chat) -> None:
-            client.post(chat, Waiting(self.now(), next(turn)))
+            client.enqueue(chat, Waiting(self.now(), next(turn)))
 
         self.on_acked = send
         for client in self.clients[:senders]:
@@ -216,20 +216,20 @@ class Load:
 
         def send(client: Client, chat: Chat) -> None:
             waiting = Waiting(self.now(), next(turn))
-            client.post(chat, waiting)
-            self.awaited[waiting.number] = [members - 1, lambda: send(client, chat)]
+            client.enqueue(chat, waiting)
+            self.undelivered[waiting.number] = [members - 1, lambda: send(client, chat)]
 
         for client in self.clients[:senders]:
             send(client, client.chats[wire_id or next(iter(client.chats))])
 
-    def tick(self, number: int) -> None:
-        awaited = self.awaited.get(number)
-        if awaited is None:
+    def count_delivery(self, number: int) -> None:
+        pending = self.undelivered.get(number)
+        if pending is None:
             return
-        awaited[0] -= 1
-        if awaited[0] <= 0:
-            del self.awaited[number]
-            awaited[1]()
+        pending[0] -= 1
+        if pending[0] <= 0:
+            del self.undelivered[number]
+            pending[1]()
 
     def do_send(self, client: int, chat: str, texts: Texts) -> None:
         """One client sends these texts, as fast as its window lets it; answers when all are acked."""
@@ -237,31 +237,31 @@ class Load:
 
         def acked(who: Client, where: Chat) -> None:
             if not where.outbox and not where.in_flight:
-                self.on_acked = nothing
+                self.on_acked = do_nothing
                 self.answer()
 
         self.on_acked = acked
         for text in texts:
-            sender.post(sender.chats[chat], Waiting(self.now(), text))
+            sender.enqueue(sender.chats[chat], Waiting(self.now(), text))
 
     def do_stop(self, patience: float) -> None:
         """Begin nothing more and answer, once nothing is un-acked and nobody on the way back, with how many messages still are."""
         self.stopped = True
-        self.on_acked = nothing
-        self.awaited.clear()
+        self.on_acked = do_nothing
+        self.undelivered.clear()
         deadline = self.now() + int(patience * 1e9)
 
         def look() -> None:
             open_ = sum(len(chat.outbox) + len(chat.in_flight) for each in self.clients for chat in each.chats.values())
-            away = any(each.wanted and not each.ready for each in self.clients)
+            away = any(each.keep_connected and not each.ready for each in self.clients)
             if (open_ or away) and self.now() < deadline:
-                self.loop.at(self.loop.now + 20_000_000, look)
+                self.loop.call_at(self.loop.now + 20_000_000, look)
             else:
                 self.answer(open_)
 
         look()
 
-    def do_finish(self) -> None:
+    def do_last_sync(self) -> None:
         """Let every client that is there make its last sync, some at a time; answers with how many were not there."""
         here = [each for each in self.clients if each.ready]
         waiting, left = iter(here), len(here)
@@ -271,34 +271,34 @@ class Load:
             left -= 1
             following = next(waiting, None)
             if following:
-                following.finish(done)
+                following.request_last_sync(done)
             elif not left:
-                self.answer(sum(each.wanted and not each.ready for each in self.clients))
+                self.answer(sum(each.keep_connected and not each.ready for each in self.clients))
 
         for each in [*zip(range(HANDSHAKES), waiting, strict=False)]:
-            each[1].finish(done)
+            each[1].request_last_sync(done)
         if not here:
             self.answer(0)
 
     def do_sync(self, client: int) -> None:
         """One client connects, syncs all its conversations, and leaves; answers with the milliseconds from request to end."""
-        who = self.clients[client]
+        returning = self.clients[client]
 
         def connected() -> None:
-            self.on_connected = nothing
+            self.on_connected = do_nothing
             start = self.now()
 
             def done() -> None:
                 self.answer((self.now() - start) / 1e6)
 
-            who.sync(None, done)
+            returning.request_sync(None, done)
 
         self.on_connected = connected
-        who.connect()
+        returning.connect()
 
-    def do_leave(self) -> None:
+    def do_disconnect(self) -> None:
         for client in self.clients:
-            client.leave()
+            client.disconnect()
         self.answer()
 
     def do_quit(self) -> None:
@@ -328,22 +328,22 @@ class Process:
         self.process.start()
         theirs.close()
 
-    def tell(self, name: str, *arguments: Any) -> None:
+    def send_command(self, name: str, *arguments: Any) -> None:
         self.pipe.send((name, arguments))
 
-    def result(self, timeout: float = 60) -> Any:
+    def receive_answer(self, timeout: float = 60) -> Any:
         """Return the answer to the oldest command that has one. Raises TimeoutError."""
         if not self.pipe.poll(timeout):
             raise TimeoutError(f"load process {self.plan.process} did not answer within {timeout} s")
         return self.pipe.recv()
 
-    def ask(self, name: str, *arguments: Any, timeout: float = 60) -> Any:
-        self.tell(name, *arguments)
-        return self.result(timeout)
+    def call(self, name: str, *arguments: Any, timeout: float = 60) -> Any:
+        self.send_command(name, *arguments)
+        return self.receive_answer(timeout)
 
 
-def ask_all(processes: list[Process], name: str, *arguments: Any, timeout: float = 60) -> list[Any]:
+def call_all(processes: list[Process], name: str, *arguments: Any, timeout: float = 60) -> list[Any]:
     """Ask all processes at once and return their answers."""
     for process in processes:
-        process.tell(name, *arguments)
-    return [process.result(timeout) for process in processes]
+        process.send_command(name, *arguments)
+    return [process.receive_answer(timeout) for process in processes]

@@ -11,16 +11,16 @@ from django.db import transaction
 
 from accounts import devices, tokens
 from accounts.users import register
-from bench.fixtures import Chat, Made, Person, Wanted
+from bench.fixtures import Chat, FixtureRequest, Fixtures, Person
 from chat.conversations.conversations import create_group, open_direct
 
 PLATFORM = "bench"
 
 
-def make(wanted: Wanted) -> Made:
+def create_fixtures(wanted: FixtureRequest) -> Fixtures:
     """Make the people, each with a signed-in device, and their conversations."""
     with transaction.atomic():
-        people = [_person(name) for name in wanted.names]
+        people = [_register_person(name) for name in wanted.names]
     chats = []
     for one, other in wanted.pairs:
         direct, _ = open_direct(people[one].id, people[other].id)
@@ -29,10 +29,10 @@ def make(wanted: Wanted) -> Made:
         owner, *others = group.members
         made = create_group(people[owner].id, group.name, [people[place].id for place in others])
         chats.append(Chat(int(made.id), made.seq, made.rev, group.members))
-    return Made(people, chats)
+    return Fixtures(people, chats)
 
 
-def _person(name: str) -> Person:
+def _register_person(name: str) -> Person:
     """Register somebody without a password, as one who signs in elsewhere, and sign a device in."""
     user = register(display_name=name, password=None, email=f"{uuid.uuid4().hex}@bench.invalid")
     device = devices.add(user.id, name=PLATFORM, platform=PLATFORM)
@@ -40,5 +40,5 @@ def _person(name: str) -> Person:
 
 
 def main() -> None:
-    wanted = msgspec.json.decode(sys.stdin.buffer.read(), type=Wanted)
-    sys.stdout.buffer.write(msgspec.json.encode(make(wanted)))
+    wanted = msgspec.json.decode(sys.stdin.buffer.read(), type=FixtureRequest)
+    sys.stdout.buffer.write(msgspec.json.encode(create_fixtures(wanted)))

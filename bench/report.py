@@ -14,7 +14,7 @@ from bench.run import Result
 DIGITS = 3
 
 
-def flat(result: Result) -> dict[str, Any]:
+def flatten(result: Result) -> dict[str, Any]:
     """Return one flat object; a figure that the scenario does not measure is null."""
     per_s = result.units / result.seconds if result.seconds else None
     cpu = sum(result.cpu.values()) / result.units * 1000 if result.units and result.cpu else None
@@ -60,28 +60,30 @@ def _round(value: Any) -> Any:
     return round(value, DIGITS if abs(value) < 100 else 1) if abs(value) >= 0.1 else round(value, 5)
 
 
-def faults(result: Result) -> dict[str, int]:
+def find_faults(result: Result) -> dict[str, int]:
     """Return what failed, by name; empty for a clean run."""
     breaches = {name: count for name, count in result.counts.items() if name.startswith("BREACH")}
     return (result.verdict.faults() if result.verdict else {}) | breaches
 
 
-def table(result: Result) -> str:
+def format_table(result: Result) -> str:
     """Return the figures of one scenario as lines of name and value; without a floor, the reason stands in its row."""
-    row = flat(result)
+    row = flatten(result)
     if result.no_floor:
         row["over_floor"] = f"none: {result.no_floor}"
     row = {name: value for name, value in row.items() if value is not None}
     width = max(map(len, row))
     lines = [f"  {name:<{width}}  {value:>14,}" if isinstance(value, int | float) else f"  {name:<{width}}  {value:>14}"
              for name, value in row.items()]  # fmt: skip
-    told = [f"  {name}: {count}" for name, count in sorted(result.counts.items()) if not name.startswith("delivered")]
-    judged = ["  the checker found no fault"] if result.verdict and not faults(result) else []
-    wrong = [f"  FAULT {each}" for each in (result.verdict.examples if result.verdict else [])]
-    return "\n".join([f"{result.scenario}", *lines, "  seen by the clients:", *told, *judged, *wrong])
+    client_counts = [
+        f"  {name}: {count}" for name, count in sorted(result.counts.items()) if not name.startswith("delivered")
+    ]
+    verdict_line = ["  the checker found no fault"] if result.verdict and not find_faults(result) else []
+    examples = [f"  FAULT {each}" for each in (result.verdict.examples if result.verdict else [])]
+    return "\n".join([f"{result.scenario}", *lines, "  seen by the clients:", *client_counts, *verdict_line, *examples])
 
 
-def machine(dsn: str | None = None, redis_version: str = "") -> str:
+def describe_machine(dsn: str | None = None, redis_version: str = "") -> str:
     """Name the machine and the versions that the figures belong to."""
     models = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
               if line.startswith("model name")]  # fmt: skip

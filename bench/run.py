@@ -15,13 +15,14 @@ from typing import Any
 
 import msgspec
 
-from bench import ceilings, checker, stored
+from bench import checker, stored_facts
+from bench.client_state import Account
 from bench.cost import cpu_seconds, machine_seconds
-from bench.figures import Figures, figures
-from bench.fixtures import Made, Wanted
-from bench.held import Account
-from bench.history import ClientIds, read
-from bench.load import Plan, Process, ask_all
+from bench.figures import Figures, window_figures
+from bench.fixtures import FixtureRequest, Fixtures
+from bench.history import ClientIds, read_rows
+from bench.limits import Limits, measure_echo, measure_inserts
+from bench.load import Plan, Process, call_all
 from bench.servers import Servers
 
 WARM_UP = 2.0
@@ -65,7 +66,7 @@ class Options:
     logs: Path | None = None
     processes: int = 2
 
-    def lasts(self, default: float) -> float:
+    def seconds_or(self, default: float) -> float:
         return self.seconds if self.seconds is not None else default
 
 
@@ -83,14 +84,14 @@ class Result:
     cpu: dict[str, float] = field(default_factory=dict)
     found: Figures | None = None
     verdict: checker.Verdict | None = None
-    limits: ceilings.Limits | None = None
+    limits: Limits | None = None
     counts: Counter[str] = field(default_factory=Counter)
     extra: dict[str, Any] = field(default_factory=dict)
     floor_cpu_ms: float | None = None
     no_floor: str = ""
 
 
-def texts(count: int = 500) -> list[str]:
+def sample_texts(count: int = 500) -> list[str]:
     """Return messages as people write them: 20 to 140 characters. The same ones in every run."""
     source = random.Random(7)
     return [" ".join(source.choices(WORDS, k=source.randint(5, 25)))[:140] for _ in range(count)]
@@ -98,47 +99,49 @@ def texts(count: int = 500) -> list[str]:
 
 def limit_seconds(options: Options) -> float:
     """Return how long each limit is measured."""
-    return min(LIMIT_SECONDS, options.lasts(LIMIT_SECONDS))
+    return min(LIMIT_SECONDS, options.seconds_or(LIMIT_SECONDS))
 
 
-def measure_limits(house: Servers, options: Options) -> ceilings.Limits:
+def measure_limits(parley: Servers, options: Options) -> Limits:
     """Measure batched inserts and the bare echo, while the servers are idle."""
     seconds = limit_seconds(options)
-    inserts = ceilings.inserts(house.dsn, house.roots()["postgres"], seconds)
-    return ceilings.Limits(inserts, ceilings.echo(seconds))
+    inserts = measure_inserts(parley.dsn, parley.root_pids()["postgres"], seconds)
+    return Limits(inserts, measure_echo(seconds))
 
 
-def make(house: Servers, wanted: Wanted) -> Made:
+def create_fixtures(parley: Servers, request: FixtureRequest) -> Fixtures:
     """Create people and conversations through the project's own code."""
-    given = msgspec.json.encode(wanted)
-    return msgspec.json.decode(house.run("-c", POPULATE, given=given), type=Made)
+    given = msgspec.json.encode(request)
+    return msgspec.json.decode(parley.run("-c", POPULATE, given=given), type=Fixtures)
 
 
-def page_size(house: Servers) -> int:
+def page_size(parley: Servers) -> int:
     """Return the most messages that a history page may have, as the contract tells it to every client."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{house.port}/api/v1/contract") as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{parley.port}/api/v1/contract") as answer:
         return int(json.load(answer)["limits"]["pageMax"]["value"])
 
 
-def accounts(made: Made) -> list[Account]:
+def client_accounts(fixtures: Fixtures) -> list[Account]:
     """Return every person as a client that holds all that is there."""
-    chats: list[dict[str, tuple[int, int]]] = [{} for _ in made.people]
-    for chat in made.chats:
+    chats: list[dict[str, tuple[int, int]]] = [{} for _ in fixtures.people]
+    for chat in fixtures.chats:
         for place in chat.members:
             chats[place][str(chat.id)] = (chat.seq, chat.rev)
-    return [Account(person.id, person.token, held) for person, held in zip(made.people, chats, strict=True)]
+    return [Account(person.id, person.token, held) for person, held in zip(fixtures.people, chats, strict=True)]
 
 
 class Run:
     """The load of one scenario, from the first connection to the verdict."""
 
-    def __init__(self, house: Servers, made: Made, shares: list[list[Account]], folder: Path, window: int = 1) -> None:
-        self.house, self.made = house, made
-        page = page_size(house)
-        self.ids = ClientIds.of_new_run()
+    def __init__(
+        self, parley: Servers, fixtures: Fixtures, shares: list[list[Account]], folder: Path, window: int = 1
+    ) -> None:
+        self.parley, self.fixtures = parley, fixtures
+        page = page_size(parley)
+        self.ids = ClientIds.for_new_run()
         self.histories = [folder / str(number) for number in range(len(shares))]
         self.processes = [
-            Process(Plan(number, self.ids.prefix, file, [house.address], share, window, page))
+            Process(Plan(number, self.ids.prefix, file, [parley.address], share, window, page))
             for number, (share, file) in enumerate(zip(shares, self.histories, strict=True))
         ]
         self.start = self.end = 0
@@ -146,16 +149,16 @@ class Run:
         self.load_cpu = self.others_cpu = 0.0
         self.counts: Counter[str] = Counter()
 
-    def ask(self, name: str, *arguments: Any, timeout: float = 60) -> list[Any]:
-        return ask_all(self.processes, name, *arguments, timeout=timeout)
+    def call(self, name: str, *arguments: Any, timeout: float = 60) -> list[Any]:
+        return call_all(self.processes, name, *arguments, timeout=timeout)
 
     def connect(self) -> float:
         """Connect every client; return the seconds that it took."""
         start = time.monotonic()
         for process in self.processes:
-            process.tell("connect", 0, len(process.plan.accounts))
+            process.send_command("connect", 0, len(process.plan.accounts))
         for process in self.processes:
-            process.result(300)
+            process.receive_answer(300)
         return time.monotonic() - start
 
     def measure(self, seconds: float, warm_up: float = WARM_UP) -> None:
@@ -170,14 +173,14 @@ class Run:
         self.others_cpu = machine_seconds() - busy - self.load_cpu - sum(self.cpu.values())
 
     def read_cpu(self) -> dict[str, float]:
-        roots = self.house.roots()
+        roots = self.parley.root_pids()
         spent = cpu_seconds(roots.values())
         return {name: spent[pid] for name, pid in roots.items()}
 
     def load_seconds(self) -> float:
         return sum(cpu_seconds(each.process.pid for each in self.processes if each.process.pid).values())
 
-    def shares(self) -> dict[str, float]:
+    def cpu_percentages(self) -> dict[str, float]:
         """Return what the machine was busy with in the window, in percent of one core."""
         percent = 1e11 / (self.end - self.start)
         return {
@@ -186,28 +189,28 @@ class Run:
             "others_cpu_percent": self.others_cpu * percent,
         }
 
-    def settle(self, patience: float = PATIENCE) -> None:
+    def drain(self, patience: float = PATIENCE) -> None:
         """Stop sending, and return once every send is answered and no more deliveries come; after `patience` seconds anyway."""
-        self.ask("stop", patience, timeout=patience + 10)
+        self.call("stop", patience, timeout=patience + 10)
         end, last, quiet_since = time.monotonic() + patience, -1, time.monotonic()
         while time.monotonic() < end and time.monotonic() - quiet_since < QUIET:
             time.sleep(0.05)
-            now = sum(counts.get("delivered", 0) for counts in self.ask("counts"))
+            now = sum(counts.get("delivered", 0) for counts in self.call("counts"))
             if now != last:
                 last, quiet_since = now, time.monotonic()
 
-    def judge(self, patience: float = 120) -> checker.Verdict:
+    def finish_and_check(self, patience: float = 120) -> checker.Verdict:
         """Let every client make its last sync and leave; then hold the histories against what is stored."""
-        self.ask("finish", timeout=patience)
-        for counts in self.ask("counts"):
+        self.call("last_sync", timeout=patience)
+        for counts in self.call("counts"):
             self.counts.update(counts)
-        self.ask("leave")
-        self.ask("quit")
-        facts = stored.facts(self.house.dsn, [chat.id for chat in self.made.chats], self.ids)
-        return checker.check(read(self.histories), facts)
+        self.call("disconnect")
+        self.call("quit")
+        facts = stored_facts.read_facts(self.parley.dsn, [chat.id for chat in self.fixtures.chats], self.ids)
+        return checker.check_history(read_rows(self.histories), facts)
 
-    def figures(self) -> Figures:
-        return figures(read(self.histories), self.start, self.end)
+    def window_figures(self) -> Figures:
+        return window_figures(read_rows(self.histories), self.start, self.end)
 
     def close(self) -> None:
         for process in self.processes:
@@ -216,21 +219,21 @@ class Run:
 
 
 @contextmanager
-def run(house: Servers, made: Made, shares: list[list[Account]], *, window: int = 1) -> Iterator[Run]:
+def start_load(parley: Servers, fixtures: Fixtures, shares: list[list[Account]], *, window: int = 1) -> Iterator[Run]:
     """Start load processes, each with its share of the accounts; they and their histories are gone after the block."""
     with tempfile.TemporaryDirectory(prefix="parley-history-") as folder:
-        load = Run(house, made, shares, Path(folder), window)
+        load = Run(parley, fixtures, shares, Path(folder), window)
         try:
             yield load
         finally:
             load.close()
 
 
-def split(everybody: list[Account], processes: int) -> list[list[Account]]:
+def split_accounts(everybody: list[Account], processes: int) -> list[list[Account]]:
     """Deal the accounts out, so that the two of a pair sit in different processes."""
     return [everybody[number::processes] for number in range(processes)]
 
 
-def say(what: str) -> None:
+def print_progress(what: str) -> None:
     """Tell the person who waits what is going on."""
     print(what, file=sys.stderr, flush=True)

@@ -40,7 +40,7 @@ ORDER = ("beat", "worker", "web")
 
 @dataclass
 class Servers:
-    """The running house: where it listens, and the root process of each part."""
+    """The running servers: their port and folder, and the root process of each part."""
 
     port: int
     dsn: str
@@ -53,7 +53,7 @@ class Servers:
     def address(self) -> tuple[str, int]:
         return "127.0.0.1", self.port
 
-    def roots(self) -> dict[str, int]:
+    def root_pids(self) -> dict[str, int]:
         """Return the process ids to account for, by the part's name; the embedded servers are nobody's children."""
         embedded = {"postgres": Postgres(self.var).pid(), "redis": Redis(self.var).pid()}
         return {name: each.pid for name, each in self.processes.items()} | {
@@ -106,8 +106,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 @contextmanager
-def servers(environ: Mapping[str, str] = {}, web_module: str = WEB) -> Iterator[Servers]:
-    """Run the house in a fresh folder until the block ends; the folder goes with it.
+def start_servers(environ: Mapping[str, str] = {}, web_module: str = WEB) -> Iterator[Servers]:
+    """Run Parley in a fresh folder until the block ends, then remove the folder.
 
     Another `web_module` than the product's own is a build that a test has broken on purpose.
     """
@@ -117,9 +117,9 @@ def servers(environ: Mapping[str, str] = {}, web_module: str = WEB) -> Iterator[
         dsn, redis_url = stack.enter_context(running(var, database_url="", redis_url=""))
         given = {**os.environ, "PARLEY_DEMO": "1", "PARLEY_VAR": str(var), "DJANGO_SETTINGS_MODULE": "config.settings"}
         environ = {**given, **LIMITS, "DATABASE_URL": dsn, "REDIS_URL": redis_url, **environ}
-        house = Servers(free_port(), dsn, var, environ, web_module)
-        house.run("manage.py", "migrate", "--verbosity", "0")
-        stack.callback(house.stop)
-        house.start("web")
-        house.start("worker", "beat")
-        yield house
+        parley = Servers(free_port(), dsn, var, environ, web_module)
+        parley.run("manage.py", "migrate", "--verbosity", "0")
+        stack.callback(parley.stop)
+        parley.start("web")
+        parley.start("worker", "beat")
+        yield parley

@@ -19,7 +19,7 @@ class WireError(Exception):
     """The server sent what RFC 6455 forbids, or refused the handshake."""
 
 
-def handshake(host: str, port: int, path: str, headers: dict[str, str]) -> bytes:
+def handshake_request(host: str, port: int, path: str, headers: dict[str, str]) -> bytes:
     """Return the request that asks for a WebSocket."""
     lines = [
         f"GET {path} HTTP/1.1",
@@ -33,7 +33,7 @@ def handshake(host: str, port: int, path: str, headers: dict[str, str]) -> bytes
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def frame(payload: bytes, opcode: int = 1) -> bytes:
+def encode_frame(payload: bytes, opcode: int = 1) -> bytes:
     """Return one final client frame, masked with zeros."""
     size = len(payload)
     if size < 126:
@@ -53,15 +53,15 @@ class Loop:
         self.order = 0
         self.now = time.monotonic_ns()
 
-    def add(self, fd: int, ready: Callable[[int], None]) -> None:
+    def add_reader(self, fd: int, ready: Callable[[int], None]) -> None:
         self.ready[fd] = ready
         self.epoll.register(fd, select.EPOLLIN)
 
-    def remove(self, fd: int) -> None:
+    def remove_reader(self, fd: int) -> None:
         del self.ready[fd]
         self.epoll.unregister(fd)
 
-    def at(self, due: int, call: Callable[[], None]) -> None:
+    def call_at(self, due: int, call: Callable[[], None]) -> None:
         """Call once, at a monotonic time in nanoseconds."""
         self.order += 1
         heapq.heappush(self.timers, (due, self.order, call))
@@ -69,16 +69,16 @@ class Loop:
     def run(self, until: Callable[[], bool], deadline: int | None = None) -> bool:
         """Serve links and timers until `until()`; false when the deadline (nanoseconds) came first."""
         if deadline is not None:
-            self.at(deadline, lambda: None)
+            self.call_at(deadline, lambda: None)
         while not until():
             if deadline is not None and self.now >= deadline:
                 return False
-            self.turn()
+            self.run_once()
         return True
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         """Wait for the next event or timer and serve all that is there."""
-        events = self.epoll.poll(self.wait(), 1024)
+        events = self.epoll.poll(self.seconds_to_next_timer(), 1024)
         self.now = time.monotonic_ns()
         for fd, mask in events:
             ready = self.ready.get(fd)
@@ -87,7 +87,7 @@ class Loop:
         while self.timers and self.timers[0][0] <= self.now:
             heapq.heappop(self.timers)[2]()
 
-    def wait(self) -> float | None:
+    def seconds_to_next_timer(self) -> float | None:
         """Return the seconds that epoll may sleep; epoll counts in milliseconds, so the rest is slept more finely here."""
         if not self.timers:
             return None
@@ -103,28 +103,28 @@ class Loop:
 class Link:
     """One WebSocket connection. Subclasses say what `opened`, `text` and `closed` do."""
 
-    __slots__ = ("fd", "loop", "open", "rest", "sock", "unsent")
+    __slots__ = ("fd", "loop", "open", "sock", "unread", "unsent")
 
     def __init__(self, loop: Loop, address: tuple[str, int], path: str, headers: dict[str, str]) -> None:
         """Connect and ask for the upgrade; `opened` follows. Raises OSError where nobody listens."""
-        self.loop, self.rest, self.unsent, self.open = loop, b"", b"", False
+        self.loop, self.unread, self.unsent, self.open = loop, b"", b"", False
         self.sock = socket.create_connection(address, timeout=10)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.setblocking(False)
         self.fd = self.sock.fileno()
-        loop.add(self.fd, self.ready)
-        self.write(handshake(address[0], address[1], path, headers))
+        loop.add_reader(self.fd, self.on_events)
+        self.write(handshake_request(address[0], address[1], path, headers))
 
-    def opened(self) -> None:
+    def on_open(self) -> None:
         """The upgrade is done."""
 
-    def text(self, body: bytes) -> None:
+    def on_text(self, body: bytes) -> None:
         """A text frame arrived."""
 
-    def closed(self, code: int, reason: str) -> None:
+    def on_close(self, code: int, reason: str) -> None:
         """The connection has ended; code 1006 without a close frame."""
 
-    def ready(self, mask: int) -> None:
+    def on_events(self, mask: int) -> None:
         if mask & select.EPOLLOUT:
             self.flush()
         if not mask & ~select.EPOLLOUT:
@@ -136,11 +136,11 @@ class Link:
         except OSError:
             data = b""
         if not data:
-            self.end(1006, "")
+            self.close(1006, "")
             return
-        if self.rest:
-            data = self.rest + data
-        self.rest = self.frames(data) if self.open else self.upgrade(data)
+        if self.unread:
+            data = self.unread + data
+        self.unread = self.read_frames(data) if self.open else self.upgrade(data)
 
     def upgrade(self, data: bytes) -> bytes:
         """Read the answer to the handshake, and the frames that came with it."""
@@ -148,13 +148,13 @@ class Link:
         if not found:
             return data
         if not head.startswith(b"HTTP/1.1 101"):
-            self.end(1006, head.split(b"\r\n")[0].decode("latin-1"))
+            self.close(1006, head.split(b"\r\n")[0].decode("latin-1"))
             return b""
         self.open = True
-        self.opened()
-        return self.frames(rest)
+        self.on_open()
+        return self.read_frames(rest)
 
-    def frames(self, data: bytes) -> bytes:
+    def read_frames(self, data: bytes) -> bytes:
         """Hand on every whole frame of `data` and return what is left."""
         at, end = 0, len(data)
         while end - at >= 2:
@@ -170,16 +170,16 @@ class Link:
                 break
             at = start + size
             if first == 0x81:
-                self.text(data[start:at])
+                self.on_text(data[start:at])
             else:
-                self.control(first, data[start:at])
+                self.on_control(first, data[start:at])
         return data[at:]
 
-    def control(self, first: int, body: bytes) -> None:
+    def on_control(self, first: int, body: bytes) -> None:
         if first == 0x89:
-            self.write(frame(body, 0xA))
+            self.write(encode_frame(body, 0xA))
         elif first == 0x88:
-            self.end(int.from_bytes(body[:2], "big") if body else 1005, body[2:].decode("utf-8", "replace"))
+            self.close(int.from_bytes(body[:2], "big") if body else 1005, body[2:].decode("utf-8", "replace"))
         elif first != 0x8A:
             raise WireError(f"a frame that begins with {first:#x}")
 
@@ -203,11 +203,11 @@ class Link:
         self.loop.epoll.modify(self.fd, select.EPOLLIN)
         self.write(data)
 
-    def end(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str) -> None:
         """Close the socket and tell the subclass; once only."""
         if self.fd < 0:
             return
-        self.loop.remove(self.fd)
+        self.loop.remove_reader(self.fd)
         self.sock.close()
         self.fd = -1
-        self.closed(code, reason)
+        self.on_close(code, reason)

@@ -18,11 +18,11 @@ from typing import Any
 
 from bench import run
 from bench.choices.machine import machine
-from bench.cost import trees
+from bench.cost import process_trees
 from bench.figures import percentile
-from bench.fixtures import Group, Wanted
+from bench.fixtures import FixtureRequest, Group
 from bench.load import Due
-from bench.servers import ROOT, Servers, servers
+from bench.servers import ROOT, Servers, start_servers
 
 SELF = "bench.choices.fanout"
 SECONDS = 5.0
@@ -86,24 +86,30 @@ def as_worker() -> None:
     app.worker_main(["worker", "--concurrency", "1", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"])
 
 
-def replace_worker(house: Servers) -> None:
+def replace_worker(parley: Servers) -> None:
     """Put the prototype's worker in the place of the product's."""
-    house.processes["worker"].terminate()
-    house.processes["worker"].wait(20)
-    environ = {**house.environ, "PARLEY_ROLE": "worker"}
-    with (house.var / "worker.log").open("ab") as log:
-        house.processes["worker"] = subprocess.Popen(
+    parley.processes["worker"].terminate()
+    parley.processes["worker"].wait(20)
+    environ = {**parley.environ, "PARLEY_ROLE": "worker"}
+    with (parley.var / "worker.log").open("ab") as log:
+        parley.processes["worker"] = subprocess.Popen(
             [sys.executable, "-m", SELF], env=environ, cwd=ROOT, stdout=log, stderr=log
         )
     time.sleep(5)
 
 
-def measure(house: Servers, each: Load) -> dict[str, float | None]:
+def measure(parley: Servers, each: Load) -> dict[str, float | None]:
     """Run one load; return its figures."""
     names = [f"Member {number}" for number in range(each.members)]
-    made = run.make(house, Wanted(names, groups=[Group(each.name[:50], list(range(each.members)))]))
-    shares, texts, chat = run.split(run.accounts(made)[: each.connected], 2), run.texts(), str(made.chats[0].id)
-    with run.run(house, made, shares) as load:
+    fixtures = run.create_fixtures(
+        parley, FixtureRequest(names, groups=[Group(each.name[:50], list(range(each.members)))])
+    )
+    shares, texts, chat = (
+        run.split_accounts(run.client_accounts(fixtures)[: each.connected], 2),
+        run.sample_texts(),
+        str(fixtures.chats[0].id),
+    )
+    with run.start_load(parley, fixtures, shares) as load:
         load.connect()
         start, count = time.monotonic_ns() + LEAD, int((SECONDS + run.WARM_UP + 5) * each.rate)
         for number, process in enumerate(load.processes):
@@ -112,14 +118,14 @@ def measure(house: Servers, each: Load) -> dict[str, float | None]:
                 due = [
                     Due(n * 1_000_000_000 // each.rate, n % WRITERS // 2, chat, texts[n % len(texts)]) for n in turns
                 ]
-                process.tell("open_loop", start, due)
+                process.send_command("open_loop", start, due)
             else:
-                process.tell("fanout_loop", texts, 2, len(process.plan.accounts))
+                process.send_command("fanout_loop", texts, 2, len(process.plan.accounts))
         load.measure(SECONDS)
-        down = without_worker(load, house) if each.rate == STOPPED_AT else None
-        load.settle()
-        verdict = load.judge()
-        found = load.figures()
+        down = without_worker(load, parley) if each.rate == STOPPED_AT else None
+        load.drain()
+        verdict = load.finish_and_check()
+        found = load.window_figures()
     cpu = sum(load.cpu.values())
     return {
         "deliveries a second": found.delivered / found.seconds,
@@ -131,21 +137,21 @@ def measure(house: Servers, each: Load) -> dict[str, float | None]:
         "delivery p50, ms": percentile(found.delivery_ms, 50),
         "delivery p99, ms": percentile(found.delivery_ms, 99),
         "delivered in 2 s without the worker, %": down,
-        "other programs, % of a core": load.shares()["others_cpu_percent"],
+        "other programs, % of a core": load.cpu_percentages()["others_cpu_percent"],
         "faults but duplicates": sum(count for name, count in verdict.faults().items() if name != "duplicated"),
     }
 
 
-def without_worker(load: run.Run, house: Servers) -> float:
+def without_worker(load: run.Run, parley: Servers) -> float:
     """Stop the worker for two seconds and more; return the part of the messages of that time that is delivered in it."""
-    root = house.roots()["worker"]
-    for pid in trees([root])[root]:
+    root = parley.root_pids()["worker"]
+    for pid in process_trees([root])[root]:
         os.kill(pid, signal.SIGSTOP)
     time.sleep(2.0)  # what was on its way arrives
-    before = sum(counts.get("delivered", 0) for counts in load.ask("counts"))
+    before = sum(counts.get("delivered", 0) for counts in load.call("counts"))
     time.sleep(2.0)
-    after = sum(counts.get("delivered", 0) for counts in load.ask("counts"))
-    for pid in trees([root])[root]:
+    after = sum(counts.get("delivered", 0) for counts in load.call("counts"))
+    for pid in process_trees([root])[root]:
         os.kill(pid, signal.SIGCONT)
     return float(100 * (after - before) / (STOPPED_AT * 49 * 2))
 
@@ -155,10 +161,10 @@ def main() -> None:
     for way in sys.argv[1:] or ("web", "worker"):
         module = {"web": "config.serve", "worker": SELF}[way]
         for each in LOADS:
-            with servers({}, module) as house:
+            with start_servers({}, module) as parley:
                 if way == "worker":
-                    replace_worker(house)
-                found = measure(house, each)
+                    replace_worker(parley)
+                found = measure(parley, each)
             print(f"{way}: {each.name}", flush=True)
             for name, value in found.items():
                 print(f"    {name:<45}{'' if value is None else round(value, 2):>12}", flush=True)

@@ -1,7 +1,7 @@
 """`fanout`: one group of a thousand connected members, in which a few write: the most deliveries a second."""
 
 from bench import run
-from bench.fixtures import Group, Wanted
+from bench.fixtures import FixtureRequest, Group
 from bench.run import Options, Result
 from bench.servers import Servers
 
@@ -10,19 +10,19 @@ SENDERS = 2  # of each load process
 SECONDS = 15
 
 
-def measure(house: Servers, options: Options) -> Result:
-    limits = run.measure_limits(house, options)
+def measure(parley: Servers, options: Options) -> Result:
+    limits = run.measure_limits(parley, options)
     names = [f"Member {number}" for number in range(MEMBERS)]
-    made = run.make(house, Wanted(names, groups=[Group("Everybody", list(range(MEMBERS)))]))
-    shares = run.split(run.accounts(made), options.processes)
-    with run.run(house, made, shares) as load:
+    fixtures = run.create_fixtures(parley, FixtureRequest(names, groups=[Group("Everybody", list(range(MEMBERS)))]))
+    shares = run.split_accounts(run.client_accounts(fixtures), options.processes)
+    with run.start_load(parley, fixtures, shares) as load:
         load.connect()
         for process in load.processes:
-            process.tell("fanout_loop", run.texts(), SENDERS, len(process.plan.accounts))
-        load.measure(options.lasts(SECONDS))
-        load.settle()
-        verdict = load.judge()
-        found = load.figures()
+            process.send_command("fanout_loop", run.sample_texts(), SENDERS, len(process.plan.accounts))
+        load.measure(options.seconds_or(SECONDS))
+        load.drain()
+        verdict = load.finish_and_check()
+        found = load.window_figures()
     extra = {"members": MEMBERS, "messages_per_s": found.acked / found.seconds}
     return Result(
         "fanout",
@@ -34,6 +34,6 @@ def measure(house: Servers, options: Options) -> Result:
         verdict,
         limits,
         load.counts,
-        extra | load.shares(),
+        extra | load.cpu_percentages(),
         floor_cpu_ms=limits.echo.cpu_ms,
     )

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench import report
-from bench.cost import cpu_seconds, pss_kb, trees
+from bench.cost import cpu_seconds, process_trees, pss_kb
 from bench.ports import free_port, wait_for_port
-from bench.run import Options, Result, say
+from bench.run import Options, Result, print_progress
 from bench.servers import ROOT
 from config.embedded.postgres import Postgres
 from config.embedded.redis import Redis
@@ -25,7 +25,7 @@ NO_FLOOR = "a server at rest does no unit of work, and no bare counterpart has t
 
 
 @contextmanager
-def script_server() -> Iterator[tuple[Path, "subprocess.Popen[bytes]"]]:
+def run_script_server() -> Iterator[tuple[Path, "subprocess.Popen[bytes]"]]:
     """Run `script/server` in a fresh folder, as anybody would, until the block ends."""
     var, port = Path(tempfile.mkdtemp(prefix="parley-footprint-")), free_port()
     environ = {**os.environ, "PARLEY_VAR": str(var), "PARLEY_PORT": str(port)}
@@ -40,39 +40,39 @@ def script_server() -> Iterator[tuple[Path, "subprocess.Popen[bytes]"]]:
         shutil.rmtree(var, ignore_errors=True)
 
 
-def parts(root: int, var: Path) -> dict[str, list[int]]:
+def processes_by_part(root: int, var: Path) -> dict[str, list[int]]:
     """Return the processes of each part: by role below `script/server`, and the embedded servers wherever they hang."""
     embedded = {"postgres": Postgres(var).pid(), "redis": Redis(var).pid()}
-    found = {name: trees([pid])[pid] for name, pid in embedded.items() if pid}
+    found = {name: process_trees([pid])[pid] for name, pid in embedded.items() if pid}
     known = {pid for tree in found.values() for pid in tree}
-    for pid in trees([root])[root]:
+    for pid in process_trees([root])[root]:
         if pid not in known:
-            found.setdefault(role(pid), []).append(pid)
+            found.setdefault(process_role(pid), []).append(pid)
     return found
 
 
-def role(pid: int) -> str:
+def process_role(pid: int) -> str:
     """Return a process' PARLEY_ROLE; the runner and its helpers have none."""
     words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     return next((word.partition(b"=")[2].decode() for word in words if word.startswith(b"PARLEY_ROLE=")), "runner")
 
 
 def measure(options: Options) -> Result:
-    say("footprint: starting script/server in a fresh folder")
-    print(report.machine(), flush=True)
-    seconds = options.lasts(SECONDS)
-    with script_server() as (var, server):
+    print_progress("footprint: starting script/server in a fresh folder")
+    print(report.describe_machine(), flush=True)
+    seconds = options.seconds_or(SECONDS)
+    with run_script_server() as (var, server):
         time.sleep(seconds / 2)
-        found = parts(server.pid, var)
-        below = trees([server.pid])[server.pid]
+        found = processes_by_part(server.pid, var)
+        below = process_trees([server.pid])[server.pid]
         roots = [server.pid, *(pids[0] for pids in found.values() if pids[0] not in below)]
         before = sum(cpu_seconds(roots).values())
         time.sleep(seconds / 2)
         spent = sum(cpu_seconds(roots).values()) - before
-        weights = {name: sum(map(pss_kb, pids)) / 1024 for name, pids in found.items()}
+        sizes = {name: sum(map(pss_kb, pids)) / 1024 for name, pids in found.items()}
     extra = {
-        "footprint_mb": sum(weights.values()),
-        **{f"{name}_mb": weight for name, weight in weights.items()},
+        "footprint_mb": sum(sizes.values()),
+        **{f"{name}_mb": size for name, size in sizes.items()},
         "processes": sum(map(len, found.values())),
         "idle_cpu_percent": spent / (seconds / 2) * 100,
     }

@@ -7,10 +7,10 @@ has reached everybody who is connected in its load process.
 from typing import NamedTuple
 
 from bench import run
-from bench.figures import figures, percentile
-from bench.fixtures import Group, Made, Wanted
-from bench.held import Account
-from bench.history import read
+from bench.client_state import Account
+from bench.figures import percentile, window_figures
+from bench.fixtures import FixtureRequest, Fixtures, Group
+from bench.history import read_rows
 from bench.run import Options, Result
 from bench.servers import Servers
 
@@ -47,37 +47,39 @@ class Window(NamedTuple):
     web: float
 
 
-def accounts(made: Made) -> list[Account]:
+def stage_accounts(fixtures: Fixtures) -> list[Account]:
     """Return the people as clients that follow the groups in whose stages they are connected, and no others."""
-    everybody = run.accounts(made)
+    everybody = run.client_accounts(fixtures)
     for place, account in enumerate(everybody):
-        followed = [str(chat.id) for chat, stage in zip(made.chats, STAGES, strict=True) if place < stage.connected]
+        followed = [str(chat.id) for chat, stage in zip(fixtures.chats, STAGES, strict=True) if place < stage.connected]
         account.chats = {chat: account.chats[chat] for chat in followed}
     return everybody
 
 
-def measure(house: Servers, options: Options) -> Result:
-    limits = run.measure_limits(house, options)
+def measure(parley: Servers, options: Options) -> Result:
+    limits = run.measure_limits(parley, options)
     people = max(stage.members for stage in STAGES)
     groups = [Group(stage.name, list(range(stage.members))) for stage in STAGES]
-    made = run.make(house, Wanted([f"Member {number}" for number in range(people)], groups=groups))
+    fixtures = run.create_fixtures(
+        parley, FixtureRequest([f"Member {number}" for number in range(people)], groups=groups)
+    )
     windows = []
-    with run.run(house, made, run.split(accounts(made), options.processes)) as load:
-        here = 0
-        for stage, chat in zip(STAGES, made.chats, strict=True):
+    with run.start_load(parley, fixtures, run.split_accounts(stage_accounts(fixtures), options.processes)) as load:
+        first = 0
+        for stage, chat in zip(STAGES, fixtures.chats, strict=True):
             share = stage.connected // options.processes
             for process in load.processes:
-                process.tell("connect", here, share)
+                process.send_command("connect", first, share)
             for process in load.processes:
-                process.result(300)
-            here = share
+                process.receive_answer(300)
+            first = share
             for process in load.processes:
-                process.tell("fanout_loop", run.texts(), SENDERS, share, str(chat.id))
-            load.measure(options.lasts(SECONDS), WARM_UP)
+                process.send_command("fanout_loop", run.sample_texts(), SENDERS, share, str(chat.id))
+            load.measure(options.seconds_or(SECONDS), WARM_UP)
             windows.append(Window(load.start, load.end, sum(load.cpu.values()), load.cpu["web"]))
-            load.settle()
-        verdict = load.judge(PATIENCE)
-        found = [figures(read(load.histories), window.start, window.end) for window in windows]
+            load.drain()
+        verdict = load.finish_and_check(PATIENCE)
+        found = [window_figures(read_rows(load.histories), window.start, window.end) for window in windows]
     extra: dict[str, float | None] = {}
     for stage, window, each in zip(STAGES, windows, found, strict=True):
         extra |= {
@@ -100,6 +102,6 @@ def measure(house: Servers, options: Options) -> Result:
         verdict,
         limits,
         load.counts,
-        extra | load.shares(),
+        extra | load.cpu_percentages(),
         floor_cpu_ms=limits.echo.cpu_ms,
     )

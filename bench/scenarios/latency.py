@@ -7,10 +7,10 @@ import random
 import time
 
 from bench import run
-from bench.fixtures import Made
+from bench.fixtures import Fixtures
 from bench.load import Due
 from bench.run import Options, Result
-from bench.scenarios.send import wanted
+from bench.scenarios.send import sender_pairs
 from bench.servers import Servers
 
 RATE = 200
@@ -18,11 +18,11 @@ SECONDS = 15
 LEAD = 200_000_000
 
 
-def arrivals(made: Made, seconds: float, share: int, shares: int) -> list[Due]:
+def poisson_schedule(fixtures: Fixtures, seconds: float, share: int, shares: int) -> list[Due]:
     """Return one process' part of a Poisson stream over all pairs, the same in every run."""
-    source, texts = random.Random(share), run.texts()
-    clients = range(len(made.people[share::shares]))
-    chat_of = {place: str(chat.id) for chat in made.chats for place in chat.members}
+    source, texts = random.Random(share), run.sample_texts()
+    clients = range(len(fixtures.people[share::shares]))
+    chat_of = {place: str(chat.id) for chat in fixtures.chats for place in chat.members}
     due, at = [], 0.0
     while (at := at + source.expovariate(RATE / shares)) < seconds:
         client = source.choice(clients)
@@ -30,21 +30,21 @@ def arrivals(made: Made, seconds: float, share: int, shares: int) -> list[Due]:
     return due
 
 
-def measure(house: Servers, options: Options) -> Result:
-    limits = run.measure_limits(house, options)
-    made = run.make(house, wanted())
-    shares = run.split(run.accounts(made), options.processes)
-    seconds = options.lasts(SECONDS)
-    with run.run(house, made, shares) as load:
+def measure(parley: Servers, options: Options) -> Result:
+    limits = run.measure_limits(parley, options)
+    fixtures = run.create_fixtures(parley, sender_pairs())
+    shares = run.split_accounts(run.client_accounts(fixtures), options.processes)
+    seconds = options.seconds_or(SECONDS)
+    with run.start_load(parley, fixtures, shares) as load:
         load.connect()
         start = time.monotonic_ns() + LEAD
         for number, process in enumerate(load.processes):
-            due = arrivals(made, seconds + run.WARM_UP + 1, number, len(shares))
-            process.tell("open_loop", start, due)
+            due = poisson_schedule(fixtures, seconds + run.WARM_UP + 1, number, len(shares))
+            process.send_command("open_loop", start, due)
         load.measure(seconds)
-        load.settle()
-        verdict = load.judge()
-        found = load.figures()
+        load.drain()
+        verdict = load.finish_and_check()
+        found = load.window_figures()
     extra = {"offered_per_s": RATE}
     return Result(
         "latency",
@@ -56,6 +56,6 @@ def measure(house: Servers, options: Options) -> Result:
         verdict,
         limits,
         load.counts,
-        extra | load.shares(),
+        extra | load.cpu_percentages(),
         floor_cpu_ms=limits.message_cpu_ms,
     )

@@ -6,7 +6,7 @@ The logs come from `--logs` or PARLEY_IRC_LOGS; of several days the one with the
 import time
 
 from bench import irc, run
-from bench.fixtures import Group, Wanted
+from bench.fixtures import FixtureRequest, Group
 from bench.irc import Line
 from bench.load import Due
 from bench.run import Options, Result
@@ -17,7 +17,7 @@ LEAD = 200_000_000
 MINUTE = 60_000_000_000
 
 
-def moments(day: list[Line], speed: float) -> list[int]:
+def due_times(day: list[Line], speed: float) -> list[int]:
     """Return when each message is due, nanoseconds after the start; those of one minute are spread evenly over it."""
     counts: dict[int, int] = {}
     for line in day:
@@ -30,32 +30,32 @@ def moments(day: list[Line], speed: float) -> list[int]:
     return due
 
 
-def measure(house: Servers, options: Options) -> Result:
+def measure(parley: Servers, options: Options) -> Result:
     if options.logs is None:
         raise SystemExit("replay: name the folder of IRC logs with --logs or PARLEY_IRC_LOGS.")
-    name, day = irc.busiest(options.logs)
-    due = [(at, line) for at, line in zip(moments(day, SPEED), day, strict=True)
+    name, day = irc.busiest_day(options.logs)
+    due = [(at, line) for at, line in zip(due_times(day, SPEED), day, strict=True)
            if options.seconds is None or at < options.seconds * 1e9]  # fmt: skip
     nicks = list(dict.fromkeys(line.nick for _, line in due))
-    limits = run.measure_limits(house, options)
-    made = run.make(house, Wanted(nicks, groups=[Group(name[:50], list(range(len(nicks))))]))
-    shares = run.split(run.accounts(made), options.processes)
+    limits = run.measure_limits(parley, options)
+    fixtures = run.create_fixtures(parley, FixtureRequest(nicks, groups=[Group(name[:50], list(range(len(nicks))))]))
+    shares = run.split_accounts(run.client_accounts(fixtures), options.processes)
     places = {nick: place for place, nick in enumerate(nicks)}
-    chat = str(made.chats[0].id)
-    with run.run(house, made, shares) as load:
+    chat = str(fixtures.chats[0].id)
+    with run.start_load(parley, fixtures, shares) as load:
         load.connect()
         start = time.monotonic_ns() + LEAD
         for number, process in enumerate(load.processes):
-            mine = [
+            own_messages = [
                 Due(at, places[line.nick] // len(shares), chat, line.text)
                 for at, line in due
                 if places[line.nick] % len(shares) == number
             ]
-            process.tell("open_loop", start, mine)
+            process.send_command("open_loop", start, own_messages)
         load.measure(due[-1][0] / 1e9 + LEAD / 1e9, warm_up=0)
-        load.settle()
-        verdict = load.judge()
-        found = load.figures()
+        load.drain()
+        verdict = load.finish_and_check()
+        found = load.window_figures()
     extra = {"day": name, "speakers": len(nicks), "messages": len(due), "speed": SPEED,
              "expected_deliveries": len(due) * (len(nicks) - 1)}  # fmt: skip
     return Result(
@@ -68,6 +68,6 @@ def measure(house: Servers, options: Options) -> Result:
         verdict,
         limits,
         load.counts,
-        extra | load.shares(),
+        extra | load.cpu_percentages(),
         floor_cpu_ms=limits.echo.cpu_ms,
     )

@@ -1,7 +1,7 @@
 """`send`: pairs of people write to each other as fast as they get acks: the most messages a second, and what each costs."""
 
 from bench import run
-from bench.fixtures import Wanted
+from bench.fixtures import FixtureRequest
 from bench.run import Options, Result
 from bench.servers import Servers
 
@@ -9,23 +9,23 @@ PEOPLE = 400
 SECONDS = 15
 
 
-def wanted() -> Wanted:
+def sender_pairs() -> FixtureRequest:
     names = [f"Sender {number}" for number in range(PEOPLE)]
-    return Wanted(names, pairs=[(place, place + 1) for place in range(0, PEOPLE, 2)])
+    return FixtureRequest(names, pairs=[(place, place + 1) for place in range(0, PEOPLE, 2)])
 
 
-def measure(house: Servers, options: Options) -> Result:
-    limits = run.measure_limits(house, options)
-    made = run.make(house, wanted())
-    shares = run.split(run.accounts(made), options.processes)
-    with run.run(house, made, shares) as load:
+def measure(parley: Servers, options: Options) -> Result:
+    limits = run.measure_limits(parley, options)
+    fixtures = run.create_fixtures(parley, sender_pairs())
+    shares = run.split_accounts(run.client_accounts(fixtures), options.processes)
+    with run.start_load(parley, fixtures, shares) as load:
         load.connect()
         for process in load.processes:
-            process.tell("closed_loop", run.texts(), len(process.plan.accounts))
-        load.measure(options.lasts(SECONDS))
-        load.settle()
-        verdict = load.judge()
-        found = load.figures()
+            process.send_command("closed_loop", run.sample_texts(), len(process.plan.accounts))
+        load.measure(options.seconds_or(SECONDS))
+        load.drain()
+        verdict = load.finish_and_check()
+        found = load.window_figures()
     return Result(
         "send",
         "message",
@@ -36,6 +36,6 @@ def measure(house: Servers, options: Options) -> Result:
         verdict,
         limits,
         load.counts,
-        load.shares(),
+        load.cpu_percentages(),
         floor_cpu_ms=limits.message_cpu_ms,
     )

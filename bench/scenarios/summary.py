@@ -6,7 +6,7 @@ An open loop. What the members are told by summaries they fetch when their peopl
 import time
 
 from bench import run
-from bench.fixtures import Group, Wanted
+from bench.fixtures import FixtureRequest, Group
 from bench.load import Due
 from bench.run import Options, Result
 from bench.servers import Servers
@@ -18,13 +18,13 @@ SECONDS = 5
 LEAD = 200_000_000
 
 
-def measure(house: Servers, options: Options) -> Result:
-    limits = run.measure_limits(house, options)
+def measure(parley: Servers, options: Options) -> Result:
+    limits = run.measure_limits(parley, options)
     names = [f"Member {number}" for number in range(MEMBERS)]
-    made = run.make(house, Wanted(names, groups=[Group("Everybody", list(range(MEMBERS)))]))
-    shares, texts = run.split(run.accounts(made), options.processes), run.texts()
-    seconds, chat = options.lasts(SECONDS), str(made.chats[0].id)
-    with run.run(house, made, shares) as load:
+    fixtures = run.create_fixtures(parley, FixtureRequest(names, groups=[Group("Everybody", list(range(MEMBERS)))]))
+    shares, texts = run.split_accounts(run.client_accounts(fixtures), options.processes), run.sample_texts()
+    seconds, chat = options.seconds_or(SECONDS), str(fixtures.chats[0].id)
+    with run.start_load(parley, fixtures, shares) as load:
         load.connect()
         start, count = time.monotonic_ns() + LEAD, int((seconds + run.WARM_UP + 1) * RATE)
         for number, process in enumerate(load.processes):
@@ -32,11 +32,11 @@ def measure(house: Servers, options: Options) -> Result:
                 Due(n * 1_000_000_000 // RATE, n % WRITERS // len(shares), chat, texts[n % len(texts)])
                 for n in range(number, count, len(shares))
             ]
-            process.tell("open_loop", start, due)
+            process.send_command("open_loop", start, due)
         load.measure(seconds)
-        load.settle()
-        verdict = load.judge()
-        found = load.figures()
+        load.drain()
+        verdict = load.finish_and_check()
+        found = load.window_figures()
     extra = {"members": MEMBERS, "offered_per_s": RATE, "summaries": load.counts["message.summary"]}
     return Result(
         "summary",
@@ -48,6 +48,6 @@ def measure(house: Servers, options: Options) -> Result:
         verdict,
         limits,
         load.counts,
-        extra | load.shares(),
+        extra | load.cpu_percentages(),
         floor_cpu_ms=limits.echo.cpu_ms,
     )

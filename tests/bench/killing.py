@@ -9,50 +9,52 @@ import time
 from dataclasses import asdict
 
 from bench import run
-from bench.fixtures import Wanted
+from bench.fixtures import FixtureRequest
 from bench.run import Run
-from bench.servers import Servers, servers
+from bench.servers import Servers, start_servers
 
 PEOPLE = 60
 KILLS = 3
-BETWEEN = 400  # acks that must have come since the last start before the next kill
+ACKS_BETWEEN_KILLS = 400  # acks that must have come since the last start before the next kill
 PATIENCE = 60
 
 
-def until_acked(load: Run, more: int) -> None:
+def wait_for_acks(load: Run, more: int) -> None:
     """Return when so many more acks have come: the load is in full swing. Raises TimeoutError."""
-    first, end = acked(load), time.monotonic() + PATIENCE
-    while acked(load) < first + more:
+    first, end = count_acks(load), time.monotonic() + PATIENCE
+    while count_acks(load) < first + more:
         if time.monotonic() > end:
             raise TimeoutError(f"no {more} acks within {PATIENCE} s")
         time.sleep(0.02)
 
 
-def acked(load: Run) -> int:
-    return sum(counts.get("acked", 0) for counts in load.ask("counts"))
+def count_acks(load: Run) -> int:
+    return sum(counts.get("acked", 0) for counts in load.call("counts"))
 
 
-def killed(house: Servers) -> dict[str, object]:
+def kill_under_load(parley: Servers) -> dict[str, object]:
     """Run the load through the kills and return the verdict, with how often clients were cut off."""
     pairs = [(place, place + 1) for place in range(0, PEOPLE, 2)]
-    made = run.make(house, Wanted([f"Person {number}" for number in range(PEOPLE)], pairs=pairs))
-    with run.run(house, made, run.split(run.accounts(made), 2)) as load:
+    fixtures = run.create_fixtures(
+        parley, FixtureRequest([f"Person {number}" for number in range(PEOPLE)], pairs=pairs)
+    )
+    with run.start_load(parley, fixtures, run.split_accounts(run.client_accounts(fixtures), 2)) as load:
         load.connect()
         for process in load.processes:
-            process.tell("closed_loop", run.texts(), len(process.plan.accounts))
+            process.send_command("closed_loop", run.sample_texts(), len(process.plan.accounts))
         for _ in range(KILLS):
-            until_acked(load, BETWEEN)
-            house.kill_web()
-            house.start("web")
-        until_acked(load, BETWEEN)
+            wait_for_acks(load, ACKS_BETWEEN_KILLS)
+            parley.kill_web()
+            parley.start("web")
+        wait_for_acks(load, ACKS_BETWEEN_KILLS)
         # Who was cut off thrice may be 30 s away, and half as long again (protocol 2.8).
-        load.settle(PATIENCE)
-        verdict = load.judge()
+        load.drain(PATIENCE)
+        verdict = load.finish_and_check()
     breaches = {name: count for name, count in load.counts.items() if name.startswith("BREACH")}
-    cut = sum(count for name, count in load.counts.items() if name.startswith("closed 1006"))
-    return asdict(verdict) | {"faults": verdict.faults() | breaches, "cut": cut}
+    cut_off = sum(count for name, count in load.counts.items() if name.startswith("closed 1006"))
+    return asdict(verdict) | {"faults": verdict.faults() | breaches, "cut_off": cut_off}
 
 
 if __name__ == "__main__":
-    with servers(web_module=sys.argv[1]) as parley:
-        json.dump(killed(parley), sys.stdout)
+    with start_servers(web_module=sys.argv[1]) as parley:
+        json.dump(kill_under_load(parley), sys.stdout)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from bench import client as client_module
-from bench.checker import ALWAYS, Facts, StoredMessage, Verdict, check
+from bench.checker import ALWAYS, Facts, StoredMessage, Verdict, check_history
 from bench.client import Client
-from bench.held import Account, Waiting
-from bench.history import ClientIds, Kind, Row, digest, read
+from bench.client_state import Account, Waiting
+from bench.history import ClientIds, Kind, Row, digest, read_rows
 from bench.load import Load, Plan
 from tests.bench.standin import CHAT, Standin
 
@@ -31,7 +31,7 @@ class Two:
     def __init__(self, server: Standin, folder: Path) -> None:
         self.server, self.pipe = server, Pipe()
         accounts = [Account(user, str(user), {str(CHAT): (0, 0)}) for user in (ANN, BOB)]
-        plan = Plan(0, ClientIds.of_new_run().prefix, folder / "history", [server.address], accounts)
+        plan = Plan(0, ClientIds.for_new_run().prefix, folder / "history", [server.address], accounts)
         self.load = Load(plan, self.pipe[1])
         self.ann, self.bob = self.load.clients
         for each in self.load.clients:
@@ -42,21 +42,21 @@ class Two:
         assert callable(happened)
         assert self.load.loop.run(happened, time.monotonic_ns() + 10_000_000_000), "it did not happen within 10 s"
 
-    def say(self, who: Client, *texts: str) -> None:
+    def post(self, who: Client, *texts: str) -> None:
         for text in texts:
-            who.post(who.chats[str(CHAT)], Waiting(time.monotonic_ns(), text))
+            who.enqueue(who.chats[str(CHAT)], Waiting(time.monotonic_ns(), text))
 
     def seq(self, who: Client) -> int:
         return who.chats[str(CHAT)].seq
 
     def rows(self) -> list[Row]:
         self.load.writer.flush()
-        return list(read([self.load.plan.history]))
+        return list(read_rows([self.load.plan.history]))
 
     def verdict(self) -> Verdict:
         done: list[int] = []
         for each in self.load.clients:
-            each.finish(lambda: done.append(1))
+            each.request_last_sync(lambda: done.append(1))
         self.until(lambda: len(done) == 2)
         numbers = self.load.ids
         stored = [
@@ -64,7 +64,7 @@ class Two:
                           int(each["id"]), digest(each["content"]))
             for each in self.server.messages
         ]  # fmt: skip
-        return check(self.rows(), Facts(stored, {(CHAT, ANN): ALWAYS, (CHAT, BOB): ALWAYS}))
+        return check_history(self.rows(), Facts(stored, {(CHAT, ANN): ALWAYS, (CHAT, BOB): ALWAYS}))
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ def two(server: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Two
 
 
 def test_messages_of_two_clients_are_sent_acked_and_delivered(two: Two) -> None:
-    two.say(two.ann, "one", "two 🙂")
-    two.say(two.bob, "three")
+    two.post(two.ann, "one", "two 🙂")
+    two.post(two.bob, "three")
     two.until(lambda: two.seq(two.ann) == two.seq(two.bob) == 3)
     found = two.verdict()
     assert found.faults() == {}
@@ -84,7 +84,7 @@ def test_messages_of_two_clients_are_sent_acked_and_delivered(two: Two) -> None:
 
 
 def test_client_sends_the_next_message_of_a_chat_after_the_ack(two: Two) -> None:
-    two.say(two.ann, "one", "two", "three")
+    two.post(two.ann, "one", "two", "three")
     chat = two.ann.chats[str(CHAT)]
     assert (len(chat.in_flight), len(chat.outbox)) == (1, 2)
     two.until(lambda: two.seq(two.bob) == 3)
@@ -93,7 +93,7 @@ def test_client_sends_the_next_message_of_a_chat_after_the_ack(two: Two) -> None
 
 
 def test_client_records_the_intended_time_of_a_waiting_message(two: Two) -> None:
-    two.say(two.ann, "one", "two")
+    two.post(two.ann, "one", "two")
     two.until(lambda: two.seq(two.bob) == 2)
     second = [row for row in two.rows() if row.kind == Kind.SENT][1]
     first_ack = next(row for row in two.rows() if row.kind == Kind.ACKED)
@@ -101,7 +101,7 @@ def test_client_records_the_intended_time_of_a_waiting_message(two: Two) -> None
 
 
 def test_client_marks_delivered_messages_at_once_and_at_most_five_times_a_second(two: Two) -> None:
-    two.say(two.ann, *map(str, range(40)))
+    two.post(two.ann, *map(str, range(40)))
     two.until(lambda: two.server.marks and two.server.marks[-1] == (BOB, 40))
     assert len(two.server.marks) <= 4
     assert two.server.marks == sorted(two.server.marks)
@@ -110,7 +110,7 @@ def test_client_marks_delivered_messages_at_once_and_at_most_five_times_a_second
 
 def test_client_closes_a_gap_by_sync(two: Two) -> None:
     two.server.hide = {2, 3}
-    two.say(two.ann, "one", "two", "three", "four")
+    two.post(two.ann, "one", "two", "three", "four")
     two.until(lambda: two.seq(two.bob) == 4)
     found = two.verdict()
     assert found.faults() == {}
@@ -119,7 +119,7 @@ def test_client_closes_a_gap_by_sync(two: Two) -> None:
 
 def test_last_sync_fetches_messages_missing_at_the_end(two: Two) -> None:
     two.server.hide = {1, 2, 3}
-    two.say(two.ann, "one", "two", "three")
+    two.post(two.ann, "one", "two", "three")
     two.until(lambda: two.seq(two.ann) == 3)
     found = two.verdict()
     assert found.faults() == {}
@@ -128,7 +128,7 @@ def test_last_sync_fetches_messages_missing_at_the_end(two: Two) -> None:
 
 def test_client_resends_unacked_message_with_the_same_id_after_reconnect(two: Two) -> None:
     two.server.forget_acks = {2}
-    two.say(two.ann, "one", "two", "three")
+    two.post(two.ann, "one", "two", "three")
     two.until(lambda: two.seq(two.ann) == two.seq(two.bob) == 3)
     assert [each["content"] for each in two.server.messages] == ["one", "two", "three"]
     assert [row.kind for row in two.rows() if row.kind == Kind.ACKED_AGAIN] == [Kind.ACKED_AGAIN]
@@ -140,14 +140,14 @@ def test_client_resends_unacked_message_with_the_same_id_after_reconnect(two: Tw
 def test_disconnected_client_reconnects_and_syncs(two: Two) -> None:
     two.server.cut()
     two.until(lambda: not two.ann.ready and not two.bob.ready)
-    two.say(two.ann, "while away")
+    two.post(two.ann, "while away")
     two.until(lambda: two.seq(two.ann) == two.seq(two.bob) == 1)
     assert two.verdict().faults() == {}
 
 
 def test_client_retries_a_rate_limited_message_with_the_same_id(two: Two) -> None:
     two.server.refuse_once = {1}
-    two.say(two.ann, "one")
+    two.post(two.ann, "one")
     two.until(lambda: two.seq(two.bob) == 1)
     found = two.verdict()
     assert found.faults() == {}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.cost import cpu_seconds, machine_seconds, pss_kb, trees
+from bench.cost import cpu_seconds, machine_seconds, process_trees, pss_kb
 
 SPEND = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass\n"
 # A shell that runs one child to its end, starts a second, tells, and waits for it.
@@ -33,8 +33,8 @@ def test_cpu_of_an_exited_child_counts_for_its_parent(parent: "subprocess.Popen[
 
 
 def test_process_tree_includes_living_children(parent: "subprocess.Popen[str]") -> None:
-    assert len(trees([parent.pid])[parent.pid]) == 2
-    assert parent.pid in trees([os.getpid()])[os.getpid()]
+    assert len(process_trees([parent.pid])[parent.pid]) == 2
+    assert parent.pid in process_trees([os.getpid()])[os.getpid()]
 
 
 def test_ended_process_has_no_memory(parent: "subprocess.Popen[str]") -> None:

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from bench.dialogue import TYPING_EVERY, Act, dialogue, starts
-from bench.indicators import Meter, number, read_number
+from bench.dialogue import TYPING_EVERY, Act, make_dialogue, typing_times
+from bench.indicators import Meter, decode_number, encode_number
 from gateway import indicators
 
 TEXTS = ["yes", "a text of some thirty characters", "x" * 140]
@@ -14,11 +14,11 @@ TEXTS = ["yes", "a text of some thirty characters", "x" * 140]
 
 @pytest.fixture(params=[2, 5])
 def acts(request: pytest.FixtureRequest) -> list[Act]:
-    return dialogue(random.Random(3), request.param, 600, TEXTS)
+    return make_dialogue(random.Random(3), request.param, 600, TEXTS)
 
 
 def test_dialogue_is_ordered_and_repeatable() -> None:
-    one, other = (dialogue(random.Random(3), 4, 600, TEXTS) for _ in range(2))
+    one, other = (make_dialogue(random.Random(3), 4, 600, TEXTS) for _ in range(2))
     assert one == other
     assert all(earlier.at <= later.at for earlier, later in pairwise(one))
     assert one[-1].at < 600
@@ -27,22 +27,22 @@ def test_dialogue_is_ordered_and_repeatable() -> None:
 def test_typing_ends_with_a_message_or_a_stop(acts: list[Act]) -> None:
     typing = 0
     for act in acts:
-        if act.what == "type":
+        if act.action == "type":
             typing += 1
             continue
         assert typing >= 1
         typing = 0
-    assert {act.what for act in acts} == {"type", "stop", "say"}
-    assert all(bool(act.text) == (act.what == "say") for act in acts)
+    assert {act.action for act in acts} == {"type", "stop", "say"}
+    assert all(bool(act.text) == (act.action == "say") for act in acts)
 
 
 def test_every_member_writes(acts: list[Act]) -> None:
-    assert len({act.who for act in acts}) in (2, 5)
+    assert len({act.member for act in acts}) in (2, 5)
 
 
 def test_typing_is_sent_at_the_first_key_and_every_three_seconds() -> None:
-    assert starts(10, 17) == [10, 10 + TYPING_EVERY, 10 + 2 * TYPING_EVERY]
-    assert starts(10, 11) == [10]
+    assert typing_times(10, 17) == [10, 10 + TYPING_EVERY, 10 + 2 * TYPING_EVERY]
+    assert typing_times(10, 11) == [10]
 
 
 def test_meter_counts_bytes_with_and_without_websocket_headers() -> None:
@@ -55,5 +55,5 @@ def test_meter_counts_bytes_with_and_without_websocket_headers() -> None:
 
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**62])
 def test_client_and_server_encode_numbers_alike(value: int) -> None:
-    assert number(value) == indicators.number(value)
-    assert read_number(number(value), 0)[0] == value
+    assert encode_number(value) == indicators.number(value)
+    assert decode_number(encode_number(value), 0)[0] == value

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.figures import figures, percentile
+from bench.figures import percentile, window_figures
 from bench.history import FOREIGN, Kind, Row
 
 MS = 1_000_000
@@ -17,28 +17,28 @@ def seen(kind: Kind, number: int, at: int) -> Row:
 
 
 def test_latency_counts_from_the_intended_time() -> None:
-    found = figures([sent(1, 100, 150), seen(Kind.ACKED, 1, 160), seen(Kind.DELIVERED, 1, 170)], 0, 1000 * MS)
+    found = window_figures([sent(1, 100, 150), seen(Kind.ACKED, 1, 160), seen(Kind.DELIVERED, 1, 170)], 0, 1000 * MS)
     assert (found.ack_ms, found.delivery_ms) == ([60.0], [70.0])
 
 
 def test_resent_message_keeps_its_first_intended_time() -> None:
-    found = figures([sent(1, 100, 100), sent(1, 100, 900), seen(Kind.ACKED, 1, 910)], 0, 1000 * MS)
+    found = window_figures([sent(1, 100, 100), sent(1, 100, 900), seen(Kind.ACKED, 1, 910)], 0, 1000 * MS)
     assert found.ack_ms == [810.0]
 
 
 def test_figures_count_only_events_within_the_window() -> None:
     rows = [sent(1, 0, 0), *(seen(Kind.ACKED, 1, at) for at in (99, 100, 199, 200))]
-    found = figures(rows, 100 * MS, 200 * MS)
+    found = window_figures(rows, 100 * MS, 200 * MS)
     assert found.acked == 2
     assert found.seconds == pytest.approx(0.1)
 
 
 def test_figures_match_a_delivery_with_a_send_in_a_later_history() -> None:
-    assert figures([seen(Kind.DELIVERED, 1, 5), sent(1, 2, 3)], 0, 10 * MS).delivery_ms == [3.0]
+    assert window_figures([seen(Kind.DELIVERED, 1, 5), sent(1, 2, 3)], 0, 10 * MS).delivery_ms == [3.0]
 
 
 def test_deliveries_of_other_runs_count_without_a_latency() -> None:
-    found = figures([seen(Kind.DELIVERED, FOREIGN, 5)], 0, 10 * MS)
+    found = window_figures([seen(Kind.DELIVERED, FOREIGN, 5)], 0, 10 * MS)
     assert (found.delivered, found.delivery_ms) == (1, [])
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from bench.wire import Link, Loop, WireError, frame
+from bench.wire import Link, Loop, WireError, encode_frame
 from tests.bench.standin import Standin
 
 
@@ -20,19 +20,19 @@ class Recorder(Link):
         self.texts: list[bytes] = []
         self.written = b""
         self.ended: tuple[int, str] | None = None
-        self.rest, self.open = b"", True
+        self.unread, self.open = b"", True
 
-    def text(self, body: bytes) -> None:
+    def on_text(self, body: bytes) -> None:
         self.texts.append(body)
 
     def write(self, data: bytes) -> None:
         self.written += data
 
-    def end(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str) -> None:
         self.ended = code, reason
 
     def feed(self, data: bytes) -> None:
-        self.rest = self.frames(self.rest + data)
+        self.unread = self.read_frames(self.unread + data)
 
 
 def from_server(opcode: Opcode, body: bytes) -> bytes:
@@ -62,12 +62,12 @@ def test_frames_of_every_size_are_read_from_any_split_of_the_bytes(sizes: list[i
     for place in range(0, len(data), 1 + len(data) // 50):
         link.feed(data[place : place + 1 + len(data) // 50])
     assert link.texts == bodies
-    assert link.rest == b""
+    assert link.unread == b""
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536])
 def test_client_frame_is_masked(size: int) -> None:
-    parsed = read_by_server(frame(b"x" * size))
+    parsed = read_by_server(encode_frame(b"x" * size))
     assert (parsed.opcode, parsed.data, parsed.fin) == (Opcode.TEXT, b"x" * size, True)
 
 
@@ -92,7 +92,7 @@ def test_fragmented_frame_raises_wire_error() -> None:
 def test_timers_fire_in_order_and_not_early() -> None:
     loop, start, called = Loop(), time.monotonic_ns(), list[tuple[str, int]]()
     for name, after in (("late", 6_000_000), ("early", 1_500_000)):
-        loop.at(start + after, lambda name=name: called.append((name, time.monotonic_ns() - start)))  # type: ignore[misc]
+        loop.call_at(start + after, lambda name=name: called.append((name, time.monotonic_ns() - start)))  # type: ignore[misc]
     assert loop.run(lambda: len(called) == 2, start + 5_000_000_000)
     assert [name for name, _ in called] == ["early", "late"]
     assert called[0][1] >= 1_500_000
@@ -110,7 +110,7 @@ def test_refused_handshake_closes_the_link_with_its_status_line(server: Standin)
     ended: list[tuple[int, str]] = []
 
     class Refused(Link):
-        def closed(self, code: int, reason: str) -> None:
+        def on_close(self, code: int, reason: str) -> None:
             ended.append((code, reason))
 
     loop = Loop()

@@ -22,7 +22,7 @@ GROUP BY m.conversation_id, m.user_id
 """
 
 
-def facts(dsn: str, chats: list[int], ids: ClientIds) -> Facts:
+def read_facts(dsn: str, chats: list[int], ids: ClientIds) -> Facts:
     """Return what is stored in these conversations, and who may see what of it."""
     with psycopg.connect(dsn) as connection:
         rows = connection.execute(MESSAGES, {"chats": chats}).fetchall()

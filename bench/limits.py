@@ -16,7 +16,7 @@ import psycopg
 
 from bench.cost import cpu_seconds, pss_kb
 from bench.ports import free_port, wait_for_port
-from bench.wire import Link, Loop, frame
+from bench.wire import Link, Loop, encode_frame
 
 BATCH = 100
 CONTENT = "x" * 80
@@ -55,7 +55,7 @@ ORDER BY seq
 
 
 @dataclass(frozen=True)
-class Ceiling:
+class Limit:
     """Units a second, and the CPU of each in milliseconds."""
 
     per_s: float
@@ -65,8 +65,8 @@ class Ceiling:
 class Limits(NamedTuple):
     """The two limits that every scenario with a load measures before it: a row inserted, a frame echoed."""
 
-    inserts: Ceiling
-    echo: Ceiling
+    inserts: Limit
+    echo: Limit
 
     @property
     def message_cpu_ms(self) -> float:
@@ -74,7 +74,7 @@ class Limits(NamedTuple):
         return ECHOES_PER_MESSAGE * self.echo.cpu_ms + self.inserts.cpu_ms
 
 
-def inserts(dsn: str, postgres_pid: int, seconds: float) -> Ceiling:
+def measure_inserts(dsn: str, postgres_pid: int, seconds: float) -> Limit:
     """Insert message-like rows, a hundred a transaction, over one connection, as fast as it goes.
 
     The CPU is that of all PostgreSQL processes: commits also cost the WAL writer.
@@ -92,10 +92,10 @@ def inserts(dsn: str, postgres_pid: int, seconds: float) -> Ceiling:
         took = time.monotonic() - start
         cpu = cpu_seconds([postgres_pid])[postgres_pid] - before
         connection.execute("DROP TABLE bench_limit")
-    return Ceiling(rows / took, cpu / rows * 1000)
+    return Limit(rows / took, cpu / rows * 1000)
 
 
-def selects(dsn: str, conversation_ids: Sequence[int], seconds: float) -> Ceiling:
+def measure_selects(dsn: str, conversation_ids: Sequence[int], seconds: float) -> Limit:
     """Read all messages of these conversations, one statement each, over one connection, as often as `seconds` allow.
 
     The CPU of a row is that of the connection's backend and of this process, which reads the rows.
@@ -108,10 +108,10 @@ def selects(dsn: str, conversation_ids: Sequence[int], seconds: float) -> Ceilin
                 rows += len(connection.execute(SELECT, {"conversation": conversation}, prepare=True).fetchall())
         took = time.monotonic() - start
         cpu = cpu_seconds([backend])[backend] + time.process_time() - before
-    return Ceiling(rows / took, cpu / rows * 1000)
+    return Limit(rows / took, cpu / rows * 1000)
 
 
-class Echoed(Link):
+class EchoClient(Link):
     """Sends a frame again as soon as it has come back."""
 
     __slots__ = ("frame", "tally")
@@ -120,16 +120,16 @@ class Echoed(Link):
         self.frame, self.tally = payload, tally
         super().__init__(loop, ("127.0.0.1", port), "/", {})
 
-    def opened(self) -> None:
+    def on_open(self) -> None:
         self.write(self.frame)
 
-    def text(self, body: bytes) -> None:
+    def on_text(self, body: bytes) -> None:
         self.tally[0] += 1
         self.write(self.frame)
 
 
 @contextmanager
-def bare_server() -> Iterator[tuple[int, int]]:
+def run_bare_server() -> Iterator[tuple[int, int]]:
     """Run a bare uvicorn until the block ends; yields its port and process id."""
     port = free_port()
     server = subprocess.Popen(
@@ -153,37 +153,37 @@ def bare_server() -> Iterator[tuple[int, int]]:
         server.wait()
 
 
-def echo(seconds: float) -> Ceiling:
+def measure_echo(seconds: float) -> Limit:
     """Bounce frames of a message's size off a bare uvicorn, over a hundred connections with one in flight each.
 
     The CPU is that of the uvicorn process alone.
     """
-    with bare_server() as (port, pid):
-        return _bounce(port, pid, seconds)
+    with run_bare_server() as (port, pid):
+        return _exchange_frames(port, pid, seconds)
 
 
-def echo_kb(connections: int = 1000) -> float:
+def measure_connection_kb(connections: int = 1000) -> float:
     """Return what a connection costs a bare uvicorn in KiB, once it has echoed one frame."""
-    with bare_server() as (port, pid):
+    with run_bare_server() as (port, pid):
         before = pss_kb(pid)
         loop, tally = Loop(), [0]
-        links = [Echoed(loop, port, frame(b"x"), tally) for _ in range(connections)]
+        links = [EchoClient(loop, port, encode_frame(b"x"), tally) for _ in range(connections)]
         loop.run(lambda: all(link.open for link in links) and tally[0] > connections)
         grown = pss_kb(pid) - before
         for link in links:
-            link.end(1000, "")
+            link.close(1000, "")
     return grown / connections
 
 
-def _bounce(port: int, pid: int, seconds: float) -> Ceiling:
+def _exchange_frames(port: int, pid: int, seconds: float) -> Limit:
     loop, tally = Loop(), [0]
-    payload = frame(b'{"type":"message.send","payload":{"content":"%s"}}' % (b"x" * 180))
-    links = [Echoed(loop, port, payload, tally) for _ in range(CONNECTIONS)]
+    payload = encode_frame(b'{"type":"message.send","payload":{"content":"%s"}}' % (b"x" * 180))
+    links = [EchoClient(loop, port, payload, tally) for _ in range(CONNECTIONS)]
     loop.run(lambda: tally[0] > CONNECTIONS * 10)
     before, first, start = cpu_seconds([pid])[pid], tally[0], time.monotonic()
     loop.run(lambda: False, deadline=time.monotonic_ns() + int(seconds * 1e9))
-    took, bounced = time.monotonic() - start, tally[0] - first
+    took, echoed = time.monotonic() - start, tally[0] - first
     cpu = cpu_seconds([pid])[pid] - before
     for link in links:
-        link.end(1000, "")
-    return Ceiling(bounced / took, cpu / bounced * 1000)
+        link.close(1000, "")
+    return Limit(echoed / took, cpu / echoed * 1000)
