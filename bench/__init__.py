@@ -1,1 +1,4 @@
-"""Load, measured and checked: `script/bench`. Talks to the servers over the wire alone; nothing of the product imports it."""
+"""`script/bench`: generates load, measures it and checks the result.
+
+It uses the servers over the wire only; no product code imports it.
+"""

@@ -1,4 +1,4 @@
-"""`script/bench SCENARIO…`: runs scenarios, prints what they found, and fails where the checker found a fault."""
+"""`script/bench SCENARIO…`: runs scenarios, prints their figures, and exits with 1 if the checker found a fault."""
 
 import argparse
 import json
@@ -29,7 +29,7 @@ SCENARIOS: dict[str, Callable[[Servers, Options], Result]] = {
 STANDALONE = {"footprint": footprint.measure}
 # An IRC channel has more speakers than a group may have members.
 LARGE_GROUPS = {"PARLEY_LIMIT_MAX_GROUP_MEMBERS": "10000"}
-# Each client is in large groups that it does not follow: its last sync need not bring their messages.
+# Each client is a member of large groups that it does not follow; its last sync may skip their messages.
 ENVIRON = {
     "replay": LARGE_GROUPS,
     "large": LARGE_GROUPS | {"PARLEY_LIMIT_SYNC_TOO_LARGE": "10"},
@@ -67,7 +67,7 @@ def run_scenario(name: str, options: Options) -> Result:
 
 
 def exit_on_signal(number: int, frame: FrameType | None) -> None:
-    """End as after Ctrl-C, so that the servers go too."""
+    """Exit as after Ctrl-C, so that the servers are stopped as well."""
     sys.exit(128 + number)
 
 

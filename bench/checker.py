@@ -1,6 +1,6 @@
-"""The one judge of every run: what the clients saw, held against what is stored and who may see it.
+"""The checker of every run: compares what the clients received with what is stored and with their memberships.
 
-Reads a history (`bench.history`) and what PostgreSQL holds (`bench.stored_facts`); knows nothing of how the load was made.
+Reads a history (`bench.history`) and the contents of PostgreSQL (`bench.stored_facts`); knows no scenario.
 """
 
 from collections import defaultdict
@@ -37,7 +37,7 @@ ALWAYS = Span(1, 2**62)
 
 @dataclass(frozen=True)
 class Facts:
-    """What is true: the messages stored, and for (conversation, user) what that member may see."""
+    """The contents of PostgreSQL: the messages stored, and the span that a user may see, by (conversation, user)."""
 
     messages: list[StoredMessage]
     members: Mapping[tuple[int, int], Span]
@@ -53,15 +53,15 @@ class Verdict:
     delivered: int = 0
     by_sync: int = 0  # messages that came by sync or history pages and not live
     refused: int = 0
-    unacked: int = 0  # sent, and without an ack (ok) to the end: refused or never answered
+    unacked: int = 0  # sent and never acked with ok: refused, or not answered
     lost_acks: int = 0  # acked and not stored
-    lost_deliveries: int = 0  # stored, and a connected member does not hold it even after its last sync
+    lost_deliveries: int = 0  # stored, but not received by a connected member, its last sync included
     misacked: int = 0  # the ack names another seq, rev or id than the stored one
-    phantom: int = 0  # delivered, and never sent or not what is stored there
-    altered: int = 0  # the text is not the text that was sent
+    phantom: int = 0  # delivered, but never sent, or different from the message stored at that seq
+    altered: int = 0  # the text differs from the text that was sent
     duplicated: int = 0  # stored twice, or delivered twice to one connection
     out_of_order: int = 0
-    gaps: int = 0  # runs of seqs that were never healed, and holes in the stored seq
+    gaps: int = 0  # runs of seqs that a client never received, and seqs missing in the table
     leaks: int = 0
     unfinished: int = 0  # clients that never completed their last sync
     examples: list[str] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Verdict:
         return self.lost_acks + self.lost_deliveries
 
     def faults(self) -> dict[str, int]:
-        """Return the faults that were stored_numbers, by name."""
+        """Return the counts of all faults that occurred, by name."""
         names = [each.name for each in fields(self)]
         return {name: getattr(self, name) for name in names[names.index("unacked") : -1] if getattr(self, name)}
 
@@ -83,7 +83,7 @@ class Verdict:
 
 
 class Client:
-    """One lineage: a device of a user through all its connections. `received` holds every seq that it got, by any way."""
+    """A device of a user through all its connections. `received` holds seqs that came live, by ack or by sync."""
 
     def __init__(self, user: int) -> None:
         self.user = user
@@ -93,7 +93,7 @@ class Client:
 
 
 class Sent(NamedTuple):
-    """Who sent a message, where to, and the digest of its text."""
+    """A message as sent: sender, conversation, and the digest of its text."""
 
     client: Client
     chat: int
@@ -101,7 +101,7 @@ class Sent(NamedTuple):
 
 
 class HistoryCheck:
-    """Reads rows and judges what can be judged against the facts at once; `check` judges the rest."""
+    """Applies the rows of a history one by one; `check_all` then checks all that needs the whole history."""
 
     def __init__(self, facts: Facts, verdict: Verdict) -> None:
         self.facts, self.verdict = facts, verdict
@@ -139,7 +139,7 @@ class HistoryCheck:
         self.client_of_connection[row.connection] = self.clients.setdefault(row.client, Client(row.other))
 
     def apply_disconnect(self, row: Row) -> None:
-        """What a client holds outlives its connection."""
+        """Change nothing: a client keeps its messages when a connection ends."""
 
     def apply_send(self, row: Row) -> None:
         self.sent.setdefault(row.client, Sent(self.client_of_connection[row.connection], row.chat, row.digest))
@@ -184,7 +184,7 @@ class HistoryCheck:
         self.clients[row.client].finished = True
 
     def receive(self, row: Row) -> None:
-        """Judge one message that a client was given: who, and what is stored at its place."""
+        """Check one received message against the membership and against the message stored at its seq."""
         client = self.client_of_connection[row.connection]
         client.received[row.chat].add(row.seq)
         span = self.facts.members.get((row.chat, client.user))
@@ -198,7 +198,7 @@ class HistoryCheck:
         if row.client != FOREIGN:
             self.received_numbers.add(row.client)
 
-    # What needs the whole history.
+    # Checks that need the whole history.
 
     def check_all(self) -> None:
         self.check_phantoms()
@@ -209,7 +209,10 @@ class HistoryCheck:
             self.check_client(number, client)
 
     def check_phantoms(self) -> None:
-        """A history is read process by process, so a delivery may stand before its sending: hence at the end."""
+        """Report delivered messages that nobody sent.
+
+        Histories are read one process after another, so a send may be read after its delivery.
+        """
         for number in self.received_numbers - self.sent.keys():
             self.verdict.add_fault("phantom", f"delivered, never sent: message number {number}")
 
@@ -223,7 +226,7 @@ class HistoryCheck:
             stored_numbers.add(message.client)
             sent = self.sent.get(message.client)
             if sent is None or (sent.chat, sent.client.user) != (message.chat, message.sender):
-                self.verdict.add_fault("phantom", f"stored, and not sent so: {message}")
+                self.verdict.add_fault("phantom", f"stored, but not sent by that user to that chat: {message}")
             elif sent.digest != message.digest:
                 self.verdict.add_fault("altered", f"stored is another text: {message}")
         self.verdict.stored = len(stored_numbers)
@@ -235,7 +238,7 @@ class HistoryCheck:
     def check_acks(self) -> None:
         self.verdict.sent, self.verdict.acked = len(self.sent), len(self.acks)
         for number in self.sent.keys() - self.acks.keys():
-            self.verdict.add_fault("unacked", f"sent, and not acked to the end: message number {number}")
+            self.verdict.add_fault("unacked", f"sent, but never acked: message number {number}")
         by_client = {message.client: message for message in self.facts.messages}
         for number, ack in self.acks.items():
             stored = by_client.get(number)
@@ -245,7 +248,7 @@ class HistoryCheck:
                 self.verdict.add_fault("misacked", f"acked {ack}, stored {stored}")
 
     def check_sender_order(self) -> None:
-        """What one client sent to one conversation stands there in the order in which it sent it (protocol 2)."""
+        """Report messages of one client that are stored in another order than they were sent (protocol 2)."""
         seqs = {message.client: message.seq for message in self.facts.messages}
         last: dict[tuple[int, int], int] = {}
         for number, sent in self.sent.items():
@@ -275,12 +278,12 @@ class HistoryCheck:
 
 
 def count_runs(seqs: set[int]) -> int:
-    """Return how many runs of consecutive numbers these are."""
+    """Return the number of runs of consecutive numbers."""
     return sum(seq - 1 not in seqs for seq in seqs)
 
 
 def check_history(history: Iterable[Row], facts: Facts) -> Verdict:
-    """Judge a run: `history` in the order of each process, `facts` as they stand after it."""
+    """Return the verdict on a run; `history` is in the order of each process, `facts` are read after the run."""
     verdict = Verdict()
     history_check = HistoryCheck(facts, verdict)
     for row in history:

@@ -1,8 +1,8 @@
-"""A Parley client as the protocol describes it, and no more: hello, send and ack, delivered marks, gaps, sync, reconnect.
+"""A minimal Parley client: hello, send and ack, delivered marks, gaps, sync, reconnect, as the protocol describes them.
 
-One un-acked message a conversation is in flight (unless a scenario widens the window); the rest wait in order. Every
-message that arrives is marked delivered at once, at most five times a second a conversation. All that happens goes into
-the history of the load process that owns the client.
+It has one un-acked message in flight in each conversation (more if a scenario widens the window); later messages are
+queued in order. It marks arriving messages as delivered at once, at most five times a second in each conversation. It
+records every event in the history of its load process.
 """
 
 import random
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from bench.load import Load
 
 MARK_EVERY = 200_000_000  # protocol 2.1: at most 5 a second
-GAP_PATIENCE = 1_000_000_000  # one's own ack may come after a later message: not a gap yet
+GAP_PATIENCE = 1_000_000_000  # an ack may arrive after a later message, so a missing seq is no gap at first
 DRAINING = 4503
 LOOK_AFTER = (10.0, 60.0)  # seconds after which a person looks at a chat that has new messages
 BACKOFF = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # protocol 2.8, seconds, with jitter
 
 
 class Connection(Link):
-    """The socket of a client; a client has one after another."""
+    """One socket of a client; a client that reconnects opens a new one."""
 
     __slots__ = ("client", "number")
 
@@ -71,7 +71,7 @@ class Client:
             self.reconnect_later()
 
     def disconnect(self) -> None:
-        """Close for good, as a client that goes away."""
+        """Close the connection and do not reconnect."""
         self.keep_connected = False
         if self.link:
             self.link.write(encode_frame(b"\x03\xe8", 8))
@@ -86,7 +86,7 @@ class Client:
             self.reconnect_later(float(reason) if code == DRAINING and reason.isdigit() else 0)
 
     def reconnect_later(self, seconds: float = 0) -> None:
-        """Come back when the server said, else after the steps of protocol 2.8."""
+        """Reconnect after `seconds` if the server named a delay, else after the backoff of protocol 2.8."""
         step = seconds or BACKOFF[min(self.tries, len(BACKOFF) - 1)] * random.uniform(0.5, 1.0)
         self.tries += 1
         self.load.loop.call_at(
@@ -108,7 +108,7 @@ class Client:
         self.load.handle_connected()
 
     def schedule_ping(self, link: Connection | None) -> None:
-        """A client pings every 30 s (protocol 1: heartbeatInterval)."""
+        """Send a ping every 30 s (protocol 1: heartbeatInterval)."""
 
         def ping() -> None:
             if self.link is link and link is not None:
@@ -120,7 +120,7 @@ class Client:
     # Sending.
 
     def enqueue(self, chat: Chat, waiting: Waiting) -> None:
-        """Send a message, behind those of its conversation that still wait."""
+        """Queue a message of a conversation and send it when its turn comes."""
         waiting.number = self.load.next_number()
         chat.outbox.append(waiting)
         self.send_queued(chat)
@@ -141,7 +141,7 @@ class Client:
         link.write(frames.send(load.ids.text(number), chat.wire_id, text, chat.seq))
 
     def resend(self) -> None:
-        """What is un-acked goes again with the same ids, in order; what waits follows."""
+        """Send un-acked messages again with the same ids, in order, then the queued ones."""
         for chat in self.chats.values():
             for waiting in chat.in_flight.values():
                 self.send(chat, waiting)
@@ -168,7 +168,7 @@ class Client:
         self.send_queued(chat)
 
     def handle_refusal(self, chat: Chat, number: int, ack: frames.Ack) -> None:
-        """A refusal for now (protocol 2.6: with retryAfter) is tried again; any other ends this message."""
+        """Retry a message refused with retryAfter (protocol 2.6); give up a message refused without it."""
         self.record(Kind.REFUSED, chat.id, client=number)
         error = ack.error or frames.Fault()
         self.load.count_refusal(error)
@@ -191,7 +191,7 @@ class Client:
             self.receive_other(body)
 
     def receive_other(self, body: bytes) -> None:
-        """Frames that are rare, or whose fields stand in another order than this server's."""
+        """Handle rare frames, and frames whose fields are in another order than this server writes."""
         match frames.read_type(body).type:
             case "message.new":
                 self.handle_delivery(self.load.read_delivery(body))
@@ -218,7 +218,7 @@ class Client:
         load.record((Kind.DELIVERED, load.loop.now, link.number, chat_id, seq, rev, number, sender, text))
         chat = self.chats.get(wire)
         if chat is None:
-            return  # no conversation of this client: the checker calls it a leak
+            return  # not a conversation of this client: the checker reports a leak
         if seq == chat.seq + 1 and not chat.ahead:
             chat.seq, chat.rev = seq, rev
         else:
@@ -228,7 +228,7 @@ class Client:
             self.mark_delivered(chat)
 
     def mark_delivered(self, chat: Chat) -> None:
-        """Mark at once, or as soon as the last mark is 200 ms old."""
+        """Send a delivered mark now, or when the last one is 200 ms old."""
         now = self.load.loop.now
         if now - chat.marked_at >= MARK_EVERY:
             self.send_mark(chat)
@@ -247,8 +247,8 @@ class Client:
             self.link.write(frames.mark(self.load.next_id(), chat.wire_id, chat.seq))
 
     def watch_gap(self, chat: Chat) -> None:
-        """Ask for a sync when a gap is still open after a moment."""
-        if not chat.ahead or chat.gap_timer or chat.look_due:  # what a summary told of is no gap
+        """Request a sync if a gap is still open after GAP_PATIENCE."""
+        if not chat.ahead or chat.gap_timer or chat.look_due:  # messages announced by a summary are no gap
             return
         chat.gap_timer, stuck = True, chat.seq
 
@@ -264,7 +264,7 @@ class Client:
     # Sync.
 
     def request_sync(self, chats: list[Chat] | None = None, done: Callable[[], None] | None = None) -> None:
-        """Ask for what is missing; `done` is called once ack and answer are there, further pages included."""
+        """Request missed messages; call `done` after the ack and the last page have arrived."""
         if self.link is None:
             return
         number = self.load.next_number()
@@ -290,7 +290,7 @@ class Client:
             self.after_sync.pop(number, lambda: None)()
 
     def handle_sync_response(self, body: bytes) -> None:
-        """Take the answer to the oldest request: frames of one connection are answered in order."""
+        """Apply the answer to the oldest open request: the server answers the frames of a connection in order."""
         number = next(number for number, parts in self.sync_parts.items() if "answer" in parts)
         unfinished = []
         for part in frames.read_sync(body).payload.chats:
@@ -310,7 +310,7 @@ class Client:
         self.complete_sync_part(number, "answer")
 
     def handle_summary(self, chat: Chat) -> None:
-        """A chat goes too fast to be told: its messages are fetched when a person looks, and not for every summary."""
+        """Fetch the messages of a chat in summary mode when its user looks at it, not at every summary."""
         self.load.count("message.summary")
         if chat.look_due:
             return
@@ -329,7 +329,7 @@ class Client:
         self.record(Kind.FETCHED, chat_id, message.seq, message.rev, number, message.sender.id, text)
 
     def request_last_sync(self, done: Callable[[], None]) -> None:
-        """The last sync of this client, with all watermarks in one frame."""
+        """Request the last sync of this client, with all watermarks in one frame."""
 
         def finished() -> None:
             self.record(Kind.FINISHED, client=self.number, other=self.account.user)

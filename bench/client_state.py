@@ -1,6 +1,6 @@
-"""What a load client holds: its account, what it knows of each conversation, and the messages that wait for an ack.
+"""The state of a load client: its account, its position in each conversation, and its un-acked messages.
 
-Pure: knows neither the wire nor a history.
+Knows neither the wire nor a history.
 """
 
 from collections import deque
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Account(msgspec.Struct):
-    """Who a client is, and what it holds of each of its conversations: chat → (seq, rev)."""
+    """A client's user and token, and its watermark in each conversation: chat → (seq, rev)."""
 
     user: int
     token: str
@@ -17,7 +17,7 @@ class Account(msgspec.Struct):
 
 
 class Waiting(msgspec.Struct):
-    """A message that this client has yet to get an ack for; `intended` is when it was due, in nanoseconds."""
+    """A message without an ack; `intended` is the time at which it was due, in monotonic nanoseconds."""
 
     intended: int
     text: str
@@ -25,7 +25,7 @@ class Waiting(msgspec.Struct):
 
 
 class Chat:
-    """What a client knows of one conversation: everything up to `seq`, and the seqs in `ahead` of a gap."""
+    """A client's position in one conversation: all messages up to `seq`, and those in `ahead` after a gap."""
 
     __slots__ = (
         "ahead",
@@ -50,7 +50,7 @@ class Chat:
         self.mark_due = self.gap_timer = self.look_due = False
 
     def hold(self, seq: int, rev: int) -> None:
-        """Take note of one message; the watermark moves over all that is held without a hole."""
+        """Record one message and move the watermark up to the next missing seq."""
         if seq != self.seq + 1:
             if seq > self.seq:
                 self.ahead[seq] = rev
@@ -61,7 +61,7 @@ class Chat:
             self.rev = max(self.ahead.pop(self.seq), self.rev)
 
     def jump(self, seq: int, rev: int) -> None:
-        """Take over a watermark that the server gave."""
+        """Move the watermark to one that the server sent."""
         self.seq, self.rev = max(seq, self.seq), max(rev, self.rev)
         for known in [known for known in self.ahead if known <= self.seq]:
             del self.ahead[known]

@@ -1,4 +1,4 @@
-"""What processes cost: CPU of whole process trees, exited children included, and proportional memory. Linux only."""
+"""CPU of whole process trees, exited children included, and proportional memory of processes. Linux only."""
 
 import os
 from collections import defaultdict
@@ -10,7 +10,7 @@ PROC = Path("/proc")
 
 
 def _stat(pid: int) -> tuple[int, float] | None:
-    """Return a process' parent and its CPU seconds, with those of the children that it has waited for."""
+    """Return the parent of a process and its CPU seconds, including those of exited children."""
     try:
         text = (PROC / str(pid) / "stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -20,32 +20,32 @@ def _stat(pid: int) -> tuple[int, float] | None:
 
 
 def process_trees(roots: Iterable[int]) -> dict[int, list[int]]:
-    """Return, for each root process, itself and all its living descendants."""
+    """Return each root process with all its living descendants."""
     children: dict[int, list[int]] = defaultdict(list)
     for entry in PROC.iterdir():
-        if entry.name.isdigit() and (found := _stat(int(entry.name))):
-            children[found[0]].append(int(entry.name))
-    return {root: _below(root, children) for root in roots}
+        if entry.name.isdigit() and (stat := _stat(int(entry.name))):
+            children[stat[0]].append(int(entry.name))
+    return {root: _with_descendants(root, children) for root in roots}
 
 
-def _below(root: int, children: dict[int, list[int]]) -> list[int]:
-    return [root, *(each for child in children[root] for each in _below(child, children))]
+def _with_descendants(root: int, children: dict[int, list[int]]) -> list[int]:
+    return [root, *(each for child in children[root] for each in _with_descendants(child, children))]
 
 
 def cpu_seconds(roots: Iterable[int]) -> dict[int, float]:
-    """Return the CPU time of each root's tree so far: of living processes, and of exited ones through their parents."""
-    return {root: sum(found[1] for pid in tree if (found := _stat(pid))) for root, tree in process_trees(roots).items()}
+    """Return the CPU seconds of each root's tree so far: living processes, and exited ones through their parents."""
+    return {root: sum(stat[1] for pid in tree if (stat := _stat(pid))) for root, tree in process_trees(roots).items()}
 
 
 def machine_seconds() -> float:
-    """Return the CPU time that the whole machine has been busy so far, all cores together, stolen time excluded."""
+    """Return the CPU seconds of the whole machine so far, all cores together, without stolen time."""
     ticks = list(map(int, (PROC / "stat").read_text().split("\n", 1)[0].split()[1:]))
     user, nice, system, _idle, _iowait, irq, softirq = ticks[:7]
     return (user + nice + system + irq + softirq) / TICK
 
 
 def pss_kb(pid: int) -> int:
-    """Return a process' proportional set size in KiB: pages that it shares count in part; 0 for one that has ended."""
+    """Return the proportional set size of a process in KiB; shared pages count in part. 0 if the process has ended."""
     try:
         lines = (PROC / str(pid) / "smaps_rollup").read_text().splitlines()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,8 +1,8 @@
-"""How people talk: when somebody begins to type, goes on, sends or gives up, and who has the chat on the screen.
+"""A model of dialogues: when members start typing, continue, send or give up, and how many of them look at the chat.
 
-A model, because a log of messages holds nothing of what was typed or read. Its numbers are those of people: 52 words a
+It is a model because a log of messages does not record typing or reading. Its numbers are those of people: 52 words a
 minute at a keyboard (Dhakal et al., 2018), a pause of some seconds before an answer, a second message in two of five
-cases, one text in twenty given up, two of three readers looking. The same source of chance gives the same dialogue.
+cases, one text in twenty given up, two of three readers looking. The same random source gives the same dialogue.
 """
 
 import random
@@ -18,7 +18,7 @@ READ_AT_LEAST = 0.6
 
 
 class Act(NamedTuple):
-    """What a member (by place in the chat) does at a time in seconds: "type", "stop", or "say" with a text."""
+    """An action of a member (by place in the chat) at a time in seconds: "type", "stop", or "say" with a text."""
 
     at: float
     member: int
@@ -27,7 +27,7 @@ class Act(NamedTuple):
 
 
 def make_dialogue(source: random.Random, members: int, seconds: float, texts: Sequence[str]) -> list[Act]:
-    """Return what is done in a chat of so many, in order; whoever is still typing at the end has said nothing."""
+    """Return the acts in a chat of `members`, in order; a text unfinished after `seconds` is left out."""
     acts: list[Act] = []
     at, member = source.uniform(0, ANSWER_PAUSE), source.randrange(members)
     while True:
@@ -44,11 +44,11 @@ def make_dialogue(source: random.Random, members: int, seconds: float, texts: Se
 
 
 def typing_times(begins: float, ends: float) -> list[float]:
-    """Return when a client says that its user types: at the first key, then every three seconds."""
+    """Return the times of typing indicators: at the first key, then every three seconds."""
     count = int((ends - begins) / TYPING_EVERY) + 1
     return [begins + number * TYPING_EVERY for number in range(count)]
 
 
 def reading_seconds(text: str) -> float:
-    """Return after how many seconds somebody who looks has seen a message."""
+    """Return the seconds that a reader needs for a message."""
     return max(READ_AT_LEAST, len(text) / READ_PER_SECOND)

@@ -1,4 +1,4 @@
-"""The least that a WebSocket server can do: an ASGI application that sends every frame back. The limit to compare with."""
+"""A bare WebSocket server as a limit to compare with: an ASGI application that sends every frame back."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Figures from a history: how many, and how long after the intended time. The verdict is the checker's."""
+"""Computes counts and latencies from a history. Faults are the checker's matter."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ MILLISECOND = 1_000_000
 
 @dataclass(frozen=True)
 class Figures:
-    """What happened within a window; latencies in milliseconds, ascending, from the intended time of the message."""
+    """Counts and latencies of a window; latencies in milliseconds from the intended time of the message, ascending."""
 
     seconds: float
     acked: int
@@ -43,7 +43,7 @@ def _latencies(rows: list[Row], intended: dict[int, int]) -> list[float]:
 
 
 def percentile(ascending: Sequence[float], percent: float) -> float | None:
-    """Return the nearest-rank percentile, None of nothing."""
+    """Return the nearest-rank percentile, None for an empty sequence."""
     if not ascending:
         return None
     return ascending[max(0, math.ceil(len(ascending) * percent / 100) - 1)]

@@ -1,4 +1,4 @@
-"""The people and conversations of a run: what a scenario asks for, and what `bench.populate` made of it."""
+"""The people and conversations of a run: the request of a scenario, and the result of `bench.populate`."""
 
 import msgspec
 
@@ -11,7 +11,7 @@ class Group(msgspec.Struct):
 
 
 class FixtureRequest(msgspec.Struct):
-    """What a scenario needs: people by name, pairs of them that have a direct conversation, and groups."""
+    """People by name, the pairs of them that have a direct conversation, and groups."""
 
     names: list[str]
     pairs: list[tuple[int, int]] = []
@@ -33,7 +33,7 @@ class Chat(msgspec.Struct):
 
 
 class Fixtures(msgspec.Struct):
-    """The pairs' conversations in their order, then the groups'."""
+    """The people in the order of the request; the conversations of the pairs, then those of the groups."""
 
     people: list[Person]
     chats: list[Chat]

@@ -1,4 +1,4 @@
-"""The frames of the protocol that a load client reads and writes, as lean as they can be. Shapes only."""
+"""The shapes of the frames that a load client reads and writes, with only the fields that it uses."""
 
 import time
 from typing import NamedTuple
@@ -12,7 +12,7 @@ ACK = b'{"type":"ack",'
 
 
 class Shape(msgspec.Struct, rename="camel"):
-    """Part of a server's frame; fields that are not named here are skipped."""
+    """Part of a server's frame; the decoder skips fields that have no attribute here."""
 
 
 class Type(Shape):
@@ -98,7 +98,7 @@ class Page(Shape):
 
 
 class Arrival(NamedTuple):
-    """A live message, as the hot path wants it."""
+    """A live message with its ids as numbers and the digest of its text."""
 
     wire_id: str
     chat: int
@@ -124,7 +124,7 @@ _second, _text = 0, ""
 
 
 def stamp() -> str:
-    """Return the time of this second; the server never orders by it (protocol 2)."""
+    """Return the current second as a timestamp; the server does not order by it (protocol 2)."""
     global _second, _text
     now = int(time.time())
     if now != _second:
@@ -133,7 +133,7 @@ def stamp() -> str:
 
 
 def envelope(kind: str, id_: str, payload: str) -> bytes:
-    """Return a client's frame, ready for the socket; `payload` is JSON."""
+    """Return a client's frame as bytes for the socket; `payload` is JSON."""
     return encode_frame(f'{{"type":"{kind}","id":"{id_}","timestamp":"{stamp()}","payload":{payload}}}'.encode())
 
 

@@ -1,4 +1,4 @@
-"""What a load process saw, row by row: the one format that load writes and the checker and the figures read.
+"""The events of a load process, row by row: written by the load, read by the checker and for the figures.
 
 A row is nine 64-bit numbers, so that writing one costs a fraction of a microsecond at 40,000 rows a second. Times are
 nanoseconds of the machine's monotonic clock, which all processes share. Knows nothing of sockets or the database.
@@ -16,11 +16,11 @@ FOREIGN = -1
 
 
 class Kind(IntEnum):
-    """What a row tells, and which of its columns hold what besides `at`."""
+    """The event of a row; each comment names the columns that it uses besides `at`."""
 
-    JOINED = 1  # a client begins: client=lineage, chat, seq and rev that it holds, other=user
-    CONNECTED = 2  # connection, client=lineage, other=user
-    DISCONNECTED = 3  # connection, client=lineage, other=user
+    JOINED = 1  # a client starts: client=client number, chat, seq and rev of its watermark, other=user
+    CONNECTED = 2  # connection, client=client number, other=user
+    DISCONNECTED = 3  # connection, client=client number, other=user
     SENT = 4  # connection, chat, client, other=intended time, digest; again with a later `at` when sent again
     ACKED = 5  # connection, chat, seq, rev, client, other=message id
     ACKED_AGAIN = 6  # as ACKED, with duplicate:true
@@ -28,7 +28,7 @@ class Kind(IntEnum):
     DELIVERED = 8  # live: connection, chat, seq, rev, client, other=sender, digest
     FETCHED = 9  # by sync or history: as DELIVERED
     SYNCED = 10  # connection, chat, seq and rev of the new watermark
-    FINISHED = 11  # the last sync of a client is complete: connection, client=lineage, other=user
+    FINISHED = 11  # a client's last sync is complete: connection, client=client number, other=user
 
 
 class Row(NamedTuple):
@@ -57,7 +57,7 @@ class Writer:
         self.add = self.rows.extend
 
     def flush(self) -> None:
-        """Append what was collected to the file."""
+        """Append the collected rows to the file."""
         with self.file.open("ab") as out:
             self.rows.tofile(out)
         del self.rows[:]
@@ -73,7 +73,7 @@ def read_rows(files: Iterable[Path]) -> Iterator[Row]:
 
 
 def write_rows(file: Path, rows: Iterable[Row]) -> None:
-    """Write a history by hand: what tests do."""
+    """Write a history from rows, for tests."""
     writer = Writer(file)
     for row in rows:
         writer.add(row)
@@ -81,28 +81,28 @@ def write_rows(file: Path, rows: Iterable[Row]) -> None:
 
 
 def digest(content: str) -> int:
-    """Return a number that tells a changed message text from the one that was sent."""
+    """Return a checksum of a message text, to notice changed texts."""
     return crc32(content.encode("utf-8", "surrogatepass"))
 
 
 class ClientIds:
-    """The UUIDs of one run: a prefix that is the run's, and a number that says which message of which load process."""
+    """Client ids of one run: UUIDs of the run's prefix and a message number, which contains the load process."""
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
 
     @classmethod
     def for_new_run(cls) -> "ClientIds":
-        """Return the ids of a run that no other run shares."""
+        """Return client ids with a new random prefix."""
         return cls(str(uuid.uuid4())[:19])
 
     def text(self, number: int) -> str:
-        """Return the UUID (version 4 by its shape) of a message number below 2**60."""
+        """Return the UUID of a message number below 2**60, in the form of version 4."""
         digits = f"{number:015x}"
         return f"{self.prefix}8{digits[:3]}-{digits[3:]}"
 
     def number(self, text: str) -> int:
-        """Return the message number of a UUID, FOREIGN for one that this run did not make."""
+        """Return the message number of a UUID, FOREIGN for a UUID of another run."""
         if text[:20] != self.prefix + "8":
             return FOREIGN
         return int(text[20:23] + text[24:], 16)

@@ -1,4 +1,4 @@
-"""Clients that type, hold and read, in JSON or in bytes (protocol 2.5), and a meter of what that costs on the wire.
+"""Clients that send and receive indicators in JSON or in bytes (protocol 2.5), and a meter of their bytes on the wire.
 
 Unlike `bench.client` they keep no history: what they measure is indicators, not messages.
 """
@@ -21,11 +21,11 @@ NAMES = {TYPING | ACTIVE: "typing.start", TYPING: "typing.stop", DELIVERED: "mes
 STATES = {"delivery.receipt": DELIVERED, "read.receipt": SEEN}
 HEADER = 2
 MASK = 4
-OnReceipt = Callable[["Person", int, int, int], None]  # to whom, state, chat, seq
+OnReceipt = Callable[["Person", int, int, int], None]  # receiver, state, chat, seq
 
 
 class Meter:
-    """Bytes of frames, in both directions: their content, and their WebSocket headers and masks besides."""
+    """Bytes of frames in both directions: `content` alone, and `wire` with WebSocket headers and masks."""
 
     def __init__(self) -> None:
         self.content: Counter[str] = Counter()
@@ -38,7 +38,7 @@ class Meter:
         self.wire[what] += size + HEADER + mask + (2 if size > 125 else 0)
 
     def percent(self, counted: "Counter[str]") -> float:
-        """Return the indicators' bytes in percent of the messages' bytes."""
+        """Return the bytes of indicators in percent of the bytes of messages."""
         return counted["indicator"] * 100 / counted["message"]
 
 
@@ -59,7 +59,7 @@ def decode_number(content: bytes, at: int) -> tuple[int, int]:
 
 
 class Person(Link):
-    """One connected client. `on_message` and `on_receipt` are called with what comes; nothing is answered by itself."""
+    """One connected client. It calls `on_message` and `on_receipt` for arriving frames and sends nothing on its own."""
 
     def __init__(
         self, loop: Loop, address: tuple[str, int], user: int, token: str, meter: Meter, *, compact: bool
@@ -77,7 +77,7 @@ class Person(Link):
         self.send_frame("message.send", {"chatId": str(chat), "content": text})
 
     def send_indicator(self, state: int, chat: int, seq: int = 0) -> None:
-        """Say an indicator in this client's way."""
+        """Send an indicator, in bytes or in JSON."""
         if not self.compact:
             self.send_frame(NAMES[state], {"chatId": str(chat)} | ({"seq": seq} if seq else {}))
             return
@@ -138,7 +138,7 @@ class Person(Link):
             raise RuntimeError(f"closed by the server: {code} {reason}")
 
     def disconnect(self) -> None:
-        """Close as a client that goes away."""
+        """Close the connection with code 1000."""
         self.ready = False
         self.write(encode_frame(b"\x03\xe8", 8))
         self.close(1000, "")

@@ -1,4 +1,4 @@
-"""A day of an IRC channel's log as (minute, nick, text): what real people wrote, dirt included.
+"""Parses a day of an IRC channel's log into (minute, nick, text), malformed bytes included.
 
 `[HH:MM] <nick> text` is a message; everything else (joins, parts, renames, actions) is skipped.
 """
@@ -13,7 +13,7 @@ DAY = 24 * 60
 
 
 class Line(NamedTuple):
-    """One message; `minute` counts from the day's beginning and goes on after midnight."""
+    """One message; `minute` counts from midnight of the log's first day and continues after the next midnight."""
 
     minute: int
     nick: str
@@ -21,20 +21,20 @@ class Line(NamedTuple):
 
 
 def parse_lines(log: bytes) -> list[Line]:
-    """Return the messages of a log, in order. Bytes that are no UTF-8 are replaced; NUL, which no message may hold, too."""
-    found: list[Line] = []
+    """Return the messages of a log, in order. Invalid UTF-8 and NUL, which Parley refuses, become U+FFFD."""
+    messages: list[Line] = []
     for line in log.decode("utf-8", "replace").replace("\0", "\ufffd").split("\n"):
         match = LINE.match(line.rstrip("\r"))
         if match and match[4].strip():
             minute = int(match[1]) * 60 + int(match[2])
-            while found and minute < found[-1].minute - DAY // 2:
+            while messages and minute < messages[-1].minute - DAY // 2:
                 minute += DAY
-            found.append(Line(max(minute, found[-1].minute if found else 0), match[3], match[4]))
-    return found
+            messages.append(Line(max(minute, messages[-1].minute if messages else 0), match[3], match[4]))
+    return messages
 
 
 def busiest_day(folder: Path) -> tuple[str, list[Line]]:
-    """Return the name and the messages of the log with the most speakers. Raises FileNotFoundError for an empty folder."""
+    """Return name and messages of the log with the most speakers. Raises FileNotFoundError for an empty folder."""
     days = {file.name: parse_lines(_read(file)) for file in sorted(folder.glob("*.log*"))}
     if not days:
         raise FileNotFoundError(f"there is no *.log or *.log.gz in {folder}")

@@ -1,6 +1,6 @@
 """The limits of a run, measured in the same run: batched inserts and bare SELECTs in PostgreSQL, and a bare echo.
 
-Each does one part of what a scenario does and nothing else, on the same machine and the same PostgreSQL.
+Each does one part of the work of a scenario and nothing else, on the same machine and the same PostgreSQL.
 """
 
 import subprocess
@@ -23,7 +23,7 @@ CONTENT = "x" * 80
 CONNECTIONS = 100
 # An echo is two frames, one in and one out. A message is five: send, ack, delivery, delivered mark, receipt.
 ECHOES_PER_MESSAGE = 2.5
-# What the product's own server gives its processes, less the product.
+# As config/serve.py starts uvicorn, without the product.
 UVICORN = ("--ws", "websockets-sansio", "--ws-per-message-deflate", "false", "--loop", "uvloop", "--no-access-log")
 
 TABLE = """
@@ -42,7 +42,7 @@ CREATE TABLE bench_limit (
 INSERT = """
 INSERT INTO bench_limit (conversation_id, seq, id, sender_id, client_id, content)
 SELECT n %% 400, n, n, n %% 400, client_id, %(content)s
-FROM unnest(%(numbers)s::bigint[], %(client_ids)s::uuid[]) AS given (n, client_id)
+FROM unnest(%(numbers)s::bigint[], %(client_ids)s::uuid[]) AS message (n, client_id)
 """
 # By chat_message's primary key (conversation_id, seq): the columns that any reader of a message needs.
 SELECT = """
@@ -63,19 +63,19 @@ class Limit:
 
 
 class Limits(NamedTuple):
-    """The two limits that every scenario with a load measures before it: a row inserted, a frame echoed."""
+    """The limits that every scenario with a load measures first: a row inserted, a frame echoed."""
 
     inserts: Limit
     echo: Limit
 
     @property
     def message_cpu_ms(self) -> float:
-        """Return the least CPU of a stored and delivered message, in milliseconds (issue 9)."""
+        """Return the least CPU of a stored and delivered message, in milliseconds (docs/performance.md)."""
         return ECHOES_PER_MESSAGE * self.echo.cpu_ms + self.inserts.cpu_ms
 
 
 def measure_inserts(dsn: str, postgres_pid: int, seconds: float) -> Limit:
-    """Insert message-like rows, a hundred a transaction, over one connection, as fast as it goes.
+    """Insert message-like rows, a hundred a transaction, over one connection, as fast as possible.
 
     The CPU is that of all PostgreSQL processes: commits also cost the WAL writer.
     """
@@ -112,7 +112,7 @@ def measure_selects(dsn: str, conversation_ids: Sequence[int], seconds: float) -
 
 
 class EchoClient(Link):
-    """Sends a frame again as soon as it has come back."""
+    """Sends a frame again each time that it comes back."""
 
     __slots__ = ("frame", "tally")
 
@@ -130,7 +130,7 @@ class EchoClient(Link):
 
 @contextmanager
 def run_bare_server() -> Iterator[tuple[int, int]]:
-    """Run a bare uvicorn until the block ends; yields its port and process id."""
+    """Run a bare uvicorn until the block ends; yield its port and process id."""
     port = free_port()
     server = subprocess.Popen(
         [
@@ -154,7 +154,7 @@ def run_bare_server() -> Iterator[tuple[int, int]]:
 
 
 def measure_echo(seconds: float) -> Limit:
-    """Bounce frames of a message's size off a bare uvicorn, over a hundred connections with one in flight each.
+    """Let a bare uvicorn echo frames of a message's size, over a hundred connections with one frame in flight each.
 
     The CPU is that of the uvicorn process alone.
     """
@@ -163,7 +163,7 @@ def measure_echo(seconds: float) -> Limit:
 
 
 def measure_connection_kb(connections: int = 1000) -> float:
-    """Return what a connection costs a bare uvicorn in KiB, once it has echoed one frame."""
+    """Return the memory that a connection adds to a bare uvicorn, in KiB of PSS, after one echoed frame."""
     with run_bare_server() as (port, pid):
         before = pss_kb(pid)
         loop, tally = Loop(), [0]

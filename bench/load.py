@@ -1,6 +1,6 @@
 """One load process: its clients on one loop, driven by commands from the scenario through a pipe.
 
-Knows nothing of scenarios: it connects, sends what it is given when it is due, settles, syncs and leaves.
+Knows no scenario: it connects clients, sends given messages when they are due, drains, syncs and disconnects.
 """
 
 import http.client
@@ -28,11 +28,11 @@ Texts = list[str]
 
 
 def do_nothing(*_: object) -> None:
-    """What follows where no command waits for an event."""
+    """The callback while no command waits for an event."""
 
 
 class Plan(msgspec.Struct):
-    """What a load process is born with."""
+    """The arguments of a load process."""
 
     process: int
     prefix: str
@@ -44,7 +44,7 @@ class Plan(msgspec.Struct):
 
 
 class Due(msgspec.Struct):
-    """One message of an open loop: when (nanoseconds after the start), from which client, to which chat, what."""
+    """One message of an open loop: nanoseconds after the start, index of the client, chat, text."""
 
     after: int
     client: int
@@ -53,7 +53,7 @@ class Due(msgspec.Struct):
 
 
 class Load:
-    """The state of one load process. Its methods named like commands are what a scenario may ask."""
+    """The state of one load process. A scenario calls its `do_` methods by name, as commands."""
 
     def __init__(self, plan: Plan, pipe: Pipe) -> None:
         self.plan, self.pipe = plan, pipe
@@ -74,7 +74,7 @@ class Load:
         self.clients = [Client(self, (plan.process << 32) + n, each) for n, each in enumerate(plan.accounts)]
         self.loop.add_reader(pipe.fileno(), self.run_command)
 
-    # What clients tell.
+    # Called by clients.
 
     def next_connection(self) -> int:
         self.connections += 1
@@ -101,7 +101,7 @@ class Load:
         self.on_acked(client, chat)
 
     def read_delivery(self, body: bytes) -> frames.Arrival:
-        """Read a message; the server encodes it once for all, so it is read once for all."""
+        """Return a delivered message, parsed once for all clients: the server sends all of them the same bytes."""
         arrival = self.parsed.get(body)
         if arrival is None:
             if len(self.parsed) >= PARSED_LIMIT:
@@ -139,7 +139,7 @@ class Load:
             after = page.results[-1].seq
         web.close()
 
-    # What a scenario asks.
+    # Commands of a scenario.
 
     def run_command(self, mask: int) -> None:
         name, arguments = self.pipe.recv()
@@ -149,11 +149,11 @@ class Load:
         self.pipe.send(what)
 
     def do_connect(self, first: int, last: int) -> None:
-        """Connect the clients first to last-1, some at a time; answers when all have had their hello."""
+        """Connect the clients first to last-1, HANDSHAKES at a time; answer when all have received hello."""
         waiting = iter(self.clients[first:last])
         already = self.counts["connected"]
 
-        def more() -> None:
+        def connect_next() -> None:
             following = next(waiting, None)
             if following:
                 following.connect()
@@ -164,7 +164,7 @@ class Load:
         if first == last:
             self.answer()
             return
-        self.on_connected = more
+        self.on_connected = connect_next
         for _ in range(min(HANDSHAKES, last - first)):
             next(waiting).connect()
 
@@ -172,7 +172,7 @@ class Load:
         self.answer(dict(self.counts))
 
     def do_open_loop(self, start: int, due: list[Due]) -> None:
-        """Send every message when it is due, acked or not (one in flight a conversation: then it waits its turn)."""
+        """Send every message when it is due; with another in flight in its conversation it is queued."""
         queue = iter(due)
 
         def send(each: Due) -> Callable[[], None]:
@@ -193,7 +193,7 @@ class Load:
         schedule()
 
     def do_closed_loop(self, texts: Texts, senders: int) -> None:
-        """The first `senders` clients send to each of their chats, again whenever they get an ack."""
+        """Let the first `senders` clients send to each of their chats, and again at every ack."""
         turn = cycle(texts)
 
         def send(client: Client, chat: Chat) -> None:
@@ -206,11 +206,10 @@ class Load:
                     send(client, chat)
 
     def do_fanout_loop(self, texts: Texts, senders: int, members: int, wire_id: str = "") -> None:
-        """The first `senders` clients send again when their message has reached the first `members` clients here.
+        """Let the first `senders` clients send again when the first `members` clients here have their message.
 
-        To the chat of that id, else to their first.
-
-        A sender that went on at its ack would only fill the queues of the receivers: the work is the delivery.
+        They send to the chat `wire_id`, or to their first chat. Sending again at the ack would only fill the queues of
+        the receivers, because the work is in the delivery.
         """
         turn = cycle(texts)
 
@@ -232,7 +231,7 @@ class Load:
             pending[1]()
 
     def do_send(self, client: int, chat: str, texts: Texts) -> None:
-        """One client sends these texts, as fast as its window lets it; answers when all are acked."""
+        """Let one client send these texts as fast as its window allows; answer when all are acked."""
         sender = self.clients[client]
 
         def acked(who: Client, where: Chat) -> None:
@@ -245,43 +244,48 @@ class Load:
             sender.enqueue(sender.chats[chat], Waiting(self.now(), text))
 
     def do_stop(self, patience: float) -> None:
-        """Begin nothing more and answer, once nothing is un-acked and nobody on the way back, with how many messages still are."""
+        """Send nothing new; answer when all messages are acked and all clients are connected.
+
+        The answer, at the latest after `patience` seconds, is the number of messages still un-acked.
+        """
         self.stopped = True
         self.on_acked = do_nothing
         self.undelivered.clear()
         deadline = self.now() + int(patience * 1e9)
 
         def look() -> None:
-            open_ = sum(len(chat.outbox) + len(chat.in_flight) for each in self.clients for chat in each.chats.values())
-            away = any(each.keep_connected and not each.ready for each in self.clients)
-            if (open_ or away) and self.now() < deadline:
+            unacked = sum(
+                len(chat.outbox) + len(chat.in_flight) for each in self.clients for chat in each.chats.values()
+            )
+            reconnecting = any(each.keep_connected and not each.ready for each in self.clients)
+            if (unacked or reconnecting) and self.now() < deadline:
                 self.loop.call_at(self.loop.now + 20_000_000, look)
             else:
-                self.answer(open_)
+                self.answer(unacked)
 
         look()
 
     def do_last_sync(self) -> None:
-        """Let every client that is there make its last sync, some at a time; answers with how many were not there."""
-        here = [each for each in self.clients if each.ready]
-        waiting, left = iter(here), len(here)
+        """Let connected clients make their last sync, HANDSHAKES at a time; answer with the number of the others."""
+        connected = [each for each in self.clients if each.ready]
+        queue, left = iter(connected), len(connected)
 
         def done() -> None:
             nonlocal left
             left -= 1
-            following = next(waiting, None)
+            following = next(queue, None)
             if following:
                 following.request_last_sync(done)
             elif not left:
                 self.answer(sum(each.keep_connected and not each.ready for each in self.clients))
 
-        for each in [*zip(range(HANDSHAKES), waiting, strict=False)]:
+        for each in [*zip(range(HANDSHAKES), queue, strict=False)]:
             each[1].request_last_sync(done)
-        if not here:
+        if not connected:
             self.answer(0)
 
     def do_sync(self, client: int) -> None:
-        """One client connects, syncs all its conversations, and leaves; answers with the milliseconds from request to end."""
+        """Connect one client and sync all its conversations; answer with the milliseconds from request to last page."""
         returning = self.clients[client]
 
         def connected() -> None:
@@ -302,14 +306,14 @@ class Load:
         self.answer()
 
     def do_quit(self) -> None:
-        """Write the history and end."""
+        """Write the history and exit."""
         self.writer.flush()
         self.quit = True
         self.answer()
 
 
 def main(plan: Plan, pipe: Pipe) -> None:
-    """Run a load process until it is told to quit or its scenario is gone."""
+    """Run a load process until the command `quit`, or until its scenario has ended."""
     load = Load(plan, pipe)
     try:
         load.loop.run(lambda: load.quit)
@@ -318,7 +322,7 @@ def main(plan: Plan, pipe: Pipe) -> None:
 
 
 class Process:
-    """A load process as the scenario holds it."""
+    """The scenario's end of a load process."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -332,7 +336,7 @@ class Process:
         self.pipe.send((name, arguments))
 
     def receive_answer(self, timeout: float = 60) -> Any:
-        """Return the answer to the oldest command that has one. Raises TimeoutError."""
+        """Return the oldest answer not yet received. Raises TimeoutError."""
         if not self.pipe.poll(timeout):
             raise TimeoutError(f"load process {self.plan.process} did not answer within {timeout} s")
         return self.pipe.recv()
@@ -343,7 +347,7 @@ class Process:
 
 
 def call_all(processes: list[Process], name: str, *arguments: Any, timeout: float = 60) -> list[Any]:
-    """Ask all processes at once and return their answers."""
+    """Send a command to all processes at once and return their answers."""
     for process in processes:
         process.send_command(name, *arguments)
     return [process.receive_answer(timeout) for process in processes]

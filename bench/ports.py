@@ -1,4 +1,4 @@
-"""Free TCP ports, and waiting until somebody listens on one."""
+"""Finds free TCP ports, and waits until a server listens on one."""
 
 import socket
 import subprocess
@@ -6,7 +6,7 @@ import time
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on now."""
+    """Return a port of 127.0.0.1 without a listener."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -14,7 +14,7 @@ def free_port() -> int:
 
 
 def wait_for_port(port: int, server: "subprocess.Popen[bytes]", seconds: float = 60) -> None:
-    """Return once `server` accepts connections. Raises RuntimeError when it ends before, or takes too long."""
+    """Return once `server` accepts connections. Raises RuntimeError if it exits before or takes longer."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
@@ -24,4 +24,4 @@ def wait_for_port(port: int, server: "subprocess.Popen[bytes]", seconds: float =
             if server.poll() is not None:
                 raise RuntimeError(f"{server.args!r} ended with {server.returncode} before it listened") from None
             time.sleep(0.05)
-    raise RuntimeError(f"nobody listens on port {port} after {seconds} s")
+    raise RuntimeError(f"no server listens on port {port} after {seconds} s")

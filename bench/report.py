@@ -1,4 +1,4 @@
-"""Results for people and for programs: a table, and the flat object of `--json`."""
+"""Formats results: a table for people, and the flat object of `--json` for programs."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ def flatten(result: Result) -> dict[str, Any]:
     """Return one flat object; a figure that the scenario does not measure is null."""
     per_s = result.units / result.seconds if result.seconds else None
     cpu = sum(result.cpu.values()) / result.units * 1000 if result.units and result.cpu else None
-    found, verdict = result.found, result.verdict
+    figures, verdict = result.figures, result.verdict
     row: dict[str, Any] = {
         "scenario": result.scenario,
         "unit": result.unit,
@@ -26,7 +26,7 @@ def flatten(result: Result) -> dict[str, Any]:
         "cpu_ms_per_unit": cpu,
     }
     for name in ("ack", "delivery"):
-        latencies = getattr(found, f"{name}_ms") if found else []
+        latencies = getattr(figures, f"{name}_ms") if figures else []
         row |= {f"{name}_p{p}_ms": percentile(latencies, p) for p in (50, 95, 99)}
     counted = ("sent", "acked", "stored", "delivered", "lost", "duplicated", "out_of_order", "leaks", "unacked", "phantom",
                "altered", "misacked", "gaps", "unfinished", "by_sync", "refused")  # fmt: skip
@@ -61,7 +61,7 @@ def _round(value: Any) -> Any:
 
 
 def find_faults(result: Result) -> dict[str, int]:
-    """Return what failed, by name; empty for a clean run."""
+    """Return the counts of faults and protocol breaches, by name; empty for a clean run."""
     breaches = {name: count for name, count in result.counts.items() if name.startswith("BREACH")}
     return (result.verdict.faults() if result.verdict else {}) | breaches
 
@@ -84,7 +84,7 @@ def format_table(result: Result) -> str:
 
 
 def describe_machine(dsn: str | None = None, redis_version: str = "") -> str:
-    """Name the machine and the versions that the figures belong to."""
+    """Return the machine and the versions of the measurement, in one line."""
     models = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
               if line.startswith("model name")]  # fmt: skip
     parts = [

@@ -1,4 +1,4 @@
-"""What every scenario with a load shares: people, load processes, the measured window, the last sync, the verdict."""
+"""The common course of scenarios with a load: people, load processes, measured window, last sync, verdict."""
 
 import json
 import random
@@ -60,7 +60,7 @@ WORDS = [
 
 @dataclass
 class Options:
-    """What the command line asks of a scenario."""
+    """The options of the command line."""
 
     seconds: float | None = None
     logs: Path | None = None
@@ -72,9 +72,10 @@ class Options:
 
 @dataclass
 class Result:
-    """What a scenario found; `extra` are its own figures. `units` of `unit` were done in `seconds` at `cpu` seconds.
+    """The result of a scenario: `units` of `unit` were done in `seconds` with `cpu` seconds, by part of Parley.
 
-    `floor_cpu_ms` is the least CPU of a unit, made of limits of the same run; `no_floor` says why there is none.
+    `extra` has the scenario's own figures. `floor_cpu_ms` is the least CPU of a unit according to the limits of the
+    same run; `no_floor` is the reason for a missing floor.
     """
 
     scenario: str
@@ -82,7 +83,7 @@ class Result:
     units: float = 0
     seconds: float = 0
     cpu: dict[str, float] = field(default_factory=dict)
-    found: Figures | None = None
+    figures: Figures | None = None
     verdict: checker.Verdict | None = None
     limits: Limits | None = None
     counts: Counter[str] = field(default_factory=Counter)
@@ -92,13 +93,13 @@ class Result:
 
 
 def sample_texts(count: int = 500) -> list[str]:
-    """Return messages as people write them: 20 to 140 characters. The same ones in every run."""
+    """Return texts of 20 to 140 characters, the same in every run."""
     source = random.Random(7)
     return [" ".join(source.choices(WORDS, k=source.randint(5, 25)))[:140] for _ in range(count)]
 
 
 def limit_seconds(options: Options) -> float:
-    """Return how long each limit is measured."""
+    """Return the seconds for which each limit is measured."""
     return min(LIMIT_SECONDS, options.seconds_or(LIMIT_SECONDS))
 
 
@@ -111,18 +112,18 @@ def measure_limits(parley: Servers, options: Options) -> Limits:
 
 def create_fixtures(parley: Servers, request: FixtureRequest) -> Fixtures:
     """Create people and conversations through the project's own code."""
-    given = msgspec.json.encode(request)
-    return msgspec.json.decode(parley.run("-c", POPULATE, given=given), type=Fixtures)
+    request_json = msgspec.json.encode(request)
+    return msgspec.json.decode(parley.run("-c", POPULATE, stdin=request_json), type=Fixtures)
 
 
 def page_size(parley: Servers) -> int:
-    """Return the most messages that a history page may have, as the contract tells it to every client."""
+    """Return the maximum number of messages in a history page, as published by `/api/v1/contract`."""
     with urllib.request.urlopen(f"http://127.0.0.1:{parley.port}/api/v1/contract") as answer:
         return int(json.load(answer)["limits"]["pageMax"]["value"])
 
 
 def client_accounts(fixtures: Fixtures) -> list[Account]:
-    """Return every person as a client that holds all that is there."""
+    """Return an account for every person, with the current watermarks of all conversations."""
     chats: list[dict[str, tuple[int, int]]] = [{} for _ in fixtures.people]
     for chat in fixtures.chats:
         for place in chat.members:
@@ -162,7 +163,7 @@ class Run:
         return time.monotonic() - start
 
     def measure(self, seconds: float, warm_up: float = WARM_UP) -> None:
-        """Let the load run warm, then take the CPU of the servers over a window of so many seconds."""
+        """Wait for the warm-up, then measure the CPU of the servers over a window of `seconds`."""
         time.sleep(warm_up)
         before, busy, load = self.read_cpu(), machine_seconds(), self.load_seconds()
         self.start = time.monotonic_ns()
@@ -181,7 +182,7 @@ class Run:
         return sum(cpu_seconds(each.process.pid for each in self.processes if each.process.pid).values())
 
     def cpu_percentages(self) -> dict[str, float]:
-        """Return what the machine was busy with in the window, in percent of one core."""
+        """Return the CPU of the servers, the load and other programs in the window, in percent of one core."""
         percent = 1e11 / (self.end - self.start)
         return {
             "servers_cpu_percent": sum(self.cpu.values()) * percent,
@@ -190,7 +191,7 @@ class Run:
         }
 
     def drain(self, patience: float = PATIENCE) -> None:
-        """Stop sending, and return once every send is answered and no more deliveries come; after `patience` seconds anyway."""
+        """Stop sending; return when all sends are answered and deliveries have ceased, or after `patience` s."""
         self.call("stop", patience, timeout=patience + 10)
         end, last, quiet_since = time.monotonic() + patience, -1, time.monotonic()
         while time.monotonic() < end and time.monotonic() - quiet_since < QUIET:
@@ -200,7 +201,7 @@ class Run:
                 last, quiet_since = now, time.monotonic()
 
     def finish_and_check(self, patience: float = 120) -> checker.Verdict:
-        """Let every client make its last sync and leave; then hold the histories against what is stored."""
+        """Let every client make its last sync and disconnect; then check the histories against what is stored."""
         self.call("last_sync", timeout=patience)
         for counts in self.call("counts"):
             self.counts.update(counts)
@@ -220,7 +221,7 @@ class Run:
 
 @contextmanager
 def start_load(parley: Servers, fixtures: Fixtures, shares: list[list[Account]], *, window: int = 1) -> Iterator[Run]:
-    """Start load processes, each with its share of the accounts; they and their histories are gone after the block."""
+    """Start load processes, each with its share of the accounts; end them and remove histories after the block."""
     with tempfile.TemporaryDirectory(prefix="parley-history-") as folder:
         load = Run(parley, fixtures, shares, Path(folder), window)
         try:
@@ -230,10 +231,10 @@ def start_load(parley: Servers, fixtures: Fixtures, shares: list[list[Account]],
 
 
 def split_accounts(everybody: list[Account], processes: int) -> list[list[Account]]:
-    """Deal the accounts out, so that the two of a pair sit in different processes."""
+    """Distribute the accounts in turn, so that the two of a pair are in different processes."""
     return [everybody[number::processes] for number in range(processes)]
 
 
-def print_progress(what: str) -> None:
-    """Tell the person who waits what is going on."""
-    print(what, file=sys.stderr, flush=True)
+def print_progress(line: str) -> None:
+    """Print a line on standard error for the person at the terminal."""
+    print(line, file=sys.stderr, flush=True)

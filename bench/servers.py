@@ -1,4 +1,4 @@
-"""Parley itself, started for a run in a folder of its own: PostgreSQL, Redis, web, worker and beat, as in production.
+"""Starts Parley for a run in a folder of its own: PostgreSQL, Redis, web, worker and beat, as in production.
 
 Only the rate limits' numbers are raised (protocol 2.7: load tests raise them); nothing is switched off.
 """
@@ -54,7 +54,7 @@ class Servers:
         return "127.0.0.1", self.port
 
     def root_pids(self) -> dict[str, int]:
-        """Return the process ids to account for, by the part's name; the embedded servers are nobody's children."""
+        """Return the root process ids of all parts by name; the embedded servers are no children of this process."""
         embedded = {"postgres": Postgres(self.var).pid(), "redis": Redis(self.var).pid()}
         return {name: each.pid for name, each in self.processes.items()} | {
             n: pid for n, pid in embedded.items() if pid
@@ -65,7 +65,7 @@ class Servers:
             return str(client.info("server")["redis_version"])
 
     def start(self, *names: str) -> None:
-        """Start these processes with the commands of production, web or all (again, after they were killed)."""
+        """Start the named processes with the commands of production, also again after a kill."""
         for name, (role, command) in commands(self.var, web_processes=1).items():
             if name not in names:
                 continue
@@ -76,17 +76,17 @@ class Servers:
         if "web" in names:
             wait_for_port(self.port, self.processes["web"])
 
-    def run(self, *arguments: str, given: bytes = b"") -> bytes:
-        """Run one of the project's own Python programs and return what it printed. Raises RuntimeError with its complaint."""
+    def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        """Run a Python program of the project and return its output. Raises RuntimeError with its standard error."""
         done = subprocess.run(
-            [sys.executable, *arguments], env=self.environ, cwd=ROOT, input=given, capture_output=True, check=False
+            [sys.executable, *arguments], env=self.environ, cwd=ROOT, input=stdin, capture_output=True, check=False
         )
         if done.returncode:
             raise RuntimeError(f"{' '.join(arguments)} failed:\n{done.stderr.decode()[-3000:]}")
         return done.stdout
 
     def kill_web(self) -> None:
-        """End the web process as a crash would: no goodbye, nothing written."""
+        """Kill the web process with SIGKILL, as a crash would."""
         self.processes["web"].kill()
         self.processes["web"].wait()
 
@@ -109,14 +109,19 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 def start_servers(environ: Mapping[str, str] = {}, web_module: str = WEB) -> Iterator[Servers]:
     """Run Parley in a fresh folder until the block ends, then remove the folder.
 
-    Another `web_module` than the product's own is a build that a test has broken on purpose.
+    `web_module` is the product's own, or that of a build which a test has broken on purpose.
     """
     with ExitStack() as stack:
         var = Path(tempfile.mkdtemp(prefix="parley-bench-"))
         stack.callback(shutil.rmtree, var, ignore_errors=True)
         dsn, redis_url = stack.enter_context(running(var, database_url="", redis_url=""))
-        given = {**os.environ, "PARLEY_DEMO": "1", "PARLEY_VAR": str(var), "DJANGO_SETTINGS_MODULE": "config.settings"}
-        environ = {**given, **LIMITS, "DATABASE_URL": dsn, "REDIS_URL": redis_url, **environ}
+        inherited = {
+            **os.environ,
+            "PARLEY_DEMO": "1",
+            "PARLEY_VAR": str(var),
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+        }
+        environ = {**inherited, **LIMITS, "DATABASE_URL": dsn, "REDIS_URL": redis_url, **environ}
         parley = Servers(free_port(), dsn, var, environ, web_module)
         parley.run("manage.py", "migrate", "--verbosity", "0")
         stack.callback(parley.stop)

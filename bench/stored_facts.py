@@ -1,4 +1,4 @@
-"""The facts that the checker holds a history against, read from PostgreSQL itself and not through the product's code."""
+"""Reads stored messages and memberships for the checker from PostgreSQL, without the product's code."""
 
 import psycopg
 
@@ -23,7 +23,7 @@ GROUP BY m.conversation_id, m.user_id
 
 
 def read_facts(dsn: str, chats: list[int], ids: ClientIds) -> Facts:
-    """Return what is stored in these conversations, and who may see what of it."""
+    """Return the messages of these conversations and the span that each member may see."""
     with psycopg.connect(dsn) as connection:
         rows = connection.execute(MESSAGES, {"chats": chats}).fetchall()
         members = connection.execute(MEMBERS, {"chats": chats}).fetchall()

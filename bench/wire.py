@@ -1,7 +1,7 @@
-"""A lean WebSocket client for load: many connections on one epoll loop, frames found by their headers alone.
+"""A lean WebSocket client for load: many connections on one epoll loop, frames split by their headers alone.
 
-Knows RFC 6455 as far as servers speak it to a client that offers no extension, and nothing of Parley. The mask of every
-frame is 00000000: legal on the wire, and free.
+Covers RFC 6455 as servers use it with a client without extensions; knows nothing of Parley. The mask of every frame is
+00000000, which is legal and costs nothing.
 """
 
 import base64
@@ -16,11 +16,11 @@ RECEIVE = 65536
 
 
 class WireError(Exception):
-    """The server sent what RFC 6455 forbids, or refused the handshake."""
+    """The server sent a frame that this client cannot read: fragmented, or forbidden by RFC 6455."""
 
 
 def handshake_request(host: str, port: int, path: str, headers: dict[str, str]) -> bytes:
-    """Return the request that asks for a WebSocket."""
+    """Return the HTTP request for the upgrade to a WebSocket."""
     lines = [
         f"GET {path} HTTP/1.1",
         f"Host: {host}:{port}",
@@ -44,7 +44,7 @@ def encode_frame(payload: bytes, opcode: int = 1) -> bytes:
 
 
 class Loop:
-    """One epoll, its links and its timers. `now` is a monotonic time in nanoseconds, read once for each wake-up."""
+    """An epoll loop with links and timers. `now` is the monotonic time in nanoseconds, read once for each wake-up."""
 
     def __init__(self) -> None:
         self.epoll = select.epoll()
@@ -62,12 +62,12 @@ class Loop:
         self.epoll.unregister(fd)
 
     def call_at(self, due: int, call: Callable[[], None]) -> None:
-        """Call once, at a monotonic time in nanoseconds."""
+        """Schedule one call at a monotonic time in nanoseconds."""
         self.order += 1
         heapq.heappush(self.timers, (due, self.order, call))
 
     def run(self, until: Callable[[], bool], deadline: int | None = None) -> bool:
-        """Serve links and timers until `until()`; false when the deadline (nanoseconds) came first."""
+        """Serve links and timers until `until()` is true; return False if the deadline (nanoseconds) came first."""
         if deadline is not None:
             self.call_at(deadline, lambda: None)
         while not until():
@@ -77,7 +77,7 @@ class Loop:
         return True
 
     def run_once(self) -> None:
-        """Wait for the next event or timer and serve all that is there."""
+        """Wait for the next event or timer, and serve all that are due."""
         events = self.epoll.poll(self.seconds_to_next_timer(), 1024)
         self.now = time.monotonic_ns()
         for fd, mask in events:
@@ -88,7 +88,7 @@ class Loop:
             heapq.heappop(self.timers)[2]()
 
     def seconds_to_next_timer(self) -> float | None:
-        """Return the seconds that epoll may sleep; epoll counts in milliseconds, so the rest is slept more finely here."""
+        """Return the seconds that epoll may sleep. Its unit is 1 ms, so this method sleeps the last 2 ms by select."""
         if not self.timers:
             return None
         seconds = (self.timers[0][0] - time.monotonic_ns()) / 1e9
@@ -101,12 +101,12 @@ class Loop:
 
 
 class Link:
-    """One WebSocket connection. Subclasses say what `opened`, `text` and `closed` do."""
+    """One WebSocket connection. Subclasses override `on_open`, `on_text` and `on_close`."""
 
     __slots__ = ("fd", "loop", "open", "sock", "unread", "unsent")
 
     def __init__(self, loop: Loop, address: tuple[str, int], path: str, headers: dict[str, str]) -> None:
-        """Connect and ask for the upgrade; `opened` follows. Raises OSError where nobody listens."""
+        """Connect and request the upgrade; `on_open` follows. Raises OSError if no server listens."""
         self.loop, self.unread, self.unsent, self.open = loop, b"", b"", False
         self.sock = socket.create_connection(address, timeout=10)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -116,13 +116,13 @@ class Link:
         self.write(handshake_request(address[0], address[1], path, headers))
 
     def on_open(self) -> None:
-        """The upgrade is done."""
+        """Called after the upgrade."""
 
     def on_text(self, body: bytes) -> None:
-        """A text frame arrived."""
+        """Called for each text frame."""
 
     def on_close(self, code: int, reason: str) -> None:
-        """The connection has ended; code 1006 without a close frame."""
+        """Called at the end of the connection; the code is 1006 without a close frame."""
 
     def on_events(self, mask: int) -> None:
         if mask & select.EPOLLOUT:
@@ -144,8 +144,8 @@ class Link:
 
     def upgrade(self, data: bytes) -> bytes:
         """Read the answer to the handshake, and the frames that came with it."""
-        head, found, rest = data.partition(b"\r\n\r\n")
-        if not found:
+        head, separator, rest = data.partition(b"\r\n\r\n")
+        if not separator:
             return data
         if not head.startswith(b"HTTP/1.1 101"):
             self.close(1006, head.split(b"\r\n")[0].decode("latin-1"))
@@ -155,7 +155,7 @@ class Link:
         return self.read_frames(rest)
 
     def read_frames(self, data: bytes) -> bytes:
-        """Hand on every whole frame of `data` and return what is left."""
+        """Handle every complete frame in `data` and return the remaining bytes."""
         at, end = 0, len(data)
         while end - at >= 2:
             first, size = data[at], data[at + 1]
@@ -184,7 +184,7 @@ class Link:
             raise WireError(f"a frame that begins with {first:#x}")
 
     def write(self, data: bytes) -> None:
-        """Send bytes now, or as soon as the socket takes them."""
+        """Send bytes now, or when the socket is writable."""
         if self.unsent:
             self.unsent += data
             return
@@ -193,7 +193,7 @@ class Link:
         except BlockingIOError:
             sent = 0
         except OSError:
-            return  # the read side tells the end of the connection
+            return  # the read side notices the end of the connection
         if sent < len(data):
             self.unsent = data[sent:]
             self.loop.epoll.modify(self.fd, select.EPOLLIN | select.EPOLLOUT)
@@ -204,7 +204,7 @@ class Link:
         self.write(data)
 
     def close(self, code: int, reason: str) -> None:
-        """Close the socket and tell the subclass; once only."""
+        """Close the socket and call `on_close`, once."""
         if self.fd < 0:
             return
         self.loop.remove_reader(self.fd)

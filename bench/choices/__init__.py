@@ -1,4 +1,4 @@
-"""What the decision records compare, so that anybody can measure it again: `python -m bench.choices.bus` and its like.
+"""Measurements behind the decision records, to be repeated by `python -m bench.choices.bus` and so on.
 
-Each prints the machine and one table; every variant runs in the same run, several times, and the median is shown.
+Each prints the machine and one table; all variants run several times in the same run, and the median is shown.
 """

@@ -1,4 +1,4 @@
-"""Decision 0002: what a message costs between processes, by groups and by packets, in publisher, receiver and Redis.
+"""Decision 0002: the cost of a message between processes, by groups and by packets, in publisher, receiver and Redis.
 
 Two processes and an embedded Redis of their own. "group" publishes each message by itself to its conversation's group,
 `in flight` many at a time; "packet" is what `gateway.bus` does: one publish carries a batch, in one group of all.
@@ -27,7 +27,7 @@ from gateway.bus import GROUP, Event, Packet
 CONVERSATIONS = 500
 MESSAGES = 20_000
 ROUNDS = 3
-# A `message.new` of 80 characters is about so long.
+# About the length of a `message.new` of 80 characters.
 FRAME = b"x" * 640
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Packet).decode
@@ -77,7 +77,7 @@ def _message(number: int, events: list[Event]) -> dict[str, Any]:
 
 
 async def receive(url: str, variant: Variant) -> float:
-    """Join, say so on standard output, take MESSAGES messages; return the CPU seconds of this process."""
+    """Join, print "joined", receive MESSAGES messages; return the CPU seconds of this process."""
     through = layer(url)
     channel = await through.new_channel()
     groups = [GROUP] if variant.kind == "packet" else [f"c{number}" for number in range(1, CONVERSATIONS + 1)]
@@ -90,7 +90,7 @@ async def receive(url: str, variant: Variant) -> float:
     return time.process_time() - before
 
 
-def once(url: str, variant: Variant) -> tuple[float, float, float]:
+def run_variant(url: str, variant: Variant) -> tuple[float, float, float]:
     """Run one variant; return CPU microseconds a message of publisher, receiver and Redis."""
     receiver = _start("receive", url, variant)
     assert receiver.stdout is not None
@@ -108,8 +108,8 @@ def _start(role: str, url: str, variant: Variant) -> "subprocess.Popen[str]":
 
 def _redis_cpu(url: str) -> float:
     with Client.from_url(url) as client:
-        found: Any = client.info("cpu")
-    return float(found["used_cpu_user"]) + float(found["used_cpu_sys"])
+        info: Any = client.info("cpu")
+    return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
 
 
 def main() -> None:
@@ -117,12 +117,12 @@ def main() -> None:
         server = Redis(Path(folder))
         server.start()
         try:
-            found = {variant: [once(server.url, variant) for _ in range(ROUNDS)] for variant in VARIANTS}
+            costs = {variant: [run_variant(server.url, variant) for _ in range(ROUNDS)] for variant in VARIANTS}
         finally:
             server.stop()
     print(machine(), f"\n{MESSAGES} messages of {len(FRAME)} bytes, {CONVERSATIONS} conversations, median of {ROUNDS}")
     print(f"{'variant':<22}{'publisher':>10}{'receiver':>10}{'Redis':>8}{'sum':>8}  µs of CPU a message")
-    for variant, runs in found.items():
+    for variant, runs in costs.items():
         sent, taken, stored = (statistics.median(column) for column in zip(*runs, strict=True))
         name = f"{variant.kind}, {variant.size} {'a packet' if variant.kind == 'packet' else 'in flight'}"
         print(f"{name:<22}{sent:>10.1f}{taken:>10.1f}{stored:>8.1f}{sent + taken + stored:>8.1f}")

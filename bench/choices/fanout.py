@@ -1,9 +1,9 @@
-"""Decision 0007: who tells the members of a large conversation: the web process that stored the message, or the worker.
+"""Decision 0007: the process that publishes a message of a large conversation: web, which stored it, or the worker.
 
-`web` is the build as it is. `worker` is a prototype of the other way: the web process stores and acks as ever but tells
-nobody; the worker, nudged as ever, reads the stored messages of the outbox's rows and publishes them, all of a batch in
-one packet that each gateway gets once. It leaves out what a build of it would need besides: the outbox row does not know
-the connection that sent, so that gets its own message too.
+`web` is the build as it is. `worker` is a prototype of the alternative: the web process stores and acks but publishes
+nothing; the worker reads the stored messages of the outbox's rows and publishes a batch in one packet, which each
+gateway receives once. The prototype is incomplete: an outbox row does not name the sending connection, so that
+connection receives its own message too.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ LEAD = 200_000_000
 
 
 class Load(SimpleNamespace):
-    """A group of so many members, of whom so many are connected, and messages a second; 0: as many as are delivered."""
+    """A group: its members, the connected ones, and messages a second; 0 means a closed loop over deliveries."""
 
     name: str
     members: int
@@ -48,8 +48,8 @@ LOADS = (
 )
 
 
-def as_web() -> None:
-    """Be a web process that tells no members of messages."""
+def run_silent_web() -> None:
+    """Run a web process that publishes no messages."""
     from config import serve  # first: it loads Django  # noqa: I001
     from chat import events
     from gateway import publish
@@ -60,8 +60,8 @@ def as_web() -> None:
     serve.main([])
 
 
-def as_worker() -> None:
-    """Be a worker that tells the members of what the outbox names, before it runs the reactions."""
+def run_publishing_worker() -> None:
+    """Run a worker that publishes the messages of outbox rows before it runs the reactions."""
     import django
 
     from config.celery import app
@@ -73,7 +73,7 @@ def as_worker() -> None:
 
     work: Callable[..., int] = outbox._work
 
-    def tell_and_work(rows: list[dict[str, Any]], reactions: Mapping[str, Any], run: Any) -> int:
+    def publish_and_work(rows: list[dict[str, Any]], reactions: Mapping[str, Any], run: Any) -> int:
         stored = [row for row in rows if row["event"] == "messages.stored"]
         events = [e for r in stored for e in feed.by_seq(r["conversation_id"], r["from_seq"], r["to_seq"])]
         if events:
@@ -81,13 +81,13 @@ def as_worker() -> None:
             asyncio.run_coroutine_threadsafe(outlet._bus._publish(events), outlet._loop).result()
         return work(rows, reactions, run)
 
-    outbox._work = tell_and_work
+    outbox._work = publish_and_work
     outbox._tell_again = lambda row: None
     app.worker_main(["worker", "--concurrency", "1", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"])
 
 
 def replace_worker(parley: Servers) -> None:
-    """Put the prototype's worker in the place of the product's."""
+    """Replace the product's worker by the prototype's."""
     parley.processes["worker"].terminate()
     parley.processes["worker"].wait(20)
     environ = {**parley.environ, "PARLEY_ROLE": "worker"}
@@ -122,32 +122,32 @@ def measure(parley: Servers, each: Load) -> dict[str, float | None]:
             else:
                 process.send_command("fanout_loop", texts, 2, len(process.plan.accounts))
         load.measure(SECONDS)
-        down = without_worker(load, parley) if each.rate == STOPPED_AT else None
+        down = measure_without_worker(load, parley) if each.rate == STOPPED_AT else None
         load.drain()
         verdict = load.finish_and_check()
-        found = load.window_figures()
+        figures = load.window_figures()
     cpu = sum(load.cpu.values())
     return {
-        "deliveries a second": found.delivered / found.seconds,
-        "CPU a delivery, µs": cpu / found.delivered * 1e6,
-        "CPU a message, ms": cpu / found.acked * 1e3,
-        **{f"of it {part}, ms": spent / found.acked * 1e3 for part, spent in load.cpu.items()},
-        "ack p50, ms": percentile(found.ack_ms, 50),
-        "ack p99, ms": percentile(found.ack_ms, 99),
-        "delivery p50, ms": percentile(found.delivery_ms, 50),
-        "delivery p99, ms": percentile(found.delivery_ms, 99),
+        "deliveries a second": figures.delivered / figures.seconds,
+        "CPU a delivery, µs": cpu / figures.delivered * 1e6,
+        "CPU a message, ms": cpu / figures.acked * 1e3,
+        **{f"of it {part}, ms": spent / figures.acked * 1e3 for part, spent in load.cpu.items()},
+        "ack p50, ms": percentile(figures.ack_ms, 50),
+        "ack p99, ms": percentile(figures.ack_ms, 99),
+        "delivery p50, ms": percentile(figures.delivery_ms, 50),
+        "delivery p99, ms": percentile(figures.delivery_ms, 99),
         "delivered in 2 s without the worker, %": down,
         "other programs, % of a core": load.cpu_percentages()["others_cpu_percent"],
         "faults but duplicates": sum(count for name, count in verdict.faults().items() if name != "duplicated"),
     }
 
 
-def without_worker(load: run.Run, parley: Servers) -> float:
-    """Stop the worker for two seconds and more; return the part of the messages of that time that is delivered in it."""
+def measure_without_worker(load: run.Run, parley: Servers) -> float:
+    """Stop the worker for 4 s; return the percentage of messages of the last 2 s that are delivered in them."""
     root = parley.root_pids()["worker"]
     for pid in process_trees([root])[root]:
         os.kill(pid, signal.SIGSTOP)
-    time.sleep(2.0)  # what was on its way arrives
+    time.sleep(2.0)  # until messages already published have arrived
     before = sum(counts.get("delivered", 0) for counts in load.call("counts"))
     time.sleep(2.0)
     after = sum(counts.get("delivered", 0) for counts in load.call("counts"))
@@ -164,12 +164,12 @@ def main() -> None:
             with start_servers({}, module) as parley:
                 if way == "worker":
                     replace_worker(parley)
-                found = measure(parley, each)
+                figures = measure(parley, each)
             print(f"{way}: {each.name}", flush=True)
-            for name, value in found.items():
+            for name, value in figures.items():
                 print(f"    {name:<45}{'' if value is None else round(value, 2):>12}", flush=True)
 
 
 if __name__ == "__main__":
     role = os.environ.get("PARLEY_ROLE")
-    {"web": as_web, "worker": as_worker}.get(role or "", main)()
+    {"web": run_silent_web, "worker": run_publishing_worker}.get(role or "", main)()

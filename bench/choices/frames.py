@@ -1,4 +1,4 @@
-"""Decision 0005: what reading a `message.send` and writing a `message.new` costs, by msgspec and by DRF's serializers.
+"""Decision 0005: the cost of reading a `message.send` and writing a `message.new`, by msgspec and by DRF's serializers.
 
 The serializers check what the structs check; both read the same bytes and write the same JSON.
 """
@@ -117,11 +117,11 @@ def main() -> None:
     assert json.loads(write_by_structs()) == json.loads(write_by_serializers())
     jobs = (read_by_structs, read_by_serializers, write_by_structs, write_by_serializers)
     print(machine(), f"\nmedian of {ROUNDS} times {TIMES}")
-    found: dict[str, list[float]] = {job.__name__: [] for job in jobs}
+    costs: dict[str, list[float]] = {job.__name__: [] for job in jobs}
     for _ in range(ROUNDS):
         for job in jobs:
-            found[job.__name__].append(measure(job))
-    for name, runs in found.items():
+            costs[job.__name__].append(measure(job))
+    for name, runs in costs.items():
         print(f"{name.replace('_', ' '):<24}{statistics.median(runs):>8.1f} µs of CPU")
 
 

@@ -1,6 +1,6 @@
-"""Decision 0003: what foreign keys on the message table would cost a message, through the real `chat_ingest`.
+"""Decision 0003: the cost of foreign keys on the message table, for a message stored by the real `chat_ingest`.
 
-An embedded PostgreSQL of its own with the project's migrations; the same batches with and without the keys in turn.
+Runs on its own embedded PostgreSQL with the project's migrations; the same batches with and without keys in turn.
 """
 
 import os
@@ -56,7 +56,7 @@ Pairs = list[tuple[int, int]]
 
 
 def populate(database: "psycopg.Connection[Any]") -> Pairs:
-    """Make direct conversations; return (conversation, sender) of each."""
+    """Create direct conversations; return (conversation, sender) of each."""
     users = [row[0] for row in database.execute(PEOPLE, {"users": 2 * CONVERSATIONS}).fetchall()]
     pairs: Pairs = []
     for one, other in zip(users[::2], users[1::2], strict=True):
@@ -69,7 +69,7 @@ def populate(database: "psycopg.Connection[Any]") -> Pairs:
 
 
 def store(database: "psycopg.Connection[Any]", pairs: Pairs) -> tuple[float, float]:
-    """Store BATCHES batches, one transaction each; return microseconds a message of the backend's CPU and of the clock."""
+    """Store BATCHES batches, a transaction each; return microseconds a message: the backend's CPU, and elapsed."""
     backend = database.info.backend_pid
     before, began = cpu_seconds([backend])[backend], time.monotonic()
     for number in range(BATCHES):
@@ -89,29 +89,29 @@ def draft(conversation: int, sender: int) -> Draft:
     )  # fmt: skip
 
 
-def migrated(var: Path, database_url: str, redis_url: str) -> None:
+def migrate_database(var: Path, database_url: str, redis_url: str) -> None:
     environ = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "PARLEY_DEMO": "1", "PARLEY_VAR": str(var)}
     command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
     subprocess.run(command, env={**os.environ, **environ}, check=True)
 
 
 def main() -> None:
-    found: dict[str, list[tuple[float, float]]] = {"without": [], "with": []}
+    costs: dict[str, list[tuple[float, float]]] = {"without": [], "with": []}
     with tempfile.TemporaryDirectory(prefix="parley-keys-") as folder:
         var = Path(folder)
         with running(var, database_url="", redis_url="") as (database_url, redis_url):
-            migrated(var, database_url, redis_url)
+            migrate_database(var, database_url, redis_url)
             with psycopg.connect(database_url, autocommit=True) as database:
                 pairs = populate(database)
                 database.execute("ANALYZE")
-                store(database, pairs)  # warm, not counted
+                store(database, pairs)  # warm-up, not counted
                 for _ in range(ROUNDS):
-                    found["without"].append(store(database, pairs))
+                    costs["without"].append(store(database, pairs))
                     database.execute(ADD)
-                    found["with"].append(store(database, pairs))
+                    costs["with"].append(store(database, pairs))
                     database.execute(DROP)
     print(machine(), f"\n{BATCHES} batches of {BATCH} messages through chat_ingest, fsync on, median of {ROUNDS}")
-    for name, runs in found.items():
+    for name, runs in costs.items():
         cpu, clock = (statistics.median(column) for column in zip(*runs, strict=True))
         print(f"{name + ' foreign keys':<22}{cpu:>8.1f} µs of the backend's CPU, {clock:>8.1f} µs of time a message")
 

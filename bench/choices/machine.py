@@ -1,4 +1,4 @@
-"""The machine that a figure is from, in one line."""
+"""Describes the machine of a measurement in one line."""
 
 import os
 import platform

@@ -1,6 +1,6 @@
-"""Decision 0008: what the receipt log costs a mark, through the real statement with and without its part for the log.
+"""Decision 0008: the cost of the receipt log for a mark, by the real statement with and without its part for the log.
 
-An embedded PostgreSQL of its own with the project's migrations; the same batches both ways in turn.
+Runs on its own embedded PostgreSQL with the project's migrations; the same batches with and without log in turn.
 """
 
 import os
@@ -19,7 +19,7 @@ django.setup()
 
 import psycopg  # noqa: E402
 
-from bench.choices.keys import Pairs, migrated, populate  # noqa: E402
+from bench.choices.keys import Pairs, migrate_database, populate  # noqa: E402
 from bench.choices.machine import machine  # noqa: E402
 from bench.cost import cpu_seconds  # noqa: E402
 from config.embedded.running import running  # noqa: E402
@@ -34,7 +34,7 @@ OPEN = "UPDATE chat_conversation SET last_seq = 1000000"
 
 
 def mark(database: "psycopg.Connection[Any]", sql: str, pairs: Pairs, first: int, size: int) -> tuple[float, float]:
-    """Record MARKS delivered marks in batches; return microseconds of CPU a mark: of the backend, and of this process."""
+    """Record MARKS delivered marks in batches; return CPU microseconds a mark, of the backend and of this process."""
     backend = database.info.backend_pid
     before, began = cpu_seconds([backend])[backend], time.process_time()
     for number in range(MARKS // size):
@@ -46,11 +46,11 @@ def mark(database: "psycopg.Connection[Any]", sql: str, pairs: Pairs, first: int
 
 
 def main() -> None:
-    found: dict[tuple[int, str], list[tuple[float, float]]] = {}
+    costs: dict[tuple[int, str], list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory(prefix="parley-marks-") as folder:
         var = Path(folder)
         with running(var, database_url="", redis_url="") as (database_url, redis_url):
-            migrated(var, database_url, redis_url)
+            migrate_database(var, database_url, redis_url)
             with psycopg.connect(database_url, autocommit=True) as database:
                 pairs = populate(database)
                 database.execute(OPEN)
@@ -59,11 +59,13 @@ def main() -> None:
                 first = 1
                 for size in SIZES * (ROUNDS + 1):
                     for name, sql in (("without", WITHOUT), ("with", MARK)):
-                        found.setdefault((size, name), []).append(mark(database, sql, pairs, first, size))
+                        costs.setdefault((size, name), []).append(mark(database, sql, pairs, first, size))
                         first += MARKS
     print(machine(), f"\n{MARKS} marks, fsync on, median of {ROUNDS}")
-    for (size, name), runs in sorted(found.items()):
-        cpu, own = (statistics.median(column) for column in zip(*runs[1:], strict=True))  # the first warms, not counted
+    for (size, name), runs in sorted(costs.items()):
+        cpu, own = (
+            statistics.median(column) for column in zip(*runs[1:], strict=True)
+        )  # the first is a warm-up, not counted
         print(f"batches of {size:<5}{name + ' the log':<18}{cpu:>8.1f} µs of PostgreSQL {own:>8.1f} µs of Python")
 
 

@@ -1,7 +1,7 @@
-"""Decision 0004: what a frame costs on its way into a socket that takes it at once, by hand, by queue and by task.
+"""Decision 0004: the cost of passing a frame to a writable socket: by stepping the coroutine, by queue and by task.
 
-One process, CONNECTIONS connections whose send coroutine ends in its first step, as an ASGI server's does while the
-socket has room. The send itself is the same in all three and does nothing, so the figures are the way alone.
+One process with CONNECTIONS connections, whose send coroutine ends in its first step, as an ASGI server's does while
+the socket is writable. The send is the same in all three and does nothing, so the figures are those of the passing.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ taken = 0
 
 
 async def send(message: dict[str, Any]) -> None:
-    """Take a frame, as a server does that has room for it."""
+    """Accept a frame, as a server does while the socket is writable."""
     global taken
     taken += 1
 
@@ -80,12 +80,12 @@ def measure(way: Callable[[], Awaitable[None]]) -> float:
 
 def main() -> None:
     ways = {"stepped by hand": by_hand, "queue and task a connection": by_queue, "task a frame": by_task}
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    costs: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
         for name, way in ways.items():
-            found[name].append(measure(way))
+            costs[name].append(measure(way))
     print(machine(), f"\n{CONNECTIONS} connections, {FRAMES} frames each, median of {ROUNDS}")
-    for name, runs in found.items():
+    for name, runs in costs.items():
         print(f"{name:<30}{statistics.median(runs):>8.2f} µs of CPU a frame")
 
 

@@ -1,4 +1,4 @@
-"""The scenarios, one module each: `measure(parley, options)` starts its load against a running parley and returns a Result.
+"""The scenarios, one module each: `measure(parley, options)` puts its load on running servers and returns a Result.
 
-`footprint` alone starts its own: it weighs `script/server`.
+`footprint` starts `script/server` itself and measures that.
 """

@@ -1,4 +1,4 @@
-"""`fanout`: one group of a thousand connected members, in which a few write: the most deliveries a second."""
+"""`fanout`: one group of 1,000 connected members, four of whom write: the maximum of deliveries a second."""
 
 from bench import run
 from bench.fixtures import FixtureRequest, Group
@@ -22,15 +22,15 @@ def measure(parley: Servers, options: Options) -> Result:
         load.measure(options.seconds_or(SECONDS))
         load.drain()
         verdict = load.finish_and_check()
-        found = load.window_figures()
-    extra = {"members": MEMBERS, "messages_per_s": found.acked / found.seconds}
+        figures = load.window_figures()
+    extra = {"members": MEMBERS, "messages_per_s": figures.acked / figures.seconds}
     return Result(
         "fanout",
         "delivery",
-        found.delivered,
-        found.seconds,
+        figures.delivered,
+        figures.seconds,
         load.cpu,
-        found,
+        figures,
         verdict,
         limits,
         load.counts,

@@ -1,4 +1,4 @@
-"""`idle`: five thousand connections that do nothing but stay: what each costs in memory, and what staying costs in CPU."""
+"""`idle`: 5,000 connections that only send pings: the memory of each, and their CPU."""
 
 import time
 
@@ -11,7 +11,7 @@ from bench.servers import Servers
 
 CONNECTIONS = 5000
 SECONDS = 15
-WARM = 50  # connections before the first weighing: what the first ones load is not theirs
+WARM = 50  # connections before the first measurement, so that lazily loaded code does not count
 
 
 def web_pss_kb(parley: Servers) -> int:

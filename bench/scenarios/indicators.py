@@ -1,12 +1,12 @@
-"""`indicators`: what typing, delivered and seen cost beside the messages, in JSON and in bytes; and how fast marks are told.
+"""`indicators`: bytes of typing, delivered and seen marks beside those of messages, and the time from mark to receipt.
 
-Talking: the same dialogues, half of the chats with clients of one kind, half of the other, in real time. Marking: 250 pairs
-at 500 marks/s in all; from the moment at which a mark was due to its receipt at the other one.
+First come dialogues in real time; half of the chats have clients in bytes, the other half the same dialogues in JSON.
+Then 250 pairs send 500 marks/s in all; each latency runs from the time at which a mark was due to the other's receipt.
 """
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -33,7 +33,7 @@ DOES = {"type": TYPING | ACTIVE, "stop": TYPING}
 
 
 def request_chats(names: int, pairs: int, groups: int = 0) -> FixtureRequest:
-    """Return everybody of some chats; nobody is in two."""
+    """Return the people and their chats, each person in one chat."""
     places = iter(range(names))
     return FixtureRequest(
         [f"Person {place}" for place in range(names)],
@@ -46,7 +46,7 @@ def request_chats(names: int, pairs: int, groups: int = 0) -> FixtureRequest:
 def connect_chats(
     loop: Loop, parley: Servers, fixtures: Fixtures, kinds: list[tuple[Meter, bool]]
 ) -> Iterator[list[list[Person]]]:
-    """Connect the members of each chat, with its meter and in bytes or not; returns them by chat."""
+    """Connect the members of each chat with its meter and encoding; yield them by chat."""
     members_by_chat: list[list[Person]] = []
     for chat, (meter, compact) in zip(fixtures.chats, kinds, strict=True):
         rows = [fixtures.people[place] for place in chat.members]
@@ -54,7 +54,7 @@ def connect_chats(
             [Person(loop, parley.address, each.id, each.token, meter, compact=compact) for each in rows]
         )
         if not loop.run(lambda: all(each.ready for each in members_by_chat[-1]), loop.now + PATIENCE * NANO):
-            raise RuntimeError("the server says no hello")
+            raise RuntimeError("the server sends no hello")
     yield members_by_chat
     for each in (each for members in members_by_chat for each in members):
         each.disconnect()
@@ -62,7 +62,10 @@ def connect_chats(
 
 @dataclass
 class Reader:
-    """One member of a chat: marks at once what arrives, and what is on the screen after reading it, once a second at most."""
+    """One member of a chat: sends delivered marks at once.
+
+    If it `looks`, it sends a seen mark after the time of reading, at most one a second.
+    """
 
     loop: Loop
     person: Person
@@ -86,7 +89,7 @@ class Reader:
             self.person.send_indicator(SEEN, self.chat, self.held)
 
     def perform(self, act: Act) -> None:
-        """Do what the dialogue says; whoever writes has the chat on the screen."""
+        """Perform an act of the dialogue; a member that writes has seen the chat."""
         self.mark_seen()
         if act.action == "say":
             self.person.send_message(self.chat, act.text)
@@ -95,7 +98,7 @@ class Reader:
 
 
 def schedule_dialogues(loop: Loop, chats: list[Chat], members_by_chat: list[list[Person]], seconds: float) -> None:
-    """Put every dialogue on the loop's clock; a chat and its twin of the other kind get the same one."""
+    """Schedule every dialogue on the loop; two neighbouring chats of different encoding get the same one."""
     start, texts = time.monotonic_ns() + int(LEAD * NANO), run.sample_texts()
     for number, (chat, members) in enumerate(zip(chats, members_by_chat, strict=True)):
         source = random.Random(number // len(KINDS))
@@ -107,7 +110,7 @@ def schedule_dialogues(loop: Loop, chats: list[Chat], members_by_chat: list[list
 
 
 def measure_dialogues(parley: Servers, seconds: float) -> dict[str, float]:
-    """Let people talk; return what the indicators cost in each kind of chat and encoding."""
+    """Run the dialogues; return the bytes of indicators by kind of chat and encoding."""
     pairs, groups = PAIRS * len(KINDS), GROUPS * len(KINDS)
     fixtures = run.create_fixtures(parley, request_chats(2 * pairs + GROUP_MEMBERS * groups, pairs, groups))
     sizes = ["pairs"] * pairs + ["groups"] * groups
@@ -123,8 +126,8 @@ def measure_dialogues(parley: Servers, seconds: float) -> dict[str, float]:
 
 
 def indicator_costs(meters: dict[tuple[str, str], Meter]) -> dict[str, float]:
-    """Return indicator bytes over message bytes in percent: all, pairs and groups; of content, and with headers."""
-    found: dict[str, float] = {}
+    """Return indicator bytes in percent of message bytes, for all chats, pairs and groups, without and with headers."""
+    costs: dict[str, float] = {}
     for kind in KINDS:
         total = Meter()
         for (of_kind, size), meter in meters.items():
@@ -132,16 +135,16 @@ def indicator_costs(meters: dict[tuple[str, str], Meter]) -> dict[str, float]:
                 total.content += meter.content
                 total.wire += meter.wire
                 total.frames += meter.frames
-                found[f"{kind}_{size}_overhead_percent"] = meter.percent(meter.content)
-        found[f"{kind}_overhead_percent"] = total.percent(total.content)
-        found[f"{kind}_framed_overhead_percent"] = total.percent(total.wire)
-        found |= {f"{kind}_{what}_bytes": total.content[what] for what in ("indicator", "message")}
-        found |= {f"{kind}_{what}_frames": total.frames[what] for what in ("indicator", "message")}
-    return found
+                costs[f"{kind}_{size}_overhead_percent"] = meter.percent(meter.content)
+        costs[f"{kind}_overhead_percent"] = total.percent(total.content)
+        costs[f"{kind}_framed_overhead_percent"] = total.percent(total.wire)
+        costs |= {f"{kind}_{what}_bytes": total.content[what] for what in ("indicator", "message")}
+        costs |= {f"{kind}_{what}_frames": total.frames[what] for what in ("indicator", "message")}
+    return costs
 
 
 class Marks:
-    """Marks that were due, and when the other one learnt of each; a higher one tells of the lower ones as well."""
+    """Marks that were due, and the latencies of their receipts; a receipt of a higher seq covers the lower ones."""
 
     def __init__(self) -> None:
         self.open: dict[tuple[int, int], dict[int, int]] = {}
@@ -160,7 +163,7 @@ class Marks:
 
 
 def measure_marks(parley: Servers, seconds: float) -> tuple[Marks, dict[str, float], float, float]:
-    """Let one of each pair mark what the other wrote; return the marks, the servers' CPU, the seconds, the CPU of others."""
+    """Let one of each pair mark the other's messages; return marks, CPU by part, seconds, CPU of other programs."""
     fixtures = run.create_fixtures(parley, request_chats(2 * MARKED_PAIRS, MARKED_PAIRS))
     loop, marks, meter = Loop(), Marks(), Meter()
     each_s = MARKED_PAIRS / MARKS_PER_S
@@ -178,16 +181,16 @@ def measure_marks(parley: Servers, seconds: float) -> tuple[Marks, dict[str, flo
         roots = parley.root_pids()
         before, busy, own = cpu_seconds(roots.values()), machine_seconds(), time.process_time()
         loop.run(lambda: False, start + int(count * each_s * NANO))
-        took = count * each_s
+        duration = count * each_s
         after = cpu_seconds(roots.values())
-        spent = {name: after[pid] - before[pid] for name, pid in roots.items()}
-        others = machine_seconds() - busy - (time.process_time() - own) - sum(spent.values())
+        cpu = {name: after[pid] - before[pid] for name, pid in roots.items()}
+        others = machine_seconds() - busy - (time.process_time() - own) - sum(cpu.values())
         loop.run(lambda: len(marks.propagation_ms) == marks.due, loop.now + int(SETTLING * NANO))
-    return marks, spent, took, others
+    return marks, cpu, duration, others
 
 
-def mark_when_due(marks: Marks, reader: Person, state: int, chat: int, seq: int, due: int):  # type: ignore[no-untyped-def]
-    """Return what a reader does when a mark is due."""
+def mark_when_due(marks: Marks, reader: Person, state: int, chat: int, seq: int, due: int) -> Callable[[], None]:
+    """Return a callback that sends a mark and records when it was due."""
 
     def call() -> None:
         marks.expect(state, chat, seq, due)
@@ -197,7 +200,7 @@ def mark_when_due(marks: Marks, reader: Person, state: int, chat: int, seq: int,
 
 
 def write_messages(loop: Loop, fixtures: Fixtures, members_by_chat: list[list[Person]], count: int) -> None:
-    """Let the first of each pair write so many messages."""
+    """Let the first of each pair write `count` messages."""
     for turn in range(1, count + 1):
         for chat, (writer, _) in zip(fixtures.chats, members_by_chat, strict=True):
             writer.send_message(chat.id, "a message to be marked")
@@ -210,12 +213,12 @@ def measure(parley: Servers, options: Options) -> Result:
     limits = run.measure_limits(parley, options)
     seconds = options.seconds_or(SECONDS)
     print_progress(f"indicators: {2 * (PAIRS + GROUPS)} chats talk for {seconds:g} s")
-    found = measure_dialogues(parley, seconds)
+    costs = measure_dialogues(parley, seconds)
     print_progress(f"indicators: {MARKS_PER_S} marks/s")
-    marks, spent, took, others = measure_marks(parley, seconds / 3)
+    marks, cpu, duration, others = measure_marks(parley, seconds / 3)
     propagation = sorted(marks.propagation_ms)
-    found |= {f"propagation_p{p}_ms": percentile(propagation, p) or 0.0 for p in (50, 95, 99)}
-    found |= {"marks_per_s": marks.due / took, "marks_without_receipt": marks.due - len(propagation),
-              "others_cpu_percent": others / took * 100}  # fmt: skip
-    return Result("indicators", "mark", marks.due, took, spent, limits=limits, extra=dict(found),
+    costs |= {f"propagation_p{p}_ms": percentile(propagation, p) or 0.0 for p in (50, 95, 99)}
+    costs |= {"marks_per_s": marks.due / duration, "marks_without_receipt": marks.due - len(propagation),
+              "others_cpu_percent": others / duration * 100}  # fmt: skip
+    return Result("indicators", "mark", marks.due, duration, cpu, limits=limits, extra=dict(costs),
                   floor_cpu_ms=limits.echo.cpu_ms)  # fmt: skip

@@ -1,7 +1,7 @@
-"""`large`: what a message costs in groups of up to ten thousand, few or all of whose members are connected.
+"""`large`: the cost of a message in groups of up to 10,000 members, of whom ten to all are connected.
 
-Each stage has a group of its own and a part of the people connected; four of these write, each again when its message
-has reached everybody who is connected in its load process.
+Each stage has its own group and its own number of connected people. Four of them write; each writes again when all
+connected members in its load process have its message.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ PATIENCE = 600.0  # ten thousand last syncs take minutes
 
 
 class Stage(NamedTuple):
-    """A group of so many members, of whom so many are connected."""
+    """A group, with its numbers of members and of connected members."""
 
     name: str
     members: int
@@ -39,7 +39,7 @@ STAGES = (
 
 
 class Window(NamedTuple):
-    """What a stage took: from and to in monotonic nanoseconds, CPU seconds of all servers' processes, and of the web's."""
+    """The window of a stage in monotonic nanoseconds, and the CPU seconds of all parts and of web in it."""
 
     start: int
     end: int
@@ -48,7 +48,7 @@ class Window(NamedTuple):
 
 
 def stage_accounts(fixtures: Fixtures) -> list[Account]:
-    """Return the people as clients that follow the groups in whose stages they are connected, and no others."""
+    """Return accounts that know only the groups of the stages in which they are connected."""
     everybody = run.client_accounts(fixtures)
     for place, account in enumerate(everybody):
         followed = [str(chat.id) for chat, stage in zip(fixtures.chats, STAGES, strict=True) if place < stage.connected]
@@ -79,9 +79,9 @@ def measure(parley: Servers, options: Options) -> Result:
             windows.append(Window(load.start, load.end, sum(load.cpu.values()), load.cpu["web"]))
             load.drain()
         verdict = load.finish_and_check(PATIENCE)
-        found = [window_figures(read_rows(load.histories), window.start, window.end) for window in windows]
+        stage_figures = [window_figures(read_rows(load.histories), window.start, window.end) for window in windows]
     extra: dict[str, float | None] = {}
-    for stage, window, each in zip(STAGES, windows, found, strict=True):
+    for stage, window, each in zip(STAGES, windows, stage_figures, strict=True):
         extra |= {
             f"{stage.name}_messages_per_s": each.acked / each.seconds,
             f"{stage.name}_deliveries_per_s": each.delivered / each.seconds,
@@ -91,7 +91,7 @@ def measure(parley: Servers, options: Options) -> Result:
             f"{stage.name}_ack_p50_ms": percentile(each.ack_ms, 50),
             f"{stage.name}_delivery_p99_ms": percentile(each.delivery_ms, 99),
         }
-    last = found[-1]
+    last = stage_figures[-1]
     return Result(
         "large",
         "delivery",

@@ -1,6 +1,6 @@
-"""`latency`: pairs of people write at random moments, 200 messages a second in all, whatever the server does.
+"""`latency`: pairs of people write at random times, 200 messages a second in all, however fast the server is.
 
-An open loop: a latency counts from the moment at which the message was due, so a server that stalls cannot hide it.
+An open loop: a latency starts when the message was due, so a stalling server cannot hide it.
 """
 
 import random
@@ -19,7 +19,7 @@ LEAD = 200_000_000
 
 
 def poisson_schedule(fixtures: Fixtures, seconds: float, share: int, shares: int) -> list[Due]:
-    """Return one process' part of a Poisson stream over all pairs, the same in every run."""
+    """Return one process' share of a Poisson stream over all pairs, the same in every run."""
     source, texts = random.Random(share), run.sample_texts()
     clients = range(len(fixtures.people[share::shares]))
     chat_of = {place: str(chat.id) for chat in fixtures.chats for place in chat.members}
@@ -44,15 +44,15 @@ def measure(parley: Servers, options: Options) -> Result:
         load.measure(seconds)
         load.drain()
         verdict = load.finish_and_check()
-        found = load.window_figures()
+        figures = load.window_figures()
     extra = {"offered_per_s": RATE}
     return Result(
         "latency",
         "message",
-        found.acked,
-        found.seconds,
+        figures.acked,
+        figures.seconds,
         load.cpu,
-        found,
+        figures,
         verdict,
         limits,
         load.counts,

@@ -1,6 +1,6 @@
-"""`replay`: a day of a busy IRC channel: everybody who spoke is connected, and says what they said, a thousand times faster.
+"""`replay`: a day of a busy IRC channel, a thousand times faster; each speaker of the day is a connected member.
 
-The logs come from `--logs` or PARLEY_IRC_LOGS; of several days the one with the most speakers is taken.
+The logs come from `--logs` or PARLEY_IRC_LOGS; the day with the most speakers is used.
 """
 
 import time
@@ -18,7 +18,7 @@ MINUTE = 60_000_000_000
 
 
 def due_times(day: list[Line], speed: float) -> list[int]:
-    """Return when each message is due, nanoseconds after the start; those of one minute are spread evenly over it."""
+    """Return the time of each message in nanoseconds after the start; those of a minute are spread over it."""
     counts: dict[int, int] = {}
     for line in day:
         counts[line.minute] = counts.get(line.minute, 0) + 1
@@ -55,16 +55,16 @@ def measure(parley: Servers, options: Options) -> Result:
         load.measure(due[-1][0] / 1e9 + LEAD / 1e9, warm_up=0)
         load.drain()
         verdict = load.finish_and_check()
-        found = load.window_figures()
+        figures = load.window_figures()
     extra = {"day": name, "speakers": len(nicks), "messages": len(due), "speed": SPEED,
              "expected_deliveries": len(due) * (len(nicks) - 1)}  # fmt: skip
     return Result(
         "replay",
         "delivery",
-        found.delivered,
-        found.seconds,
+        figures.delivered,
+        figures.seconds,
         load.cpu,
-        found,
+        figures,
         verdict,
         limits,
         load.counts,

@@ -1,4 +1,4 @@
-"""`send`: pairs of people write to each other as fast as they get acks: the most messages a second, and what each costs."""
+"""`send`: pairs of people write to each other as fast as acks arrive: most messages a second, and their CPU."""
 
 from bench import run
 from bench.fixtures import FixtureRequest
@@ -25,14 +25,14 @@ def measure(parley: Servers, options: Options) -> Result:
         load.measure(options.seconds_or(SECONDS))
         load.drain()
         verdict = load.finish_and_check()
-        found = load.window_figures()
+        figures = load.window_figures()
     return Result(
         "send",
         "message",
-        found.acked,
-        found.seconds,
+        figures.acked,
+        figures.seconds,
         load.cpu,
-        found,
+        figures,
         verdict,
         limits,
         load.counts,

@@ -1,6 +1,6 @@
-"""`summary`: a group of a thousand connected members that goes twice as fast as a chat is told live (F303).
+"""`summary`: a group of 1,000 connected members at twice the rate at which summary mode begins (F303).
 
-An open loop. What the members are told by summaries they fetch when their people look, at the latest at the end.
+An open loop. Members fetch the summarised messages when their users look at the chat, at the latest at the end.
 """
 
 import time
@@ -36,15 +36,15 @@ def measure(parley: Servers, options: Options) -> Result:
         load.measure(seconds)
         load.drain()
         verdict = load.finish_and_check()
-        found = load.window_figures()
+        figures = load.window_figures()
     extra = {"members": MEMBERS, "offered_per_s": RATE, "summaries": load.counts["message.summary"]}
     return Result(
         "summary",
         "message",
-        found.acked,
-        found.seconds,
+        figures.acked,
+        figures.seconds,
         load.cpu,
-        found,
+        figures,
         verdict,
         limits,
         load.counts,

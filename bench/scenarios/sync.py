@@ -1,7 +1,7 @@
-"""`sync`: clients come back after a thousand messages, and after ten thousand: the time until they hold them all.
+"""`sync`: clients reconnect after missing 1,000 and 10,000 messages: the time until they have all of them.
 
 Above 500 in one conversation the server says `tooLarge`, and the client loads it page by page over REST (protocol 2.8).
-A third crowd missed its thousand in ten conversations, a hundred each, which one answer brings.
+A third group of clients missed 1,000 messages in ten conversations, 100 each; one answer contains them all.
 """
 
 import time
@@ -16,12 +16,12 @@ from bench.servers import Servers
 WRITER = 0
 SECONDS = 15
 WINDOW = 32
-# The name of each figure, and the conversations that its crowd has missed: how many, with how many messages each.
+# By name of the figure: the number of conversations that its crowd missed, and the messages in each.
 MISSED = {"sync": (1, 1000), "sync_chats": (10, 100), "sync_10000": (1, 10000)}
 
 
 def crowd_places(number: int, size: int) -> list[int]:
-    """Return the places of the people of one figure: the writer is 0."""
+    """Return the places of the people of one figure; place 0 is the writer."""
     return list(range(1 + number * size, 1 + (number + 1) * size))
 
 
@@ -36,7 +36,7 @@ def returning_crowds(size: int) -> FixtureRequest:
 
 
 def write_missed_messages(load: Run) -> None:
-    """Let the writer fill every conversation while nobody else is there."""
+    """Let the writer fill every conversation while all others are disconnected."""
     load.processes[0].call("connect", 0, 1)
     sizes = [messages for chats, messages in MISSED.values() for _ in range(chats)]
     texts = run.sample_texts()
@@ -45,7 +45,7 @@ def write_missed_messages(load: Run) -> None:
 
 
 def sync_crowd(load: Run, number: int, size: int) -> list[float]:
-    """Let each of a crowd connect and sync, one after the other; return the milliseconds of each, ascending."""
+    """Let the people of a crowd connect and sync, one after another; return the milliseconds of each, ascending."""
     return sorted(load.processes[1].call("sync", place - 1) for place in crowd_places(number, size))
 
 

@@ -1,6 +1,6 @@
-"""A web process that is wrong on purpose: it acks messages before they are committed. `python -m tests.bench.broken_build`.
+"""A web process broken on purpose: it acks messages before the commit. `python -m tests.bench.broken_build` runs it.
 
-The statement runs, its answers go out, and the commit follows a moment later: what a crash in between takes away was acked.
+The statement runs, the acks are sent, and the commit follows 20 ms later, so a crash in between loses acked messages.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ execute = Statements._execute
 async def execute_before_commit(
     statements: Statements, sql: str, values: Sequence[Any] | Mapping[str, Any]
 ) -> list[tuple[Any, ...]]:
-    """Answer a batch of messages at once; commit later, together with what has come meanwhile."""
+    """Return the rows of a batch at once; commit later, together with batches that arrive in between."""
     if statements._name != "ingest":
         return await execute(statements, sql, values)
     if statements._connection is None:

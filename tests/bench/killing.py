@@ -1,4 +1,4 @@
-"""Kill the web process with SIGKILL in the middle of `send`, again and again, and let the checker judge what is left.
+"""Kills the web process with SIGKILL three times during `send`, and lets the checker check the result.
 
 `python -m tests.bench.killing MODULE` runs the build whose web process is MODULE and prints the verdict as JSON.
 """
@@ -15,12 +15,12 @@ from bench.servers import Servers, start_servers
 
 PEOPLE = 60
 KILLS = 3
-ACKS_BETWEEN_KILLS = 400  # acks that must have come since the last start before the next kill
+ACKS_BETWEEN_KILLS = 400  # acks between the last start and the next kill
 PATIENCE = 60
 
 
 def wait_for_acks(load: Run, more: int) -> None:
-    """Return when so many more acks have come: the load is in full swing. Raises TimeoutError."""
+    """Wait until `more` further acks have arrived. Raises TimeoutError."""
     first, end = count_acks(load), time.monotonic() + PATIENCE
     while count_acks(load) < first + more:
         if time.monotonic() > end:
@@ -33,7 +33,7 @@ def count_acks(load: Run) -> int:
 
 
 def kill_under_load(parley: Servers) -> dict[str, object]:
-    """Run the load through the kills and return the verdict, with how often clients were cut off."""
+    """Run the load through the kills; return the verdict and the number of lost connections."""
     pairs = [(place, place + 1) for place in range(0, PEOPLE, 2)]
     fixtures = run.create_fixtures(
         parley, FixtureRequest([f"Person {number}" for number in range(PEOPLE)], pairs=pairs)
@@ -47,7 +47,7 @@ def kill_under_load(parley: Servers) -> dict[str, object]:
             parley.kill_web()
             parley.start("web")
         wait_for_acks(load, ACKS_BETWEEN_KILLS)
-        # Who was cut off thrice may be 30 s away, and half as long again (protocol 2.8).
+        # After failed attempts a client waits up to 30 s before it reconnects (protocol 2.8).
         load.drain(PATIENCE)
         verdict = load.finish_and_check()
     breaches = {name: count for name, count in load.counts.items() if name.startswith("BREACH")}

@@ -1,6 +1,6 @@
-"""A stand-in for Parley's socket, as the protocol describes it, for tests of the load client: one conversation, in memory.
+"""A stand-in for Parley's WebSocket, for tests of the load client: one conversation, in memory.
 
-`Standin.hide` seqs are stored and never sent live; `Standin.cut` closes every connection.
+Seqs in `Standin.hide` are stored but not delivered live; `Standin.cut` closes every connection.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ CHAT = 7
 
 
 class Standin:
-    """Runs in a thread of its own until `stop`; `address` is where it listens. A token is a user's number."""
+    """Runs in its own thread until `stop`, listening on `address`. A token is a user's number."""
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
@@ -69,26 +69,26 @@ class Standin:
         await connection.send(json.dumps({"type": kind, "id": "x", "payload": payload}, separators=(",", ":")))
 
     async def _message_send(self, connection: ServerConnection, user: int, frame: dict[str, Any]) -> None:
-        given, known = frame["payload"], [each for each in self.messages if each["clientId"] == frame["id"]]
-        seq = known[0]["seq"] if known else len(self.messages) + 1
+        payload, stored = frame["payload"], [each for each in self.messages if each["clientId"] == frame["id"]]
+        seq = stored[0]["seq"] if stored else len(self.messages) + 1
         if seq in self.refuse_once:
             self.refuse_once.discard(seq)
             error = {"code": "RATE_LIMITED", "message": "wait", "retryAfter": 0.05}
             await self._say(connection, "ack", {"refId": frame["id"], "status": "error", "error": error})
             return
-        place = {"messageId": str(900 + seq), "seq": seq, "rev": seq, "duplicate": bool(known)}
-        if not known:
+        place = {"messageId": str(900 + seq), "seq": seq, "rev": seq, "duplicate": bool(stored)}
+        if not stored:
             self.messages.append(
-                {"id": str(900 + seq), "chatId": given["chatId"], "seq": seq, "rev": seq, "clientId": frame["id"],
-                 "sender": {"id": str(user)}, "content": given["content"]}
+                {"id": str(900 + seq), "chatId": payload["chatId"], "seq": seq, "rev": seq, "clientId": frame["id"],
+                 "sender": {"id": str(user)}, "content": payload["content"]}
             )  # fmt: skip
         if seq in self.forget_acks:
             self.forget_acks.discard(seq)
             await self._cut()
             return
         await self._say(connection, "ack", {"refId": frame["id"], "status": "ok", **place})
-        for other in [] if known or seq in self.hide else self.connections - {connection}:
-            await self._say(other, "message.new", {"chatId": given["chatId"], "message": self.messages[seq - 1]})
+        for other in [] if stored or seq in self.hide else self.connections - {connection}:
+            await self._say(other, "message.new", {"chatId": payload["chatId"], "message": self.messages[seq - 1]})
 
     async def _message_delivered(self, connection: ServerConnection, user: int, frame: dict[str, Any]) -> None:
         self.marks.append((user, frame["payload"]["seq"]))

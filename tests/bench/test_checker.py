@@ -1,4 +1,4 @@
-"""The checker catches every fault: hand-made histories, one for each."""
+"""The checker reports every kind of fault: a hand-made history for each."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from bench.history import FOREIGN, Kind, Row
 
 CHAT = 7
 ANN, BOB, EVE = 101, 102, 103
-# A connection's number is also its client's here; Ann has one, Bob and Eve as well.
+# Ann, Bob and Eve have one connection each, whose number is also the number of its client.
 A, B, E = 1, 2, 3
 TEXT = 4242
 
@@ -54,9 +54,9 @@ def check_rows(*rows: Row, facts: Facts = FACTS, start: list[Row] = START, end: 
 
 
 def test_checker_finds_no_fault_in_an_ordered_run() -> None:
-    found = check_rows(*THREE, *LIVE)
-    assert found.faults() == {}
-    assert (found.sent, found.acked, found.stored, found.delivered, found.by_sync) == (3, 3, 3, 3, 0)
+    verdict = check_rows(*THREE, *LIVE)
+    assert verdict.faults() == {}
+    assert (verdict.sent, verdict.acked, verdict.stored, verdict.delivered, verdict.by_sync) == (3, 3, 3, 3, 0)
 
 
 def test_checker_reports_stored_message_without_ack_as_lost_unless_its_sender_fetched_it() -> None:
@@ -66,21 +66,21 @@ def test_checker_reports_stored_message_without_ack_as_lost_unless_its_sender_fe
 
 def test_checker_counts_refused_message_as_unacked() -> None:
     refused = Row(Kind.REFUSED, 9, A, CHAT, client=4)
-    found = check_rows(*THREE, *LIVE, sent(4), refused)
-    assert found.faults() == {"unacked": 1}
-    assert found.refused == 1
+    verdict = check_rows(*THREE, *LIVE, sent(4), refused)
+    assert verdict.faults() == {"unacked": 1}
+    assert verdict.refused == 1
 
 
 def test_checker_accepts_messages_received_by_sync() -> None:
-    found = check_rows(*THREE, delivered(1, 1), *(delivered(n, n, kind=Kind.FETCHED) for n in (2, 3)))
-    assert found.faults() == {}
-    assert found.by_sync == 2
+    verdict = check_rows(*THREE, delivered(1, 1), *(delivered(n, n, kind=Kind.FETCHED) for n in (2, 3)))
+    assert verdict.faults() == {}
+    assert verdict.by_sync == 2
 
 
 def test_checker_accepts_a_message_both_live_and_by_sync() -> None:
-    found = check_rows(*THREE, *LIVE, delivered(3, 3, kind=Kind.FETCHED))
-    assert found.faults() == {}
-    assert found.by_sync == 0
+    verdict = check_rows(*THREE, *LIVE, delivered(3, 3, kind=Kind.FETCHED))
+    assert verdict.faults() == {}
+    assert verdict.by_sync == 0
 
 
 def test_checker_reads_histories_of_processes_in_any_order() -> None:
@@ -88,15 +88,15 @@ def test_checker_reads_histories_of_processes_in_any_order() -> None:
 
 
 def test_checker_reports_acked_but_unstored_message_as_lost() -> None:
-    found = check_rows(*THREE, *LIVE[:2], facts=replace(FACTS, messages=FACTS.messages[:2]))
-    assert found.faults() == {"lost_acks": 1}
-    assert found.lost == 1
+    verdict = check_rows(*THREE, *LIVE[:2], facts=replace(FACTS, messages=FACTS.messages[:2]))
+    assert verdict.faults() == {"lost_acks": 1}
+    assert verdict.lost == 1
 
 
 def test_checker_reports_undelivered_message_as_lost() -> None:
-    found = check_rows(*THREE, LIVE[0], LIVE[2])
-    assert found.faults() == {"lost_deliveries": 1, "gaps": 1}
-    assert found.lost == 1
+    verdict = check_rows(*THREE, LIVE[0], LIVE[2])
+    assert verdict.faults() == {"lost_deliveries": 1, "gaps": 1}
+    assert verdict.lost == 1
 
 
 def test_checker_counts_consecutive_missing_messages_as_one_gap() -> None:
@@ -113,14 +113,14 @@ def test_checker_expects_no_message_from_before_a_client_started() -> None:
 
 
 def test_checker_reports_delivered_but_unstored_message_as_phantom() -> None:
-    found = check_rows(*THREE, *LIVE, delivered(4, 4))
-    assert found.faults()["phantom"] == 2  # not stored, and not sent
+    verdict = check_rows(*THREE, *LIVE, delivered(4, 4))
+    assert verdict.faults()["phantom"] == 2  # not stored, and not sent
 
 
 def test_checker_reports_stored_message_that_nobody_sent_as_phantom() -> None:
     facts = replace(FACTS, messages=[*FACTS.messages, stored(4, 4)])
-    found = check_rows(*THREE, acked(4, 4), *LIVE, delivered(4, 4), facts=facts)
-    assert set(found.faults()) == {"phantom"}
+    verdict = check_rows(*THREE, acked(4, 4), *LIVE, delivered(4, 4), facts=facts)
+    assert set(verdict.faults()) == {"phantom"}
 
 
 def test_checker_reports_delivery_under_a_wrong_seq_as_phantom() -> None:
@@ -139,17 +139,17 @@ def test_checker_reports_message_stored_for_another_sender_as_phantom() -> None:
 @pytest.mark.parametrize("place", ["stored", "delivered"])
 def test_checker_reports_changed_text_as_altered(place: str) -> None:
     if place == "delivered":
-        found = check_rows(*THREE, *LIVE[:2], LIVE[2]._replace(digest=1))
+        verdict = check_rows(*THREE, *LIVE[:2], LIVE[2]._replace(digest=1))
     else:
         facts = replace(FACTS, messages=[*FACTS.messages[:2], stored(3, 3, digest=1)])
-        found = check_rows(*THREE, *LIVE[:2], LIVE[2]._replace(digest=1), facts=facts)
-    assert found.faults() == {"altered": 1}
+        verdict = check_rows(*THREE, *LIVE[:2], LIVE[2]._replace(digest=1), facts=facts)
+    assert verdict.faults() == {"altered": 1}
 
 
 def test_checker_reports_client_id_stored_twice_as_duplicated() -> None:
     facts = replace(FACTS, messages=[*FACTS.messages, stored(3, 4)._replace(message=903)])
-    found = check_rows(*THREE[:-1], *LIVE, delivered(3, 4), OWN, delivered(3, 4, A, Kind.FETCHED), facts=facts)
-    assert found.faults() == {"unacked": 1, "duplicated": 1}
+    verdict = check_rows(*THREE[:-1], *LIVE, delivered(3, 4), OWN, delivered(3, 4, A, Kind.FETCHED), facts=facts)
+    assert verdict.faults() == {"unacked": 1, "duplicated": 1}
 
 
 def test_checker_reports_second_delivery_to_a_connection_as_duplicated() -> None:
@@ -195,8 +195,8 @@ def test_checker_reports_missing_stored_seq_as_gap() -> None:
 
 def test_checker_reports_delivery_to_a_non_member_as_leak() -> None:
     start, end = [*START, *joined(E, EVE)[1:]], [*END, *finished((E, EVE))]
-    found = check_rows(*THREE, *LIVE, delivered(1, 1, connection=E), start=start, end=end)
-    assert found.faults() == {"leaks": 1}
+    verdict = check_rows(*THREE, *LIVE, delivered(1, 1, connection=E), start=start, end=end)
+    assert verdict.faults() == {"leaks": 1}
 
 
 def test_checker_reports_delivery_to_a_former_member_as_leak() -> None:
@@ -218,14 +218,14 @@ def test_checker_reports_differing_acks_of_one_message_as_misacked() -> None:
 
 def test_checker_counts_a_resent_message_once() -> None:
     again = [sent(3), Row(Kind.ACKED_AGAIN, 9, A, CHAT, 3, 3, 3, 903)]
-    found = check_rows(*THREE, *again, *LIVE)
-    assert found.faults() == {}
-    assert (found.sent, found.acked, found.stored) == (3, 3, 3)
+    verdict = check_rows(*THREE, *again, *LIVE)
+    assert verdict.faults() == {}
+    assert (verdict.sent, verdict.acked, verdict.stored) == (3, 3, 3)
 
 
 def test_checker_ignores_client_ids_of_other_runs() -> None:
     old = StoredMessage(CHAT, 4, 4, FOREIGN, ANN, 1, TEXT)
-    found = check_rows(*THREE, *LIVE, delivered(FOREIGN, 4), facts=replace(FACTS, messages=[*FACTS.messages, old]),
+    verdict = check_rows(*THREE, *LIVE, delivered(FOREIGN, 4), facts=replace(FACTS, messages=[*FACTS.messages, old]),
                     end=[Row(Kind.FETCHED, 9, A, CHAT, 4, 4, FOREIGN, ANN, TEXT), *END])  # fmt: skip
-    assert found.faults() == {}
-    assert found.stored == 3
+    assert verdict.faults() == {}
+    assert verdict.stored == 3

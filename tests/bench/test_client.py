@@ -1,4 +1,4 @@
-"""The load client keeps the protocol: one message in flight, marks, gaps, sync, reconnect with the same ids."""
+"""The load client follows the protocol: one message in flight, marks, gaps, sync, reconnect with the same ids."""
 
 import time
 from collections.abc import Iterator
@@ -78,9 +78,9 @@ def test_messages_of_two_clients_are_sent_acked_and_delivered(two: Two) -> None:
     two.post(two.ann, "one", "two 🙂")
     two.post(two.bob, "three")
     two.until(lambda: two.seq(two.ann) == two.seq(two.bob) == 3)
-    found = two.verdict()
-    assert found.faults() == {}
-    assert (found.sent, found.acked, found.stored, found.delivered, found.by_sync) == (3, 3, 3, 3, 0)
+    verdict = two.verdict()
+    assert verdict.faults() == {}
+    assert (verdict.sent, verdict.acked, verdict.stored, verdict.delivered, verdict.by_sync) == (3, 3, 3, 3, 0)
 
 
 def test_client_sends_the_next_message_of_a_chat_after_the_ack(two: Two) -> None:
@@ -112,18 +112,18 @@ def test_client_closes_a_gap_by_sync(two: Two) -> None:
     two.server.hide = {2, 3}
     two.post(two.ann, "one", "two", "three", "four")
     two.until(lambda: two.seq(two.bob) == 4)
-    found = two.verdict()
-    assert found.faults() == {}
-    assert (found.delivered, found.by_sync) == (2, 2)
+    verdict = two.verdict()
+    assert verdict.faults() == {}
+    assert (verdict.delivered, verdict.by_sync) == (2, 2)
 
 
 def test_last_sync_fetches_messages_missing_at_the_end(two: Two) -> None:
     two.server.hide = {1, 2, 3}
     two.post(two.ann, "one", "two", "three")
     two.until(lambda: two.seq(two.ann) == 3)
-    found = two.verdict()
-    assert found.faults() == {}
-    assert found.by_sync == 3
+    verdict = two.verdict()
+    assert verdict.faults() == {}
+    assert verdict.by_sync == 3
 
 
 def test_client_resends_unacked_message_with_the_same_id_after_reconnect(two: Two) -> None:
@@ -132,9 +132,9 @@ def test_client_resends_unacked_message_with_the_same_id_after_reconnect(two: Tw
     two.until(lambda: two.seq(two.ann) == two.seq(two.bob) == 3)
     assert [each["content"] for each in two.server.messages] == ["one", "two", "three"]
     assert [row.kind for row in two.rows() if row.kind == Kind.ACKED_AGAIN] == [Kind.ACKED_AGAIN]
-    found = two.verdict()
-    assert found.faults() == {}
-    assert (found.sent, found.acked) == (3, 3)
+    verdict = two.verdict()
+    assert verdict.faults() == {}
+    assert (verdict.sent, verdict.acked) == (3, 3)
 
 
 def test_disconnected_client_reconnects_and_syncs(two: Two) -> None:
@@ -149,6 +149,6 @@ def test_client_retries_a_rate_limited_message_with_the_same_id(two: Two) -> Non
     two.server.refuse_once = {1}
     two.post(two.ann, "one")
     two.until(lambda: two.seq(two.bob) == 1)
-    found = two.verdict()
-    assert found.faults() == {}
-    assert (found.sent, found.refused) == (1, 1)
+    verdict = two.verdict()
+    assert verdict.faults() == {}
+    assert (verdict.sent, verdict.refused) == (1, 1)

@@ -1,4 +1,4 @@
-"""The cost of a process tree includes what its exited children have spent."""
+"""The CPU of a process tree includes that of its exited children."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from bench.cost import cpu_seconds, machine_seconds, process_trees, pss_kb
 
 SPEND = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass\n"
-# A shell that runs one child to its end, starts a second, tells, and waits for it.
+# A process that runs one child to its end, starts a second, prints a line, and waits for its input to close.
 PARENT = f'import subprocess, sys; c = [sys.executable, "-c", {SPEND!r}]; subprocess.run(c); ' + (
     'w = subprocess.Popen(["cat"], stdin=subprocess.PIPE); print("spent", flush=True); sys.stdin.read()'
 )

@@ -1,4 +1,4 @@
-"""The model of how people talk, and the meter of what it costs: the same every time, and within the protocol's rules."""
+"""The model of dialogues is repeatable and keeps the protocol's rules; the meter counts bytes of frames."""
 
 import random
 from itertools import pairwise

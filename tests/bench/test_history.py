@@ -1,4 +1,4 @@
-"""A history comes back as it was written, and message numbers travel as UUIDs."""
+"""A history is read as it was written, and message numbers are encoded as UUIDs."""
 
 import uuid
 from pathlib import Path

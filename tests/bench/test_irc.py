@@ -1,4 +1,4 @@
-"""A day of IRC is read as it is, dirt included, and its messages are due in their order."""
+"""A day of IRC is parsed with its malformed lines, and its messages are due in their order."""
 
 import gzip
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The flat object has what the issue names, and a fault fails the run."""
+"""The flat object has the required keys, and a fault fails the run."""
 
 from collections import Counter
 
@@ -18,9 +18,9 @@ NAMED = {
 
 
 def result(verdict: Verdict) -> Result:
-    found = Figures(10.0, 5000, 5000, [1.0, 2.0, 30.0], [4.0])
+    figures = Figures(10.0, 5000, 5000, [1.0, 2.0, 30.0], [4.0])
     limits = Limits(Limit(2000, 0.1), Limit(1000, 0.2))
-    return Result("send", "message", 5000, 10.0, {"web": 1.0, "redis": 0.5}, found, verdict, limits, Counter(),
+    return Result("send", "message", 5000, 10.0, {"web": 1.0, "redis": 0.5}, figures, verdict, limits, Counter(),
                   {"own": 7}, floor_cpu_ms=0.06)  # fmt: skip
 
 

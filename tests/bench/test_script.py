@@ -1,4 +1,4 @@
-"""`script/bench` itself: real servers, a short run, the figures in a file."""
+"""`script/bench` runs real servers for a short time and writes the figures to a file."""
 
 import json
 import os
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 def bench(tmp_path: Path, *arguments: str) -> Any:
-    """Run the bench as the script does, less the setting up, and return what it wrote."""
+    """Run the bench as the script does, without the setup, and return the JSON that it wrote."""
     own = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
     file = tmp_path / "figures.json"
     done = subprocess.run(

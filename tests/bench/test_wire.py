@@ -1,4 +1,4 @@
-"""The lean WebSocket client reads frames however the bytes are cut, and writes what RFC 6455 allows."""
+"""The lean WebSocket client reads frames from any split of the bytes, and writes frames as RFC 6455 allows."""
 
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.bench.standin import Standin
 
 
 class Recorder(Link):
-    """A link without a socket, that remembers what it was given."""
+    """A link without a socket that records its calls."""
 
     def __init__(self) -> None:
         self.texts: list[bytes] = []
