@@ -37,9 +37,9 @@ class Meter:
         self.content[what] += size
         self.wire[what] += size + HEADER + mask + (2 if size > 125 else 0)
 
-    def percent(self, counted: "Counter[str]") -> float:
-        """Return the bytes of indicators in percent of the bytes of messages."""
-        return counted["indicator"] * 100 / counted["message"]
+    def percent(self, counted: "Counter[str]") -> float | None:
+        """Return the bytes of indicators in percent of the bytes of messages; None without messages."""
+        return counted["indicator"] * 100 / counted["message"] if counted["message"] else None
 
 
 def encode_number(value: int) -> bytes:

@@ -109,7 +109,7 @@ def schedule_dialogues(loop: Loop, chats: list[Chat], members_by_chat: list[list
             loop.call_at(start + int(act.at * NANO), lambda reader=readers[act.member], act=act: reader.perform(act))  # type: ignore[misc]
 
 
-def measure_dialogues(parley: Servers, seconds: float) -> dict[str, float]:
+def measure_dialogues(parley: Servers, seconds: float) -> dict[str, float | None]:
     """Run the dialogues; return the bytes of indicators by kind of chat and encoding."""
     pairs, groups = PAIRS * len(KINDS), GROUPS * len(KINDS)
     fixtures = run.create_fixtures(parley, request_chats(2 * pairs + GROUP_MEMBERS * groups, pairs, groups))
@@ -125,9 +125,9 @@ def measure_dialogues(parley: Servers, seconds: float) -> dict[str, float]:
     return indicator_costs(meters)
 
 
-def indicator_costs(meters: dict[tuple[str, str], Meter]) -> dict[str, float]:
+def indicator_costs(meters: dict[tuple[str, str], Meter]) -> dict[str, float | None]:
     """Return indicator bytes in percent of message bytes, for all chats, pairs and groups, without and with headers."""
-    costs: dict[str, float] = {}
+    costs: dict[str, float | None] = {}
     for kind in KINDS:
         total = Meter()
         for (of_kind, size), meter in meters.items():
@@ -217,7 +217,7 @@ def measure(parley: Servers, options: Options) -> Result:
     print_progress(f"indicators: {MARKS_PER_S} marks/s")
     marks, cpu, duration, others = measure_marks(parley, seconds / 3)
     propagation = sorted(marks.propagation_ms)
-    costs |= {f"propagation_p{p}_ms": percentile(propagation, p) or 0.0 for p in (50, 95, 99)}
+    costs |= {f"propagation_p{p}_ms": percentile(propagation, p) for p in (50, 95, 99)}
     costs |= {"marks_per_s": marks.due / duration, "marks_without_receipt": marks.due - len(propagation),
               "others_cpu_percent": others / duration * 100}  # fmt: skip
     return Result("indicators", "mark", marks.due, duration, cpu, limits=limits, extra=dict(costs),

@@ -53,6 +53,12 @@ def test_meter_counts_bytes_with_and_without_websocket_headers() -> None:
     assert meter.percent(meter.content) == 1.5
 
 
+def test_meter_without_messages_has_no_percentage() -> None:
+    meter = Meter()
+    meter.count("indicator", 3, 4)
+    assert meter.percent(meter.content) is None
+
+
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**62])
 def test_client_and_server_encode_numbers_alike(value: int) -> None:
     assert encode_number(value) == indicators.number(value)
