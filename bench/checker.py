@@ -75,11 +75,11 @@ class Verdict:
         names = [each.name for each in fields(self)]
         return {name: getattr(self, name) for name in names[names.index("unacked") : -1] if getattr(self, name)}
 
-    def add_fault(self, name: str, what: str, count: int = 1) -> None:
+    def add_fault(self, name: str, description: str, count: int = 1) -> None:
         """Count a fault and keep an example of it."""
         setattr(self, name, getattr(self, name) + count)
         if len(self.examples) < EXAMPLES:
-            self.examples.append(f"{name}: {what}")
+            self.examples.append(f"{name}: {description}")
 
 
 class Client:
@@ -272,9 +272,9 @@ class HistoryCheck:
             due = {seq for seq in self.stored.get(chat, {}) if seq > start_seq and span.low <= seq <= span.high}
             missing = due - client.received[chat]
             if missing:
-                what = f"client {number} of user {client.user} misses {sorted(missing)[:5]} of chat {chat}"
-                self.verdict.add_fault("lost_deliveries", what, len(missing))
-                self.verdict.add_fault("gaps", what, count_runs(missing))
+                description = f"client {number} of user {client.user} misses {sorted(missing)[:5]} of chat {chat}"
+                self.verdict.add_fault("lost_deliveries", description, len(missing))
+                self.verdict.add_fault("gaps", description, count_runs(missing))
 
 
 def count_runs(seqs: set[int]) -> int:

@@ -32,10 +32,10 @@ class Meter:
         self.wire: Counter[str] = Counter()
         self.frames: Counter[str] = Counter()
 
-    def count(self, what: str, size: int, mask: int) -> None:
-        self.frames[what] += 1
-        self.content[what] += size
-        self.wire[what] += size + HEADER + mask + (2 if size > 125 else 0)
+    def count(self, kind: str, size: int, mask: int) -> None:
+        self.frames[kind] += 1
+        self.content[kind] += size
+        self.wire[kind] += size + HEADER + mask + (2 if size > 125 else 0)
 
     def percent(self, counted: "Counter[str]") -> float | None:
         """Return the bytes of indicators in percent of the bytes of messages; None without messages."""

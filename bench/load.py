@@ -93,8 +93,8 @@ class Load:
     def count_refusal(self, error: frames.Fault) -> None:
         self.counts[f"refused {error.code} {error.message}"] += 1
 
-    def count(self, what: str) -> None:
-        self.counts[what] += 1
+    def count(self, event: str) -> None:
+        self.counts[event] += 1
 
     def handle_ack(self, client: Client, chat: Chat) -> None:
         self.counts["acked"] += 1
@@ -145,8 +145,8 @@ class Load:
         name, arguments = self.pipe.recv()
         getattr(self, f"do_{name}")(*arguments)
 
-    def answer(self, what: Any = None) -> None:
-        self.pipe.send(what)
+    def answer(self, value: Any = None) -> None:
+        self.pipe.send(value)
 
     def do_connect(self, first: int, last: int) -> None:
         """Connect the clients first to last-1, HANDSHAKES at a time; answer when all have received hello."""
@@ -234,8 +234,8 @@ class Load:
         """Let one client send these texts as fast as its window allows; answer when all are acked."""
         sender = self.clients[client]
 
-        def acked(who: Client, where: Chat) -> None:
-            if not where.outbox and not where.in_flight:
+        def acked(_: Client, conversation: Chat) -> None:
+            if not conversation.outbox and not conversation.in_flight:
                 self.on_acked = do_nothing
                 self.answer()
 

@@ -138,8 +138,8 @@ def indicator_costs(meters: dict[tuple[str, str], Meter]) -> dict[str, float | N
                 costs[f"{kind}_{size}_overhead_percent"] = meter.percent(meter.content)
         costs[f"{kind}_overhead_percent"] = total.percent(total.content)
         costs[f"{kind}_framed_overhead_percent"] = total.percent(total.wire)
-        costs |= {f"{kind}_{what}_bytes": total.content[what] for what in ("indicator", "message")}
-        costs |= {f"{kind}_{what}_frames": total.frames[what] for what in ("indicator", "message")}
+        costs |= {f"{kind}_{part}_bytes": total.content[part] for part in ("indicator", "message")}
+        costs |= {f"{kind}_{part}_frames": total.frames[part] for part in ("indicator", "message")}
     return costs
 
 

@@ -25,7 +25,7 @@ def server() -> Iterator[Standin]:
     standin.stop()
 
 
-class Two:
+class ClientPair:
     """Ann and Bob in one load process, connected."""
 
     def __init__(self, server: Standin, folder: Path) -> None:
@@ -36,18 +36,18 @@ class Two:
         self.ann, self.bob = self.load.clients
         for each in self.load.clients:
             each.connect()
-        self.until(lambda: self.ann.ready and self.bob.ready)
+        self.run_until(lambda: self.ann.ready and self.bob.ready)
 
-    def until(self, happened: "object") -> None:
+    def run_until(self, happened: "object") -> None:
         assert callable(happened)
         assert self.load.loop.run(happened, time.monotonic_ns() + 10_000_000_000), "it did not happen within 10 s"
 
-    def post(self, who: Client, *texts: str) -> None:
+    def post(self, client: Client, *texts: str) -> None:
         for text in texts:
-            who.enqueue(who.chats[str(CHAT)], Waiting(time.monotonic_ns(), text))
+            client.enqueue(client.chats[str(CHAT)], Waiting(time.monotonic_ns(), text))
 
-    def seq(self, who: Client) -> int:
-        return who.chats[str(CHAT)].seq
+    def seq(self, client: Client) -> int:
+        return client.chats[str(CHAT)].seq
 
     def rows(self) -> list[Row]:
         self.load.writer.flush()
@@ -57,7 +57,7 @@ class Two:
         done: list[int] = []
         for each in self.load.clients:
             each.request_last_sync(lambda: done.append(1))
-        self.until(lambda: len(done) == 2)
+        self.run_until(lambda: len(done) == 2)
         numbers = self.load.ids
         stored = [
             StoredMessage(CHAT, each["seq"], each["rev"], numbers.number(each["clientId"]), int(each["sender"]["id"]),
@@ -68,87 +68,87 @@ class Two:
 
 
 @pytest.fixture
-def two(server: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Two:
+def pair(server: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ClientPair:
     monkeypatch.setattr(client_module, "BACKOFF", (0.05,))
     monkeypatch.setattr(client_module, "GAP_PATIENCE", 50_000_000)
-    return Two(server, tmp_path)
+    return ClientPair(server, tmp_path)
 
 
-def test_messages_of_two_clients_are_sent_acked_and_delivered(two: Two) -> None:
-    two.post(two.ann, "one", "two 🙂")
-    two.post(two.bob, "three")
-    two.until(lambda: two.seq(two.ann) == two.seq(two.bob) == 3)
-    verdict = two.verdict()
+def test_messages_of_two_clients_are_sent_acked_and_delivered(pair: ClientPair) -> None:
+    pair.post(pair.ann, "one", "two 🙂")
+    pair.post(pair.bob, "three")
+    pair.run_until(lambda: pair.seq(pair.ann) == pair.seq(pair.bob) == 3)
+    verdict = pair.verdict()
     assert verdict.faults() == {}
     assert (verdict.sent, verdict.acked, verdict.stored, verdict.delivered, verdict.by_sync) == (3, 3, 3, 3, 0)
 
 
-def test_client_sends_the_next_message_of_a_chat_after_the_ack(two: Two) -> None:
-    two.post(two.ann, "one", "two", "three")
-    chat = two.ann.chats[str(CHAT)]
+def test_client_sends_the_next_message_of_a_chat_after_the_ack(pair: ClientPair) -> None:
+    pair.post(pair.ann, "one", "two", "three")
+    chat = pair.ann.chats[str(CHAT)]
     assert (len(chat.in_flight), len(chat.outbox)) == (1, 2)
-    two.until(lambda: two.seq(two.bob) == 3)
-    kinds = [row.kind for row in two.rows() if row.kind in (Kind.SENT, Kind.ACKED)]
+    pair.run_until(lambda: pair.seq(pair.bob) == 3)
+    kinds = [row.kind for row in pair.rows() if row.kind in (Kind.SENT, Kind.ACKED)]
     assert kinds == [Kind.SENT, Kind.ACKED] * 3
 
 
-def test_client_records_the_intended_time_of_a_waiting_message(two: Two) -> None:
-    two.post(two.ann, "one", "two")
-    two.until(lambda: two.seq(two.bob) == 2)
-    second = [row for row in two.rows() if row.kind == Kind.SENT][1]
-    first_ack = next(row for row in two.rows() if row.kind == Kind.ACKED)
+def test_client_records_the_intended_time_of_a_waiting_message(pair: ClientPair) -> None:
+    pair.post(pair.ann, "one", "two")
+    pair.run_until(lambda: pair.seq(pair.bob) == 2)
+    second = [row for row in pair.rows() if row.kind == Kind.SENT][1]
+    first_ack = next(row for row in pair.rows() if row.kind == Kind.ACKED)
     assert second.other < first_ack.at <= second.at
 
 
-def test_client_marks_delivered_messages_at_once_and_at_most_five_times_a_second(two: Two) -> None:
-    two.post(two.ann, *map(str, range(40)))
-    two.until(lambda: two.server.marks and two.server.marks[-1] == (BOB, 40))
-    assert len(two.server.marks) <= 4
-    assert two.server.marks == sorted(two.server.marks)
-    assert two.server.marks[0][1] < 40
+def test_client_marks_delivered_messages_at_once_and_at_most_five_times_a_second(pair: ClientPair) -> None:
+    pair.post(pair.ann, *map(str, range(40)))
+    pair.run_until(lambda: pair.server.marks and pair.server.marks[-1] == (BOB, 40))
+    assert len(pair.server.marks) <= 4
+    assert pair.server.marks == sorted(pair.server.marks)
+    assert pair.server.marks[0][1] < 40
 
 
-def test_client_closes_a_gap_by_sync(two: Two) -> None:
-    two.server.hide = {2, 3}
-    two.post(two.ann, "one", "two", "three", "four")
-    two.until(lambda: two.seq(two.bob) == 4)
-    verdict = two.verdict()
+def test_client_closes_a_gap_by_sync(pair: ClientPair) -> None:
+    pair.server.hide = {2, 3}
+    pair.post(pair.ann, "one", "two", "three", "four")
+    pair.run_until(lambda: pair.seq(pair.bob) == 4)
+    verdict = pair.verdict()
     assert verdict.faults() == {}
     assert (verdict.delivered, verdict.by_sync) == (2, 2)
 
 
-def test_last_sync_fetches_messages_missing_at_the_end(two: Two) -> None:
-    two.server.hide = {1, 2, 3}
-    two.post(two.ann, "one", "two", "three")
-    two.until(lambda: two.seq(two.ann) == 3)
-    verdict = two.verdict()
+def test_last_sync_fetches_messages_missing_at_the_end(pair: ClientPair) -> None:
+    pair.server.hide = {1, 2, 3}
+    pair.post(pair.ann, "one", "two", "three")
+    pair.run_until(lambda: pair.seq(pair.ann) == 3)
+    verdict = pair.verdict()
     assert verdict.faults() == {}
     assert verdict.by_sync == 3
 
 
-def test_client_resends_unacked_message_with_the_same_id_after_reconnect(two: Two) -> None:
-    two.server.forget_acks = {2}
-    two.post(two.ann, "one", "two", "three")
-    two.until(lambda: two.seq(two.ann) == two.seq(two.bob) == 3)
-    assert [each["content"] for each in two.server.messages] == ["one", "two", "three"]
-    assert [row.kind for row in two.rows() if row.kind == Kind.ACKED_AGAIN] == [Kind.ACKED_AGAIN]
-    verdict = two.verdict()
+def test_client_resends_unacked_message_with_the_same_id_after_reconnect(pair: ClientPair) -> None:
+    pair.server.forget_acks = {2}
+    pair.post(pair.ann, "one", "two", "three")
+    pair.run_until(lambda: pair.seq(pair.ann) == pair.seq(pair.bob) == 3)
+    assert [each["content"] for each in pair.server.messages] == ["one", "two", "three"]
+    assert [row.kind for row in pair.rows() if row.kind == Kind.ACKED_AGAIN] == [Kind.ACKED_AGAIN]
+    verdict = pair.verdict()
     assert verdict.faults() == {}
     assert (verdict.sent, verdict.acked) == (3, 3)
 
 
-def test_disconnected_client_reconnects_and_syncs(two: Two) -> None:
-    two.server.cut()
-    two.until(lambda: not two.ann.ready and not two.bob.ready)
-    two.post(two.ann, "while away")
-    two.until(lambda: two.seq(two.ann) == two.seq(two.bob) == 1)
-    assert two.verdict().faults() == {}
+def test_disconnected_client_reconnects_and_syncs(pair: ClientPair) -> None:
+    pair.server.cut()
+    pair.run_until(lambda: not pair.ann.ready and not pair.bob.ready)
+    pair.post(pair.ann, "while away")
+    pair.run_until(lambda: pair.seq(pair.ann) == pair.seq(pair.bob) == 1)
+    assert pair.verdict().faults() == {}
 
 
-def test_client_retries_a_rate_limited_message_with_the_same_id(two: Two) -> None:
-    two.server.refuse_once = {1}
-    two.post(two.ann, "one")
-    two.until(lambda: two.seq(two.bob) == 1)
-    verdict = two.verdict()
+def test_client_retries_a_rate_limited_message_with_the_same_id(pair: ClientPair) -> None:
+    pair.server.refuse_once = {1}
+    pair.post(pair.ann, "one")
+    pair.run_until(lambda: pair.seq(pair.bob) == 1)
+    verdict = pair.verdict()
     assert verdict.faults() == {}
     assert (verdict.sent, verdict.refused) == (1, 1)
