@@ -1,4 +1,4 @@
-"""Formatting: what the marks in a message's text mean, as ranges of the text as typed (issue 3, item 4).
+"""Formatting: what the marks in a message's text mean, as ranges of the text as typed (F11).
 
 Pure: knows no user, no table and no HTML. `static/format.js` says the same for the web page; both are tested on
 `tests/fixtures/entities.json`.

@@ -1,4 +1,4 @@
-"""Whatever happens to messages, in whatever order: stale copies converge, and counts are exact (issue 3, items 4 and 6).
+"""Whatever happens to messages, in whatever order: stale copies converge, and counts are exact.
 
 Random histories from seeds. What the queries say is compared with what a reader of the bare tables would say.
 """

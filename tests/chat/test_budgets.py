@@ -1,4 +1,4 @@
-"""Query budgets: history, list, send, sync and changes cost as many queries at 2 members as at 1,000 (issue 3, item 7)."""
+"""Query budgets: history, list, send, sync and changes cost as many queries at 2 members as at 1,000 (style 14)."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Changes of messages that collide: whoever comes first, all clients and the database end with the same (issue 3).
+"""Changes of messages that collide: whoever comes first, all clients and the database end with the same.
 
 Each race runs on real sockets of one server: three people hold copies, two of them act at the same moment, several times.
 Then every copy, mended by syncs where it has a gap, must be what the server says afresh, and the rows must agree with
