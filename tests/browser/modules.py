@@ -6,7 +6,7 @@ from typing import Any
 Run = Callable[[str], Any]
 
 SET_UP = """
-const { Store } = await import("/static/store.js");
+const { Store } = await import("/static/state/store.js");
 const person = (userId) => ({ userId, displayName: `P${userId}`, joinedSeq: 0, deliveredSeq: 0, readSeq: 0 });
 const chat = (id, rest) => ({ id, kind: "direct", name: "", seq: 4, rev: 4, memberCount: 2, unreadCount: 0, mentionCount: 0,
   pinned: false, members: [person("1"), person("2")], lastMessage: null, createdAt: "2026-01-01T00:00:00.000Z", ...rest });

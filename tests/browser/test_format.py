@@ -11,11 +11,11 @@ from tests.servers import Server
 
 FIXTURE: list[dict[str, Any]] = json.loads((Path(__file__).parent.parent / "fixtures" / "entities.json").read_text())
 PARSED = """async (cases) => {
-  const { parse } = await import("/static/format.js");
+  const { parse } = await import("/static/kit/format.js");
   return cases.map(({ text, names }) => parse(text, names));
 }"""
 DRAWN = """async (cases) => {
-  const { nodes } = await import("/static/format.js");
+  const { nodes } = await import("/static/kit/format.js");
   return cases.map(({ text, names }) => {
     const around = document.createElement("div");
     around.append(nodes(text, { mentions: names, mine: "Ada" }));

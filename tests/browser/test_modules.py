@@ -82,7 +82,7 @@ def test_marks_only_move_forward(run: Run) -> None:
 def test_ticks_say_what_all_others_have(run: Run) -> None:
     assert run("""
         store.put(chat("8", { kind: "group", memberCount: 3, members: [person("1"), person("2"), person("3")] }));
-        const { ticks } = await import("/static/ticks.js");
+        const { ticks } = await import("/static/state/ticks.js");
         const group = store.chat("8");
         const own = message(4, 4, { sender: { id: "1" }, chatId: "8" });
         const states = [ticks(group, "1", own)];
@@ -147,7 +147,7 @@ def test_edits_and_deletions_show(run: Run) -> None:
 
 def test_the_typing_line_counts_to_two(run: Run) -> None:
     assert run("""
-        const { wording } = await import("/static/typing.js");
+        const { wording } = await import("/static/state/typing.js");
         const several = [[], ["Ada"], ["Ada", "Bob"], ["Ada", "Bob", "Chen"]].map((names) => wording(names));
         return [...several, wording(["Ada", "Bob"], 7)];
     """) == [
@@ -266,7 +266,7 @@ def test_what_is_shown_early_is_taken_back_unless_the_server_has_spoken(run: Run
 
 def test_reactions_toggle(run: Run) -> None:
     assert run("""
-        const { toggled } = await import("/static/actions.js");
+        const { toggled } = await import("/static/views/message-actions.js");
         const one = toggled([], "👍", "1");
         const two = toggled([{ emoji: "👍", count: 1, userIds: ["2"] }], "👍", "1");
         return [one, two, toggled(two, "👍", "1"), toggled(one, "👍", "1")];

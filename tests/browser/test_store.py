@@ -182,7 +182,7 @@ def test_ticks_never_go_back(run: Run) -> None:
 
 def test_who_came_later_has_not_seen_what_was_said_before(run: Run) -> None:
     assert run(f"""
-        const {{ ticks }} = await import("/static/ticks.js");
+        const {{ ticks }} = await import("/static/state/ticks.js");
         store.put({GROUP});
         const own = message(4, 4, {{ sender: {{ id: "1" }}, chatId: "8" }});
         const before = ticks(store.chat("8"), "1", own);
@@ -247,7 +247,7 @@ def test_conversations_of_the_same_moment_keep_their_order(run: Run) -> None:
 
 def test_a_burst_asks_twice_at_most(run: Run) -> None:
     assert run("""
-        const { singly } = await import("/static/events.js");
+        const { singly } = await import("/static/kit/events.js");
         const asked = [];
         const ask = singly(async (key) => { asked.push(key); await null; });
         await Promise.all([ask("a"), ask("a"), ask("b"), ask("a")]);
@@ -258,7 +258,7 @@ def test_a_burst_asks_twice_at_most(run: Run) -> None:
 
 def test_more_watermarks_than_a_frame_takes_go_over_rest(run: Run) -> None:
     assert run("""
-        const { Sync } = await import("/static/sync.js");
+        const { Sync } = await import("/static/net/sync.js");
         const asked = [];
         window.fetch = async (path, { body }) => {
           asked.push([path, Object.keys(JSON.parse(body).chats).length]);
@@ -272,7 +272,7 @@ def test_more_watermarks_than_a_frame_takes_go_over_rest(run: Run) -> None:
 
 def test_a_message_is_sent_though_nothing_can_be_kept(run: Run) -> None:
     assert run("""
-        const { Outbox } = await import("/static/outbox.js");
+        const { Outbox } = await import("/static/net/outbox.js");
         IDBObjectStore.prototype.put = IDBObjectStore.prototype.delete = () => { throw new DOMException("full", "QuotaExceededError"); };
         const outbox = new Outbox({ request: async () => ({ messageId: "m" }) }, "1");
         const acked = new Promise((resolve) => outbox.on("acked", ({ ack }) => resolve(ack.messageId)));

@@ -146,7 +146,7 @@ def test_pages_come_over_tls_and_the_inner_addresses_do_not(proxy: Proxy) -> Non
 
     assert status == 200
     assert "<form" in page
-    assert proxy.get("/static/base.css")[0] == 200
+    assert proxy.get("/static/css/base.css")[0] == 200
     assert [proxy.get(path)[0] for path in ("/metrics", "/readyz")] == [404, 404]
 
 

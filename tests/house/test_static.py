@@ -1,0 +1,86 @@
+"""The web app's files: layers that import downward only, a list of modules that is whole, styles made of tokens."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from config.env import BASE_DIR
+
+STATIC = BASE_DIR / "static"
+# From the ground up.
+LAYERS = ("kit", "net", "state", "views", "app")
+MODULES = sorted(file for layer in LAYERS for file in (STATIC / layer).rglob("*.js"))
+STYLES = sorted((STATIC / "css").glob("*.css"))
+PAGES = sorted((BASE_DIR / "templates").rglob("*.html"))
+IMPORT = re.compile(r"""(?:from|import\()\s*["']([^"']+)["']""")
+# These two are entry points: a page names them itself.
+ENTRIES = {"app/main.js", "app/settings.js"}
+SPACED = re.compile(r"(?<![\w-])(?:padding|margin|gap|row-gap|column-gap)(?:-[a-z-]+)?:\s*([^;}]+)")
+LONGEST = 400
+
+
+def named(file: Path) -> str:
+    return str(file.relative_to(BASE_DIR))
+
+
+def imported(file: Path) -> list[Path]:
+    return [(file.parent / target).resolve() for target in IMPORT.findall(file.read_text())]
+
+
+def layer_of(file: Path) -> str:
+    return file.relative_to(STATIC).parts[0]
+
+
+def test_every_script_stands_in_a_layer() -> None:
+    strays = [named(file) for file in STATIC.rglob("*.js") if layer_of(file) not in (*LAYERS, "vendor")]
+
+    assert not strays, f"put it into one of {LAYERS}"
+
+
+@pytest.mark.parametrize("file", MODULES, ids=named)
+def test_modules_import_from_their_own_layer_and_those_below(file: Path) -> None:
+    height = LAYERS.index(layer_of(file))
+    targets = [target for target in imported(file) if layer_of(target) != "vendor"]
+
+    assert all(target.exists() for target in targets)
+    above = [named(target) for target in targets if LAYERS.index(layer_of(target)) > height]
+    assert not above, "imports go down only: app, views, state, net, kit"
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    waiting = {file: {target for target in imported(file) if target in MODULES} for file in MODULES}
+    while free := [file for file, targets in waiting.items() if not targets & waiting.keys()]:
+        for file in free:
+            del waiting[file]
+
+    assert not waiting, f"a circle: {sorted(map(named, waiting))}"
+
+
+def test_the_page_preloads_every_module() -> None:
+    listed = re.findall(r"static '([^']+\.js)'", (BASE_DIR / "templates" / "chat" / "modules.html").read_text())
+    modules = {str(file.relative_to(STATIC)) for file in [*MODULES, *(STATIC / "vendor").glob("*.js")]}
+
+    assert sorted(listed) == sorted(modules - ENTRIES), "templates/chat/modules.html names each module once"
+
+
+@pytest.mark.parametrize("file", [*MODULES, *STYLES, *PAGES], ids=named)
+def test_files_fit_in_mind(file: Path) -> None:
+    assert len(file.read_text().splitlines()) <= LONGEST, "split it by noun (style 16)"
+
+
+@pytest.mark.parametrize("file", [file for file in STYLES if file.name != "tokens.css"], ids=named)
+def test_styles_are_made_of_tokens(file: Path) -> None:
+    text = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.S)
+    radii = [
+        value
+        for value in re.findall(r"border(?:-[a-z]+)*-radius:\s*([^;}]+)", text)
+        if re.search(r"\d(rem|px|%)", value)
+    ]
+    spacings = [
+        value for value in SPACED.findall(text) if "(" not in re.sub(r"var\([^)]*\)", "", value)
+        and re.search(r"(?<![\w.-])(0\.[1-9]\d*|[1-3](\.\d+)?)rem", value)
+    ]  # fmt: skip
+    colours = re.findall(r"#[0-9a-fA-F]{3,8}\b(?![^{]*\{)|rgba?\([^)]*\)", text)
+
+    assert not (radii or spacings or colours), f"{radii} {spacings} {colours}: take or add a token"
