@@ -32,7 +32,7 @@ class Event(msgspec.Struct, array_like=True, kw_only=True):
     opened since have it by sync. `joined_before`, where given, leaves out who joined at that seq or later: it is about a message that they may not read.
     `own`, where given, takes the place of the frame's last three bytes (its closing braces) for the `actor`'s
     connections. A `notice` is no frame: each process hands it to its own rules (`Lookups.notices`), `about` some users.
-    `indicators` say what the frame says, about `chat`, for connections that take them in bytes; `gathers` names the
+    `indicators` say what the frame says, about `chat`, for connections that take them in bytes; `coalesced_type` names the
     frame's type where several such frames may be told as one. A frame that `opens` brings its `chat`'s alias along.
     """
 
@@ -58,7 +58,7 @@ class Event(msgspec.Struct, array_like=True, kw_only=True):
     data: bytes = b""
     chat: int = 0
     opens: bool = False
-    gathers: str = ""
+    coalesced_type: str = ""
     indicators: list[Indicator] = []
     skip_devices: list[int] = []
 

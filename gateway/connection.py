@@ -10,9 +10,9 @@ from typing import Any
 from gateway import websocket
 from gateway.bus import Event
 from gateway.frames import Class, Session
-from gateway.gathering import Gathering, Way
 from gateway.indicators import encode
 from gateway.outbound import Outbound, Outgoing, Overflow, Send
+from gateway.receipt_coalescing import ReceiptBuffer, Sink
 
 CLOSE_GRACE = 1.0
 # A frame from a client is taken to say that it holds what it was sent so long before.
@@ -32,7 +32,7 @@ class Connection:
     __slots__ = (
         "_closer",
         "_early",
-        "_gathering",
+        "_receipts",
         "active_at",
         "aliases",
         "bad_frames",
@@ -77,7 +77,7 @@ class Connection:
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._closer: asyncio.Task[None] | None = None
         self._early: list[tuple[Outgoing, Class]] | None = []
-        self._gathering: Gathering | None = None
+        self._receipts: ReceiptBuffer | None = None
 
     def opened_at(self) -> int:
         """Return the Unix time of the opening in milliseconds: an id begins with it."""
@@ -150,11 +150,13 @@ class Connection:
 
     def indicate(self, event: Event, outgoing: Outgoing) -> None:
         """Tell indicators as this connection takes them: receipts gathered, in bytes where it knows the chat's alias."""
-        if event.gathers:
-            if self._gathering is None:
-                self._gathering = Gathering(Way(self.session.user_id, self.offer, self._ready, lambda: self.aliases))
+        if event.coalesced_type:
+            if self._receipts is None:
+                self._receipts = ReceiptBuffer(
+                    Sink(self.session.user_id, self.offer, self._writable, lambda: self.aliases)
+                )
             if not self.closing:
-                self._gathering.add(event, outgoing)
+                self._receipts.add(event, outgoing)
             return
         alias = self.aliases.get(event.chat) if self.aliases else None
         if alias is None:
@@ -163,19 +165,19 @@ class Connection:
             content = b"".join(encode(alias, indicator) for indicator in event.indicators)
             self.offer(websocket.binary(content), Class(event.cls))
 
-    def _ready(self) -> bool:
+    def _writable(self) -> bool:
         return self._early is None and not self.out.behind_since
 
     def catch_up(self) -> None:
         """Write what is still gathered, so that what follows comes after it."""
-        if self._gathering is not None and self._early is None:
-            self._gathering.flush()
+        if self._receipts is not None and self._early is None:
+            self._receipts.flush()
 
     def end(self) -> None:
         """Write nothing more: the socket is gone."""
         self.out.discard()
-        if self._gathering is not None:
-            self._gathering.discard()
+        if self._receipts is not None:
+            self._receipts.discard()
 
     def write(self, frame: bytes, cls: Class = Class.MESSAGE) -> None:
         """Queue an encoded text frame for this connection alone."""
@@ -185,8 +187,8 @@ class Connection:
         """Close with a code of protocol 2.6, after what is queued if the peer takes it within a second."""
         if not self.closing:
             self.closing = True
-            if self._gathering is not None:
-                self._gathering.discard()
+            if self._receipts is not None:
+                self._receipts.discard()
             self.code = code
             self._closer = asyncio.get_running_loop().create_task(self._close(code, reason))
 

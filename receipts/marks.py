@@ -299,4 +299,6 @@ def _indicator(state: int, move: Moved, seq: int | None, receipt: DeliveredTo | 
 
 def _event(chat: int, type_: str, receipts: DeliveryReceipt | ReadReceipt, said: list[Indicator]) -> Event:
     """Return the event of receipts, which each reader's connection gathers with others of its chat (F117)."""
-    return Event(chat=chat, cls=Class.RECEIPT, frame=codec.frame(type_, receipts), gathers=type_, indicators=said)
+    return Event(
+        chat=chat, cls=Class.RECEIPT, frame=codec.frame(type_, receipts), coalesced_type=type_, indicators=said
+    )

@@ -10,8 +10,8 @@ import pytest
 from gateway import codec, indicators, websocket
 from gateway.bus import Event
 from gateway.frames import Class
-from gateway.gathering import Gathering, Way
 from gateway.indicators import DELIVERED, SEEN, Claim, Indicator
+from gateway.receipt_coalescing import ReceiptBuffer, Sink
 
 READER, BOB, CEM, CHAT, OTHER = 1, 2, 3, 10, 11
 TYPES = {DELIVERED: "delivery.receipt", SEEN: "read.receipt"}
@@ -38,7 +38,7 @@ class Reader:
         self.loop = loop
         self.got: list[Any] = []
         self.slow = False
-        self.gathering = Gathering(Way(READER, self.write, lambda: not self.slow, lambda: aliases))
+        self.buffer = ReceiptBuffer(Sink(READER, self.write, lambda: not self.slow, lambda: aliases))
 
     def write(self, message: dict[str, Any], cls: Class) -> None:
         assert cls is Class.RECEIPT
@@ -49,10 +49,10 @@ class Reader:
         entry = {"userId": str(user), "seq": seq}
         frame = codec.frame(TYPES[state], {"chatId": str(chat), "receipts": [entry]})
         said = [Indicator(state, user, user, seq, msgspec.json.encode(entry))]
-        event = Event(chat=chat, frame=frame, gathers=TYPES[state], indicators=said)
+        event = Event(chat=chat, frame=frame, coalesced_type=TYPES[state], indicators=said)
 
         async def add() -> None:
-            self.gathering.add(event, websocket.message(frame))
+            self.buffer.add(event, websocket.message(frame))
 
         self.loop.run_until_complete(add())
 
@@ -192,12 +192,12 @@ def test_what_waits_goes_ahead_of_what_follows_when_asked_and_nothing_goes_after
     reader.tell(DELIVERED, 2)
 
     async def flush() -> None:
-        reader.gathering.flush()
+        reader.buffer.flush()
 
     loop.run_until_complete(flush())
     asked = reader.said()
     reader.tell(DELIVERED, 3)
-    reader.gathering.discard()
+    reader.buffer.discard()
     loop.pass_(1)
 
     assert asked == reader.said() == [("delivery.receipt", [(BOB, 1)]), ("delivery.receipt", [(BOB, 2)])]
