@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from django.conf import settings
 
-from gateway import bus, codec, goodbyes, threads, websocket
+from gateway import bus, closing, codec, threads, websocket
 from gateway.bus import Bus, Event
 from gateway.connection import Connection
 from gateway.frames import Class, SystemStatus
@@ -60,7 +60,7 @@ class Hub:
         self._lost_again = False
         self.draining = False
         self._told: list[str] = []
-        self._orders = goodbyes.Orders()
+        self._close_orders = closing.CloseOrders()
         self.handovers = Handovers()
 
     def start(self) -> None:
@@ -103,7 +103,7 @@ class Hub:
         if len(own) == 1:
             for topic in self._large.values():
                 topic.came(connection.session.user_id)
-        code, reason = self._orders.missed(connection.session, self._loop.time())
+        code, reason = self._close_orders.pending_for(connection.session, self._loop.time())
         if code:
             connection.close(code, reason)
         elif self.draining:
@@ -129,7 +129,7 @@ class Hub:
     async def drain(self) -> None:
         """Take no more frames, let what is being stored be acked, then send everybody away with a time to come back."""
         self.draining = True
-        await goodbyes.drain(list(self.connections.values()))
+        await closing.drain(list(self.connections.values()))
 
     # --- events --------------------------------------------------------------------------------------------------
 
@@ -163,8 +163,8 @@ class Hub:
             heed(event)
 
     def _close(self, event: Event) -> None:
-        self._orders.note(event, self._loop.time())
-        for connection in goodbyes.meant(event, self.connections):
+        self._close_orders.record(event, self._loop.time())
+        for connection in closing.matching(event, self.connections):
             connection.close(event.code, event.reason)
 
     def _deliver(self, event: Event, users: Iterable[int]) -> None:

@@ -18,27 +18,27 @@ DRAIN_ACKS = 3.0
 DRAIN_CLOSES = 3.0
 
 
-class Orders:
+class CloseOrders:
     """The orders of late: a handshake that was not over when one came must still obey it. Times are monotonic."""
 
     def __init__(self) -> None:
-        self._taken: deque[tuple[float, Event]] = deque()
+        self._recent: deque[tuple[float, Event]] = deque()
 
-    def note(self, event: Event, now: float) -> None:
-        self._taken.append((now, event))
+    def record(self, event: Event, now: float) -> None:
+        self._recent.append((now, event))
 
-    def missed(self, session: Session, now: float) -> tuple[int, str]:
+    def pending_for(self, session: Session, now: float) -> tuple[int, str]:
         """Return the order that a connection missed because its handshake was not over when it came; 0 for none."""
         too_old = now - settings.LIMITS.handshake_timeout
-        while self._taken and self._taken[0][0] < too_old:
-            self._taken.popleft()
-        for _, event in self._taken:
+        while self._recent and self._recent[0][0] < too_old:
+            self._recent.popleft()
+        for _, event in self._recent:
             if session.device_id == event.close_device:
                 return event.code, event.reason
         return 0, ""
 
 
-def meant(event: Event, connections: Mapping[int, Connection]) -> list[Connection]:
+def matching(event: Event, connections: Mapping[int, Connection]) -> list[Connection]:
     """Return the connections that an order is about."""
     if event.close_connection:
         return [c for c in [connections.get(event.close_connection)] if c]
