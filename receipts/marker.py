@@ -10,9 +10,9 @@ from psycopg.errors import CheckViolation
 
 from chat.refusals import NotAMember
 from gateway import hub, threads
+from gateway.async_database import PreparedConnection
 from gateway.batching import Batcher
 from gateway.errors import Overloaded
-from gateway.statements import Statements
 from receipts import partitions
 from receipts.marks import MARK, Mark, Moved, columns, lane_of, merge, outcomes, record
 
@@ -33,7 +33,7 @@ class Marker:
     """The marks of this process's connections, on one event loop."""
 
     def __init__(self) -> None:
-        self._statements = Statements("marks")
+        self._database = PreparedConnection("marks")
         self._batcher: Batcher[Mark, str] = Batcher(self._work, most=MOST, apart=APART)
         self._quiet: dict[Key, float] = {}
         self._large: set[int] = set()
@@ -80,11 +80,11 @@ class Marker:
 
     async def _work(self, marks: Sequence[Mark]) -> list[str]:
         try:
-            rows = await self._statements.rows(MARK, columns(marks))
+            rows = await self._database.rows(MARK, columns(marks))
         except CheckViolation:
             # No partition for what expires so late: the clock was stopped for weeks, or a period has just been changed.
             await threads.run(partitions.make_ahead)
-            rows = await self._statements.rows(MARK, columns(marks))
+            rows = await self._database.rows(MARK, columns(marks))
         for moved in (Moved(*row) for row in rows):
             if moved.member_count and moved.member_count >= self._threshold:
                 self._large.add(moved.conversation_id)

@@ -11,10 +11,10 @@ from django.conf import settings
 from django.db import connection
 
 from gateway import codec, publish
+from gateway.async_database import array
 from gateway.bus import Event
 from gateway.frames import Class
 from gateway.indicators import DELIVERED, SEEN, Indicator
-from gateway.statements import array
 from receipts.frames import DeliveredTo, DeliveryReceipt, ReadReceipt, SeenBy
 
 logger = logging.getLogger(__name__)

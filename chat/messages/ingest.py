@@ -23,10 +23,10 @@ from chat.frames import wire_json
 from chat.messages import strangers
 from chat.refusals import REFUSALS, AttachmentRejected, ClockAhead, UrgentLimit
 from gateway import codec, hub, limits
+from gateway.async_database import PreparedConnection, array
 from gateway.batching import Batcher
 from gateway.errors import RateLimited, Refused
 from gateway.limits import Ask, Window
-from gateway.statements import Statements, array
 
 logger = logging.getLogger(__name__)
 MOST = 64
@@ -55,7 +55,7 @@ class Lane:
     """A writer: its batches one after the other, on its own database connection."""
 
     def __init__(self) -> None:
-        self._statements = Statements("ingest")
+        self._database = PreparedConnection("ingest")
         self._batcher: Batcher[Draft, Stored] = Batcher(self._work, most=MOST)
 
     def submit(self, draft: Draft) -> "asyncio.Future[Stored]":
@@ -82,7 +82,7 @@ class Lane:
 
     async def _within_limits(self, drafts: Sequence[Draft]) -> list[Refused | None]:
         """Charge the senders (F283, F284, F292); a refusal stands where the message must not be stored."""
-        unknown = await strangers.among([(d.sender_id, d.conversation_id) for d in drafts], self._statements.rows)
+        unknown = await strangers.among([(d.sender_id, d.conversation_id) for d in drafts], self._database.rows)
         asks = [_ask(draft, (draft.sender_id, draft.conversation_id) in unknown) for draft in drafts]
         flat = [ask for group in asks for ask in group]
         waits = iter(await limits.take(flat))
@@ -95,11 +95,11 @@ class Lane:
             return
         senders = [drafts[place] for place in refused]
         keys = zip(*map(_key, senders), strict=True)
-        for place, id_, seq, rev, at in await self._statements.rows(REPEATED, [array(column) for column in keys]):
+        for place, id_, seq, rev, at in await self._database.rows(REPEATED, [array(column) for column in keys]):
             answers[refused[place - 1]] = Stored("duplicate", id_, seq, rev, at, 0, False, [], "", None, None)
 
     async def _store(self, drafts: Sequence[Draft]) -> list[Stored | BaseException]:
-        self._statements.broke = False
+        self._database.broke = False
         try:
             stored = await self._once(drafts)
         except psycopg.Error:
@@ -110,7 +110,7 @@ class Lane:
             return [answer for draft in drafts for answer in await self._singly(draft)]
         try:
             # After a broken connection the first try may have been committed: its duplicates have not been told yet.
-            tell_stored(drafts, stored, duplicates=self._statements.broke)
+            tell_stored(drafts, stored, duplicates=self._database.broke)
         except Exception:
             # Stored is stored, and must be acked: the outbox brings the members what they were not told.
             logger.exception("ingest: %s messages were stored but not told", len(stored))
@@ -124,17 +124,17 @@ class Lane:
 
     async def _once(self, drafts: Sequence[Draft]) -> list[Stored]:
         try:
-            rows = await self._statements.rows(STORE, _columns(drafts, careful=False))
+            rows = await self._database.rows(STORE, _columns(drafts, careful=False))
         except psycopg.errors.UniqueViolation:
             # Somebody repeats a message: nothing of this try was stored, and now duplicates are looked for.
-            rows = await self._statements.rows(STORE, _columns(drafts, careful=True))
+            rows = await self._database.rows(STORE, _columns(drafts, careful=True))
             return [Stored(*row) for row in rows]
         stored = [Stored(*row) for row in rows]
         refused = [place for place, result in enumerate(stored) if result.outcome != "stored"]
         if refused:
             # What is refused now may have been stored before: a repetition gets its first answer, however late.
             columns = _columns([drafts[place] for place in refused], careful=True)
-            for place, row in zip(refused, await self._statements.rows(STORE, columns), strict=True):
+            for place, row in zip(refused, await self._database.rows(STORE, columns), strict=True):
                 stored[place] = Stored(*row)
         return stored
 

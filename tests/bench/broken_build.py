@@ -12,41 +12,41 @@ import psycopg
 
 from config import serve  # First: it sets the role before Django is loaded.
 
-from gateway.statements import Statements  # isort: skip
+from gateway.async_database import PreparedConnection  # isort: skip
 
 LATER_SECONDS = 0.02
-commits: dict[Statements, "asyncio.Task[None]"] = {}
-execute = Statements._execute
+commits: dict[PreparedConnection, "asyncio.Task[None]"] = {}
+execute = PreparedConnection._execute
 
 
 async def execute_before_commit(
-    statements: Statements, sql: str, values: Sequence[Any] | Mapping[str, Any]
+    database: PreparedConnection, sql: str, values: Sequence[Any] | Mapping[str, Any]
 ) -> list[tuple[Any, ...]]:
     """Return the rows of a batch at once; commit later, together with batches that arrive in between."""
-    if statements._name != "ingest":
-        return await execute(statements, sql, values)
-    if statements._connection is None:
-        await execute(statements, "SELECT 1", [])
-    connection = statements._connection
+    if database._name != "ingest":
+        return await execute(database, sql, values)
+    if database._connection is None:
+        await execute(database, "SELECT 1", [])
+    connection = database._connection
     assert connection is not None
     if connection.autocommit:
         await connection.set_autocommit(False)
     try:
-        rows = await execute(statements, sql, values)
+        rows = await execute(database, sql, values)
     except psycopg.Error:
         await connection.rollback()
         raise
-    if statements not in commits:
-        commits[statements] = asyncio.create_task(commit(statements, connection))
+    if database not in commits:
+        commits[database] = asyncio.create_task(commit(database, connection))
     return rows
 
 
-async def commit(statements: Statements, connection: psycopg.AsyncConnection[Any]) -> None:
+async def commit(database: PreparedConnection, connection: psycopg.AsyncConnection[Any]) -> None:
     await asyncio.sleep(LATER_SECONDS)
-    del commits[statements]
+    del commits[database]
     await connection.commit()
 
 
 if __name__ == "__main__":
-    Statements._execute = execute_before_commit  # type: ignore[method-assign, assignment]
+    PreparedConnection._execute = execute_before_commit  # type: ignore[method-assign, assignment]
     serve.main(sys.argv[1:])

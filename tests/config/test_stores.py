@@ -5,7 +5,7 @@ from typing import Any
 from django.db import connection
 
 from config.settings import PATIENCE, database
-from gateway.statements import Statements
+from gateway.async_database import PreparedConnection
 
 
 def borne(parameters: dict[str, str]) -> dict[str, Any]:
@@ -15,11 +15,11 @@ def borne(parameters: dict[str, str]) -> dict[str, Any]:
 
 async def test_a_host_that_is_gone_without_a_word_holds_no_connection_for_long() -> None:
     """K29."""
-    statements = Statements("a lane")
-    assert await statements.rows("SELECT 1", []) == [(1,)]
-    assert statements._connection
-    assert borne(statements._connection.info.get_parameters()) == PATIENCE
-    await statements._connection.close()
+    database = PreparedConnection("a lane")
+    assert await database.rows("SELECT 1", []) == [(1,)]
+    assert database._connection
+    assert borne(database._connection.info.get_parameters()) == PATIENCE
+    await database._connection.close()
 
 
 def test_django_connects_with_the_same_patience() -> None:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from django.conf import settings
 
-from gateway import statements
+from gateway import async_database
 from tests.clients import Client, bearer, connected, opened
 from tests.factories import direct, someone
 from tests.servers import Server, serve
@@ -31,7 +31,7 @@ def narrow(open_database: None) -> Iterator[Server]:
 @asynccontextmanager
 async def held(sql: str, *values: Any) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
     """Hold a lock for the length of a block."""
-    session = await statements._connect()
+    session = await async_database._connect()
     try:
         async with session.transaction():
             await session.execute(sql, values)

@@ -67,7 +67,7 @@ def work(marks: list[Mark]) -> list[str]:
         try:
             return await marker._work(marks)
         finally:
-            await marker._statements._disconnect()
+            await marker._database._disconnect()
 
     return asyncio.run(batch())
 

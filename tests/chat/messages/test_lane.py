@@ -17,10 +17,10 @@ from chat.messages import ingest
 from chat.messages.ingest import Lane
 from chat.models import Message
 from chat.refusals import NotAMember
-from gateway import statements
+from gateway import async_database
+from gateway.async_database import PreparedConnection
 from gateway.bus import Event
 from gateway.errors import Overloaded
-from gateway.statements import Statements
 from tests.chat import rows
 from tests.clients import until
 from tests.factories import direct, draft, group, someone, store
@@ -36,7 +36,7 @@ async def sent(lane: Lane, *drafts: Draft) -> list[Stored | BaseException]:
 
 @asynccontextmanager
 async def another_session() -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-    session = await statements._connect()
+    session = await async_database._connect()
     try:
         yield session
     finally:
@@ -114,8 +114,8 @@ async def test_a_session_ended_before_the_commit_is_retried_and_acked_once(told:
     chat = direct(ada, bob)
     lane = Lane()
     await sent(lane, draft(ada, chat))
-    assert lane._statements._connection is not None
-    pid = lane._statements._connection.info.backend_pid
+    assert lane._database._connection is not None
+    pid = lane._database._connection.info.backend_pid
 
     async with another_session() as other:
         async with other.transaction():
@@ -165,7 +165,7 @@ async def test_while_the_database_stays_away_nothing_is_acked(
 ) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
-    monkeypatch.setattr(statements, "HOLD_SECONDS", 0.3)
+    monkeypatch.setattr(async_database, "RETRY_FOR_SECONDS", 0.3)
 
     (answer,) = await sent(lane_on(Away("test")), draft(ada, chat))
 
@@ -230,14 +230,14 @@ async def test_a_message_bears_what_its_sender_sent(told: list[Event]) -> None:
     assert trace in told[-1].frame.decode()
 
 
-def lane_on(connected: Statements) -> Lane:
+def lane_on(connected: PreparedConnection) -> Lane:
     """Return a lane on a connection that misbehaves."""
     lane = Lane()
-    lane._statements = connected
+    lane._database = connected
     return lane
 
 
-class Counted(Statements):
+class Counted(PreparedConnection):
     """Counts the storing statements."""
 
     count = 0
@@ -247,7 +247,7 @@ class Counted(Statements):
         return await super()._execute(sql, values)
 
 
-class LosesTheFirstAnswer(Statements):
+class LosesTheFirstAnswer(PreparedConnection):
     """Stands in for a network that breaks between PostgreSQL's commit and its answer."""
 
     lost = False
@@ -260,7 +260,7 @@ class LosesTheFirstAnswer(Statements):
         return rows
 
 
-class Away(Statements):
+class Away(PreparedConnection):
     """Stands in for a PostgreSQL that refuses connections when it should store."""
 
     async def _execute(self, sql: str, values: Any) -> list[tuple[Any, ...]]:

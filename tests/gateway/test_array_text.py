@@ -8,7 +8,7 @@ from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.statements import array
+from gateway.async_database import array
 
 pytestmark = pytest.mark.django_db
 # What PostgreSQL holds as text: no NUL, no half characters.

@@ -13,9 +13,9 @@ from gateway.errors import Overloaded
 
 logger = logging.getLogger(__name__)
 # K29: a statement is held so long while the database fails over, then refused.
-HOLD_SECONDS = 5.0
-RETRY_SECONDS = 0.2
-NOT_OURS = ("cursor_factory", "context", "prepare_threshold", "pool")
+RETRY_FOR_SECONDS = 5.0
+RETRY_INTERVAL = 0.2
+DJANGO_PARAMETERS = ("cursor_factory", "context", "prepare_threshold", "pool")
 
 
 def array(values: Sequence[int | bool | str | UUID | None]) -> str:
@@ -32,7 +32,7 @@ def _element(value: int | bool | str | UUID) -> str:
     return str(value)
 
 
-class Statements:
+class PreparedConnection:
     """One connection, one statement at a time, each its own transaction; opened at need, anew when it breaks.
 
     `broke` says that it has broken since the caller last set it to False: the statement before may have been committed.
@@ -46,9 +46,9 @@ class Statements:
     async def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run a prepared statement and return its rows, again on a new connection where one broke.
 
-        Raises Overloaded when the database stays away for HOLD_SECONDS, and psycopg.Error for the statement's own fault.
+        Raises Overloaded when the database stays away for RETRY_FOR_SECONDS, and psycopg.Error for the statement's own fault.
         """
-        deadline = asyncio.get_running_loop().time() + HOLD_SECONDS
+        deadline = asyncio.get_running_loop().time() + RETRY_FOR_SECONDS
         while True:
             try:
                 return await self._execute(sql, values)
@@ -58,7 +58,7 @@ class Statements:
                 await self._disconnect()
                 if asyncio.get_running_loop().time() > deadline:
                     raise Overloaded(retry_after=5) from fault
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(RETRY_INTERVAL)
 
     async def _execute(self, sql: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
         if self._connection is None:
@@ -74,9 +74,9 @@ class Statements:
 
 
 async def _connect() -> psycopg.AsyncConnection[Any]:
-    wanted = django_connection.get_connection_params()
-    params = {name: value for name, value in wanted.items() if name not in NOT_OURS}
-    connection = await psycopg.AsyncConnection.connect(**params, autocommit=True)
+    parameters = django_connection.get_connection_params()
+    own = {name: value for name, value in parameters.items() if name not in DJANGO_PARAMETERS}
+    connection = await psycopg.AsyncConnection.connect(**own, autocommit=True)
     connection.prepare_threshold = 0
     # Planned once: for sixteen partitions PostgreSQL would plan at every call, which takes eight times the execution.
     await connection.execute("SET plan_cache_mode = force_generic_plan")
