@@ -16,8 +16,8 @@ from django.conf import settings
 from gateway import bus, closing, codec, threads, websocket
 from gateway.bus import Bus, Event
 from gateway.connection import Connection
+from gateway.delivery_log import DeliveryLog
 from gateway.frames import Class, SystemStatus
-from gateway.handovers import Handovers
 from gateway.shedding import come_back_in
 from gateway.topics import Audience, Known, Topic
 
@@ -61,7 +61,7 @@ class Hub:
         self.draining = False
         self._told: list[str] = []
         self._close_orders = closing.CloseOrders()
-        self.handovers = Handovers()
+        self.delivery_log = DeliveryLog()
 
     def start(self) -> None:
         """Join the bus and become the way of this process's events."""
@@ -112,7 +112,7 @@ class Hub:
     def remove(self, connection: Connection) -> None:
         if self.connections.pop(connection.id, None) is None:
             return
-        self.handovers.ended(connection)
+        self.delivery_log.record_closed(connection)
         own = self.users[connection.session.user_id]
         own.remove(connection)
         if not own:
@@ -267,7 +267,7 @@ class Hub:
         begins = topic.pace.digest is None
         summed = bool(event.rev) and topic.pace.takes(event, self._loop.time())
         if event.seq:
-            self.handovers.note(event, summed=summed)
+            self.delivery_log.record(event, summed=summed)
         if not summed:
             self._deliver(event, topic.receivers(event.seq, event.joined_before))
         elif begins:

@@ -11,7 +11,7 @@ from redis import RedisError
 
 from gateway import hub, publish
 from gateway.bus import Event
-from gateway.handovers import Account
+from gateway.delivery_log import DeliveryReport
 from gateway.stores import loop_client, thread_client
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Question(msgspec.Struct, array_like=True):
 class Answers(NamedTuple):
     """What the processes know; `silent` of them have not answered in time."""
 
-    accounts: list[Account]
+    accounts: list[DeliveryReport]
     silent: int
 
 
@@ -41,13 +41,13 @@ def ask(conversation_id: int, seq: int, users: Sequence[int]) -> Answers | None:
     # A process without a hub does not know how many there are: it waits for as long as anybody may take.
     expected = hub.current().bus.company() if hub.running() else None
     publish.notice(ASKED, list(users), msgspec.msgpack.encode(Question(key, conversation_id, seq)))
-    found: list[Account] = []
+    found: list[DeliveryReport] = []
     ends_at = time.monotonic() + PATIENCE
     try:
         while (expected is None or len(found) < expected) and (left := ends_at - time.monotonic()) > 0:
             answer: Any = thread_client().blpop([key], timeout=min(left, PATIENCE / 2))
             if answer is not None:
-                found.append(msgspec.msgpack.decode(answer[1], type=Account))
+                found.append(msgspec.msgpack.decode(answer[1], type=DeliveryReport))
     except (RedisError, OSError) as fault:
         logger.warning("inquiry: Redis is away (%s)", type(fault).__name__)
         return None
@@ -58,13 +58,13 @@ def asked(event: Event) -> None:
     """Answer a question, as the notice `inquiry` brings it; on the event loop."""
     here = hub.current()
     question = msgspec.msgpack.decode(event.data, type=Question)
-    account = here.handovers.account(
+    account = here.delivery_log.report(
         here.bus.origin[:8], question.conversation_id, question.seq, event.about, here.users
     )
     here.spawn(_answer(question.key, account))
 
 
-async def _answer(key: str, account: Account) -> None:
+async def _answer(key: str, account: DeliveryReport) -> None:
     try:
         async with loop_client().pipeline(transaction=True) as pipe:
             pipe.rpush(key, msgspec.msgpack.encode(account))
@@ -74,5 +74,5 @@ async def _answer(key: str, account: Account) -> None:
         logger.warning("inquiry: not answered (%s)", type(fault).__name__)
 
 
-def _gateway(account: Account) -> str:
+def _gateway(account: DeliveryReport) -> str:
     return account.gateway

@@ -18,9 +18,9 @@ from chat.access import member_of
 from chat.frames import wire_time
 from chat.messages import history
 from gateway import codec, inquiry
+from gateway.delivery_log import Delivery, DeliveryReport
 from gateway.errors import Forbidden, InvalidPayload
 from gateway.frames import Session
-from gateway.handovers import Account, Handed
 from gateway.inquiry import Answers
 from receipts import queries
 from receipts.bodies import ConnectionTrace, DeviceTrace, GatewayTrace, RecipientTrace, Trace
@@ -166,23 +166,23 @@ def _connections(user_id: int, answers: Answers | None) -> list[ConnectionTrace]
     if answers is None:
         return None
     return [
-        _connection(account, handed)
-        for account in answers.accounts
-        for handed in account.handed
-        if handed.user_id == user_id
+        _connection(report, delivery)
+        for report in answers.accounts
+        for delivery in report.deliveries
+        if delivery.user_id == user_id
     ]
 
 
-def _connection(account: Account, handed: Handed) -> ConnectionTrace:
+def _connection(report: DeliveryReport, delivery: Delivery) -> ConnectionTrace:
     return ConnectionTrace(
-        gateway=account.gateway,
-        connection_id=str(handed.connection_id),
-        device_id=str(handed.device_id),
-        opened_at=codec.unix_timestamp(handed.opened_at) or "",
-        handed_at=codec.unix_timestamp(handed.handed_at),
-        closed_at=codec.unix_timestamp(handed.closed_at),
-        close_code=handed.code,
-        waits=handed.waits,
+        gateway=report.gateway,
+        connection_id=str(delivery.connection_id),
+        device_id=str(delivery.device_id),
+        opened_at=codec.unix_timestamp(delivery.opened_at) or "",
+        handed_at=codec.unix_timestamp(delivery.handed_at),
+        closed_at=codec.unix_timestamp(delivery.closed_at),
+        close_code=delivery.code,
+        waits=delivery.waits,
     )
 
 
@@ -191,13 +191,13 @@ def _gateways(answers: Answers | None, *, hosts: bool) -> list[GatewayTrace] | N
         return None
     return [
         GatewayTrace(
-            gateway=account.gateway,
-            host=account.host if hosts else None,
-            told_at=codec.unix_timestamp(account.told_at) or "",
-            summed=account.summed,
+            gateway=report.gateway,
+            host=report.host if hosts else None,
+            told_at=codec.unix_timestamp(report.told_at) or "",
+            summed=report.summed,
         )
-        for account in answers.accounts
-        if any(handed.handed_at is not None for handed in account.handed)
+        for report in answers.accounts
+        if any(delivery.handed_at is not None for delivery in report.deliveries)
     ]
 
 
