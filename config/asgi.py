@@ -21,7 +21,7 @@ from chat.messages import feed  # noqa: E402
 from chat.sync import sync  # noqa: E402
 from config.frames import ALIASES, FRAMES, INDICATORS  # noqa: E402
 from config.http import OneThread  # noqa: E402
-from gateway import consumer, hub, inquiry, keeper  # noqa: E402
+from gateway import consumer, delivery_query, hub, keeper  # noqa: E402
 from gateway.hub import Lookups  # noqa: E402
 from gateway.routes import Wiring  # noqa: E402
 from gateway.shedding import Load  # noqa: E402
@@ -31,7 +31,7 @@ LOOKUPS = Lookups(
     audience=feed.audience,
     between=feed.between,
     since=feed.since,
-    notices={**presence.NOTICES, inquiry.ASKED: inquiry.asked},
+    notices={**presence.NOTICES, delivery_query.NOTICE: delivery_query.answer},
 )
 LOAD = Load()
 WIRING = Wiring(

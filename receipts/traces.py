@@ -17,11 +17,11 @@ from accounts.models import User
 from chat.access import member_of
 from chat.frames import wire_time
 from chat.messages import history
-from gateway import codec, inquiry
+from gateway import codec, delivery_query
 from gateway.delivery_log import Delivery, DeliveryReport
+from gateway.delivery_query import QueryResult
 from gateway.errors import Forbidden, InvalidPayload
 from gateway.frames import Session
-from gateway.inquiry import Answers
 from receipts import queries
 from receipts.bodies import ConnectionTrace, DeviceTrace, GatewayTrace, RecipientTrace, Trace
 from receipts.models import Inspection
@@ -116,7 +116,9 @@ def for_staff(viewer: Session, message_id: int, *, reason: str, after: int = 0) 
     return _trace(subject, recipients, answers, next_cursor=str(ends_with) if ends_with else None, hosts=True)
 
 
-def _recipient(subject: Subject, user: int, rows: Sequence[Sequence[Any]], answers: Answers | None) -> RecipientTrace:
+def _recipient(
+    subject: Subject, user: int, rows: Sequence[Sequence[Any]], answers: QueryResult | None
+) -> RecipientTrace:
     _, delivered, seen, _, _, _, _, quiet, blocked = rows[0]
     strict = any(row[6] for row in rows)
     rules = {
@@ -156,18 +158,18 @@ def _reached(delivered: bool, seen: bool) -> str:
     return (State.DELIVERED if delivered else State.SENT).wire
 
 
-def _ask(subject: Subject, users: list[int]) -> Answers | None:
+def _ask(subject: Subject, users: list[int]) -> QueryResult | None:
     """Ask all gateways what they have handed to these users; what a block hid they were not even offered."""
     wanted = [] if subject.hidden else users
-    return inquiry.ask(subject.conversation_id, subject.seq, wanted) if wanted else Answers([], 0)
+    return delivery_query.ask_processes(subject.conversation_id, subject.seq, wanted) if wanted else QueryResult([], 0)
 
 
-def _connections(user_id: int, answers: Answers | None) -> list[ConnectionTrace] | None:
+def _connections(user_id: int, answers: QueryResult | None) -> list[ConnectionTrace] | None:
     if answers is None:
         return None
     return [
         _connection(report, delivery)
-        for report in answers.accounts
+        for report in answers.reports
         for delivery in report.deliveries
         if delivery.user_id == user_id
     ]
@@ -186,7 +188,7 @@ def _connection(report: DeliveryReport, delivery: Delivery) -> ConnectionTrace:
     )
 
 
-def _gateways(answers: Answers | None, *, hosts: bool) -> list[GatewayTrace] | None:
+def _gateways(answers: QueryResult | None, *, hosts: bool) -> list[GatewayTrace] | None:
     if answers is None:
         return None
     return [
@@ -196,7 +198,7 @@ def _gateways(answers: Answers | None, *, hosts: bool) -> list[GatewayTrace] | N
             told_at=codec.unix_timestamp(report.told_at) or "",
             summed=report.summed,
         )
-        for report in answers.accounts
+        for report in answers.reports
         if any(delivery.handed_at is not None for delivery in report.deliveries)
     ]
 
@@ -217,7 +219,7 @@ def _way(subject: Subject, after: int) -> list[tuple[Any, ...]]:
 def _trace(
     subject: Subject,
     recipients: list[RecipientTrace],
-    answers: Answers | None,
+    answers: QueryResult | None,
     *,
     next_cursor: str | None,
     hosts: bool = False,
