@@ -12,7 +12,7 @@ from redis import RedisError
 
 from gateway.errors import Overloaded, Unauthorized
 from gateway.frames import Session
-from gateway.stores import thread_client
+from gateway.redis_clients import thread_client
 
 
 class WrongTicket(Unauthorized):

@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from gateway.stores import thread_client
+from gateway.redis_clients import thread_client
 
 
 @require_safe

@@ -12,7 +12,7 @@ from redis import RedisError
 from gateway import hub, publish
 from gateway.bus import Event
 from gateway.delivery_log import DeliveryReport
-from gateway.stores import loop_client, thread_client
+from gateway.redis_clients import loop_client, thread_client
 
 logger = logging.getLogger(__name__)
 NOTICE = "inquiry"

@@ -16,7 +16,7 @@ from redis import RedisError
 from redis.exceptions import NoScriptError
 
 from gateway.errors import RateLimited
-from gateway.stores import loop_client, thread_client
+from gateway.redis_clients import loop_client, thread_client
 
 logger = logging.getLogger(__name__)
 AWAY_SECONDS = 1.0

@@ -13,7 +13,7 @@ from redis import RedisError
 
 from gateway.connection import Connection
 from gateway.frames import Session
-from gateway.stores import loop_client
+from gateway.redis_clients import loop_client
 
 logger = logging.getLogger(__name__)
 TTL = 120

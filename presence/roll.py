@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 from redis.exceptions import NoScriptError
 
-from gateway.stores import loop_client, thread_client
+from gateway.redis_clients import loop_client, thread_client
 
 # ARGV[1]: msgpack [now, how many due users to look at, [[user, what, connection, device, automatic, alive, kept, seen,
 # choice], …]], ids and times as text: Lua's numbers hold 53 bits. Answers the users whose state has changed.

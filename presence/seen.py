@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import connection
 
-from gateway.stores import thread_client
+from gateway.redis_clients import thread_client
 
 MOST = 1000
 # A moment only moves forward, so a batch may come twice. Index: the key of device.

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django.plugin import DjangoDbBlocker
 
-from gateway.stores import thread_client
+from gateway.redis_clients import thread_client
 from tests.servers import Server, serve
 
 END_OTHERS = """

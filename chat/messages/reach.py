@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from redis import RedisError
 
-from gateway.stores import loop_client, thread_client
+from gateway.redis_clients import loop_client, thread_client
 
 logger = logging.getLogger(__name__)
 Pair = tuple[int, int]  # user, direct conversation

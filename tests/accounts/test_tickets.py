@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from accounts import tickets
-from gateway import stores
+from gateway import redis_clients
 from gateway.errors import Overloaded
 from gateway.frames import Session
 
@@ -47,7 +47,7 @@ def test_of_many_at_once_one_redeems_a_ticket() -> None:
 
 def test_a_ticket_lives_as_long_as_the_contract_says_and_not_longer() -> None:
     ticket = tickets.issue(SESSION).ticket
-    store = stores.thread_client()
+    store = redis_clients.thread_client()
     left = store.pttl(tickets._key(ticket))
     assert (settings.LIMITS.ws_ticket - 2) * 1000 < left <= settings.LIMITS.ws_ticket * 1000
     store.pexpireat(tickets._key(ticket), 1)
@@ -57,7 +57,7 @@ def test_a_ticket_lives_as_long_as_the_contract_says_and_not_longer() -> None:
 
 def test_redis_holds_no_ticket_that_could_be_used() -> None:
     ticket = tickets.issue(SESSION).ticket.encode()
-    store = stores.thread_client()
+    store = redis_clients.thread_client()
     held = [(key, store.get(key)) for key in store.scan_iter("ws-ticket:*")]
     assert held
     assert all(ticket not in key and ticket not in (value or b"") for key, value in held)

@@ -8,7 +8,7 @@ import pytest
 from gateway import limits
 from gateway.errors import RateLimited
 from gateway.limits import Ask, LocalBuckets, Window, check, check_now, take
-from gateway.stores import thread_client
+from gateway.redis_clients import thread_client
 
 
 def key() -> str:

@@ -8,7 +8,7 @@ from gateway import bus
 from gateway.bus import Event
 from gateway.connection import Connection
 from gateway.frames import Session
-from gateway.stores import thread_client
+from gateway.redis_clients import thread_client
 from presence import roll
 from presence.here import Here
 

@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from pytest_django.fixtures import Settings
 
-from gateway.stores import thread_client
+from gateway.redis_clients import thread_client
 from presence import roll
 from presence.here import Here
 from tests.presence.moments import Clock, Told, a_connection, due, idle, status

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from chat.models import Message
-from gateway.stores import thread_client
+from gateway.redis_clients import thread_client
 from tests.clients import connected
 from tests.factories import direct, someone
 from tests.wire.conftest import Two

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from chat.models import Message
-from gateway.stores import thread_client
+from gateway.redis_clients import thread_client
 from tests.clients import bearer, connected, opened
 from tests.factories import another_device, direct, say, someone
 from tests.servers import Server

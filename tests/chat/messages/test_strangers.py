@@ -16,7 +16,7 @@ from gateway import limits
 from gateway.bus import Event
 from gateway.errors import RateLimited
 from gateway.limits import Ask, Window
-from gateway.stores import thread_client
+from gateway.redis_clients import thread_client
 from tests.chat import rows
 from tests.factories import direct, draft, group, say, someone
 
