@@ -21,7 +21,7 @@ from chat.messages import feed  # noqa: E402
 from chat.sync import sync  # noqa: E402
 from config.frames import ALIASES, FRAMES, INDICATORS  # noqa: E402
 from config.http import OneThread  # noqa: E402
-from gateway import consumer, delivery_query, hub, keeper  # noqa: E402
+from gateway import connection_checks, consumer, delivery_query, hub  # noqa: E402
 from gateway.hub import Lookups  # noqa: E402
 from gateway.routes import Wiring  # noqa: E402
 from gateway.shedding import Load  # noqa: E402
@@ -53,7 +53,7 @@ async def start() -> None:
     if hub.running():
         return
     here = hub.start(LOOKUPS)
-    here.spawn(keeper.rounds(here, devices.revoked_among))
+    here.spawn(connection_checks.run(here, devices.revoked_among))
     here.spawn(LOAD.probe())
     here.spawn(presence.rounds())
 

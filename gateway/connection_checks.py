@@ -15,28 +15,28 @@ from gateway.frames import TokenRefresh
 from gateway.hub import Hub
 
 logger = logging.getLogger(__name__)
-ROUND_SECONDS = 1.0
+INTERVAL = 1.0
 # F273: revocation holds within 30 s even where the bus lost the news.
 RECHECK_SECONDS = 15.0
 
 
-async def rounds(hub: Hub, revoked: Callable[[list[int]], list[int]]) -> None:
+async def run(hub: Hub, revoked: Callable[[list[int]], list[int]]) -> None:
     """Look at every connection once a second, for ever; `revoked` tells which of some device ids are no longer good."""
-    kept = checked = time.monotonic()
+    refreshed = rechecked = time.monotonic()
     while True:
-        await asyncio.sleep(ROUND_SECONDS)
+        await asyncio.sleep(INTERVAL)
         now, wall = time.monotonic(), time.time()
         for connection in list(hub.connections.values()):
-            look_at(connection, now, wall)
-        if now - kept > sockets.TTL / 3:
-            kept = now
-            await _keep(hub)
-        if now - checked > RECHECK_SECONDS:
-            checked = now
-            await _recheck(hub, revoked)
+            check(connection, now, wall)
+        if now - refreshed > sockets.TTL / 3:
+            refreshed = now
+            await _refresh_registry(hub)
+        if now - rechecked > RECHECK_SECONDS:
+            rechecked = now
+            await _close_revoked(hub, revoked)
 
 
-def look_at(connection: Connection, now: float, wall: float) -> None:
+def check(connection: Connection, now: float, wall: float) -> None:
     """Close or warn one connection: 4408 silence, 4401 token's end, 4413 a send that does not end."""
     limits = settings.LIMITS
     if now - connection.heard_at > limits.heartbeat_timeout:
@@ -56,22 +56,22 @@ def look_at(connection: Connection, now: float, wall: float) -> None:
         connection.write(codec.frame("token.refresh", TokenRefresh(expires_at=codec.timestamp(moment))))
 
 
-async def _keep(hub: Hub) -> None:
+async def _refresh_registry(hub: Hub) -> None:
     try:
         await sockets.keep(list(hub.connections.values()))
     except (RedisError, OSError) as fault:
         logger.warning("sockets: not refreshed (%s)", type(fault).__name__)
 
 
-async def _recheck(hub: Hub, revoked: Callable[[list[int]], list[int]]) -> None:
+async def _close_revoked(hub: Hub, revoked: Callable[[list[int]], list[int]]) -> None:
     devices = {c.session.device_id for c in hub.connections.values()}
     if not devices:
         return
     try:
-        gone = set(await threads.run(revoked, list(devices)))
+        signed_out = set(await threads.run(revoked, list(devices)))
     except Exception as fault:
         logger.warning("devices: not rechecked (%s)", type(fault).__name__)
         return
     for connection in list(hub.connections.values()):
-        if connection.session.device_id in gone:
+        if connection.session.device_id in signed_out:
             connection.close(4401, "signed out")
