@@ -87,7 +87,7 @@ class Connection:
         """Note a sign of life."""
         self.heard_at = time.monotonic()
 
-    def holds_all_until(self) -> float:
+    def received_until(self) -> float:
         """Return the Unix time before which all that was told has surely arrived: the last sign of life, or less.
 
         What was replayed is older than the connection: until its client is heard well after the greeting, as if nothing

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from django.conf import settings
 from redis import RedisError
 
-from gateway import codec, sockets, threads
+from gateway import codec, connection_registry, threads
 from gateway.connection import Connection
 from gateway.frames import TokenRefresh
 from gateway.hub import Hub
@@ -28,7 +28,7 @@ async def run(hub: Hub, revoked: Callable[[list[int]], list[int]]) -> None:
         now, wall = time.monotonic(), time.time()
         for connection in list(hub.connections.values()):
             check(connection, now, wall)
-        if now - refreshed > sockets.TTL / 3:
+        if now - refreshed > connection_registry.TTL / 3:
             refreshed = now
             await _refresh_registry(hub)
         if now - rechecked > RECHECK_SECONDS:
@@ -58,7 +58,7 @@ def check(connection: Connection, now: float, wall: float) -> None:
 
 async def _refresh_registry(hub: Hub) -> None:
     try:
-        await sockets.keep(list(hub.connections.values()))
+        await connection_registry.refresh(list(hub.connections.values()))
     except (RedisError, OSError) as fault:
         logger.warning("sockets: not refreshed (%s)", type(fault).__name__)
 

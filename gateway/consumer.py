@@ -11,7 +11,7 @@ from channels.consumer import AsyncConsumer
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
-from gateway import codec, handshake, hub, indicators, sockets, threads
+from gateway import codec, connection_registry, handshake, hub, indicators, threads
 from gateway.connection import Connection
 from gateway.errors import BadFrame, Closed, Internal, Overloaded, Refused, UnknownType
 from gateway.frames import AuthRenew, Caller, Envelope, ErrorBody, ErrorFrame
@@ -78,7 +78,7 @@ class Gateway(AsyncConsumer):
         hub.current().remove(connection)
         connection.end()
         self.wiring.closing(connection, connection.code in ON_PURPOSE)
-        await sockets.forget(connection)
+        await connection_registry.unregister(connection)
 
     async def converse(self, connection: Connection, receive: handshake.Receive) -> int:
         """Take frames until the socket closes; return its close code."""

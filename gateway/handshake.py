@@ -13,7 +13,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import parse_cookie
 from msgspec import UNSET
 
-from gateway import codec, hub, limits, sockets, threads
+from gateway import codec, connection_registry, hub, limits, threads
 from gateway.bus import Event
 from gateway.connection import REPLAY_MARGIN, Connection
 from gateway.errors import Closed, Overloaded, Refused
@@ -88,14 +88,14 @@ async def admit(connection: Connection, wiring: Wiring, shown: Handshake) -> Non
     wiring.opened(connection)
     if resume is not None:
         _replace(resume.connection)
-    for id_ in await sockets.register(connection, instead_of=resume.connection if resume else 0):
+    for id_ in await connection_registry.register(connection, replaced=resume.connection if resume else 0):
         here.take(Event(close_connection=id_, code=4409, reason="replaced by a newer connection"))
     here.close_oldest(connection.session.user_id)
 
 
 async def _greeting(
     connection: Connection, wiring: Wiring, shown: Handshake
-) -> tuple[sockets.Resume | None, list[bytes]]:
+) -> tuple[connection_registry.Resume | None, list[bytes]]:
     """Return what is resumed, if anything, and the frames to begin with."""
     resume, replay = await _resume(connection, wiring, shown)
     connection.token = secrets.token_urlsafe(24)
@@ -117,20 +117,20 @@ def _replace(resumed: int) -> None:
         here.remove(left)
 
 
-def _restore(connection: Connection, resume: sockets.Resume) -> None:
+def _restore(connection: Connection, resume: connection_registry.Resume) -> None:
     """Give a connection what the one that it resumes had; nobody has done anything by coming back."""
     connection.focus = resume.focus
     connection.resumed_from = resume.since
     connection.watching = dict(resume.watching)
-    idle = time.time() - (resume.active or time.time())
+    idle = time.time() - (resume.active_at or time.time())
     connection.active_at = time.monotonic() - max(0.0, idle)
 
 
 async def _resume(
     connection: Connection, wiring: Wiring, shown: Handshake
-) -> tuple[sockets.Resume | None, list[bytes]]:
+) -> tuple[connection_registry.Resume | None, list[bytes]]:
     token = shown.query.get("resume")
-    resume = await sockets.take_resume(token, connection.session) if token else None
+    resume = await connection_registry.redeem_resume_token(token, connection.session) if token else None
     if resume is None:
         return None, []
     since = datetime.fromtimestamp(resume.since - REPLAY_MARGIN, UTC)

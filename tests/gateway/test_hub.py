@@ -401,7 +401,7 @@ async def test_a_resumed_connection_surely_holds_its_replay_only_once_it_is_hear
     resumed.greet([b"hello", b"replayed"])
     for after, since in ((-1.0, 1000.0), (0.5, 1000.0), (30.0, time.time() + 30.0)):
         resumed.heard_at = resumed.greeted_at + after
-        assert resumed.holds_all_until() == pytest.approx(since, abs=10.0)
+        assert resumed.received_until() == pytest.approx(since, abs=10.0)
 
 
 async def test_a_connection_that_is_behind_surely_holds_only_what_came_before() -> None:
@@ -412,17 +412,17 @@ async def test_a_connection_that_is_behind_surely_holds_only_what_came_before() 
 
     slow = Connection(next(_ids), Session(ADA, 1, None), send, limit=10)
     slow.greet([])
-    before = slow.holds_all_until()
+    before = slow.received_until()
     slow.write(b"stuck")
     slow.heard()
-    behind = slow.holds_all_until()
+    behind = slow.received_until()
     slow.write(b"waits")
     slow.heard()
-    assert before <= behind == pytest.approx(slow.holds_all_until(), abs=0.005)
+    assert before <= behind == pytest.approx(slow.received_until(), abs=0.005)
     blocked.set()
     await slow.out.flush()
     slow.heard()
-    assert slow.holds_all_until() > behind
+    assert slow.received_until() > behind
     assert slow.out.behind_since == 0.0
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from accounts import blocks
 from chat.conversations import members
+from gateway.connection_registry import Resume
 from gateway.redis_clients import thread_client
-from gateway.sockets import Resume
 from tests.clients import Client, Frame, bearer, connected, opened, until
 from tests.factories import Someone, another_device, direct, group, say, someone
 from tests.servers import Server

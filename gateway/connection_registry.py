@@ -31,11 +31,11 @@ class Resume(msgspec.Struct, array_like=True):
     since: float
     focus: int | None
     watching: dict[int, float] = {}
-    active: float = 0.0
+    active_at: float = 0.0
     connection: int = 0
 
 
-async def register(connection: Connection, *, instead_of: int = 0) -> list[int]:
+async def register(connection: Connection, *, replaced: int = 0) -> list[int]:
     """Note a new connection, in place of the one that it resumes.
 
     Returns the ids of the user's oldest ones above the cap, which must go (4409).
@@ -44,10 +44,10 @@ async def register(connection: Connection, *, instead_of: int = 0) -> list[int]:
     try:
         async with loop_client().pipeline(transaction=True) as pipe:
             pipe.zremrangebyscore(key, 0, now - TTL)
-            pipe.zrem(key, str(instead_of))
+            pipe.zrem(key, str(replaced))
             pipe.zadd(key, {str(connection.id): now})
             pipe.expire(key, TTL)
-            _save(pipe, connection, settings.LIMITS.resume_window + TTL, known=False)
+            _save(pipe, connection, settings.LIMITS.resume_window + TTL, only_unredeemed=False)
             pipe.zrange(key, 0, -1)
             members: list[bytes] = (await pipe.execute())[-1]
     except (RedisError, OSError) as fault:
@@ -58,7 +58,7 @@ async def register(connection: Connection, *, instead_of: int = 0) -> list[int]:
     return ids[: max(0, len(ids) - settings.LIMITS.connections_per_user)]
 
 
-async def keep(connections: list[Connection]) -> None:
+async def refresh(connections: list[Connection]) -> None:
     """Refresh what Redis knows of living connections; called every third of TTL by the sweeper."""
     now = time.time()
     for start in range(0, len(connections), 500):
@@ -71,7 +71,7 @@ async def keep(connections: list[Connection]) -> None:
             await pipe.execute()
 
 
-async def forget(connection: Connection) -> None:
+async def unregister(connection: Connection) -> None:
     """A connection is gone: free its place, and let its resume window run."""
     try:
         async with loop_client().pipeline(transaction=False) as pipe:
@@ -82,24 +82,24 @@ async def forget(connection: Connection) -> None:
         logger.warning("sockets: resume not saved (%s)", type(fault).__name__)
 
 
-def _save(pipe: Any, connection: Connection, seconds: int, *, known: bool = True) -> None:
-    """Keep what resumes a connection for so long; `known` keeps only what nobody has redeemed."""
+def _save(pipe: Any, connection: Connection, seconds: int, *, only_unredeemed: bool = True) -> None:
+    """Keep what resumes a connection for so long; `only_unredeemed` keeps only what nobody has redeemed."""
     if connection.token:
         session = connection.session
-        active = time.time() - (time.monotonic() - connection.active_at)
+        active_at = time.time() - (time.monotonic() - connection.active_at)
         record = Resume(
             session.user_id,
             session.device_id,
-            connection.holds_all_until(),
+            connection.received_until(),
             connection.focus,
             connection.watching,
-            active,
+            active_at,
             connection.id,
         )
-        pipe.set(f"resume:{connection.token}", msgspec.msgpack.encode(record), ex=seconds, xx=known)
+        pipe.set(f"resume:{connection.token}", msgspec.msgpack.encode(record), ex=seconds, xx=only_unredeemed)
 
 
-async def take_resume(token: str, session: Session) -> Resume | None:
+async def redeem_resume_token(token: str, session: Session) -> Resume | None:
     """Redeem a resume token, once; None when it is unknown, too old, or somebody else's (F81)."""
     try:
         raw: Any = await loop_client().getdel(f"resume:{token}")
