@@ -89,7 +89,7 @@ async def admit(connection: Connection, wiring: Wiring, shown: Handshake) -> Non
     if resume is not None:
         _replace(resume.connection)
     for id_ in await connection_registry.register(connection, replaced=resume.connection if resume else 0):
-        here.take(Event(close_connection=id_, code=4409, reason="replaced by a newer connection"))
+        here.publish(Event(close_connection=id_, code=4409, reason="replaced by a newer connection"))
     here.close_oldest(connection.session.user_id)
 
 
@@ -111,7 +111,7 @@ async def _greeting(
 def _replace(resumed: int) -> None:
     """End the connection that another one goes on for: its peer has left it, and it takes no place of the cap any more."""
     here = hub.current()
-    here.take(Event(close_connection=resumed, code=4409, reason="resumed by a newer connection"))
+    here.publish(Event(close_connection=resumed, code=4409, reason="resumed by a newer connection"))
     left = here.connections.get(resumed)
     if left is not None:
         here.remove(left)

@@ -26,7 +26,7 @@ R = TypeVar("R")
 logger = logging.getLogger(__name__)
 TOPICS_KEPT = 20_000
 GAP_WAIT = 0.05
-BEAT_SECONDS = 1.0
+BEAT_INTERVAL = 1.0
 SILENCE_SECONDS = 3.0
 CALL_SECONDS = 30
 STOP_SECONDS = 0.5
@@ -43,7 +43,7 @@ class Lookups(NamedTuple):
 
 
 class Hub:
-    """The local connections and topics. Everything but `take` runs on the hub's event loop."""
+    """The local connections and topics. Everything but `publish` runs on the hub's event loop."""
 
     def __init__(self, lookups: Lookups) -> None:
         self._lookups = lookups
@@ -53,21 +53,21 @@ class Hub:
         self.connections: dict[int, Connection] = {}
         self._topics: dict[int, Topic] = {}
         self._large: dict[int, Topic] = {}  # those that keep account of who is connected here
-        self.bus = Bus(self._from_others, self._after_loss)
+        self.bus = Bus(self._receive, self._recover)
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_good = datetime.now(UTC)
-        self._healing = False
+        self._recovering = False
         self._lost_again = False
         self.draining = False
-        self._told: list[str] = []
+        self._published_status: list[str] = []
         self._close_orders = closing.CloseOrders()
         self.delivery_log = DeliveryLog()
 
     def start(self) -> None:
         """Join the bus and become the way of this process's events."""
-        bus.attach(self.take)
+        bus.attach(self.publish)
         self.spawn(self.bus.listen())
-        self.spawn(self._watch())
+        self.spawn(self._watch_bus())
 
     def spawn(self, job: "Awaitable[None]") -> None:
         """Run a job of the hub in the background; its failure is logged."""
@@ -133,34 +133,34 @@ class Hub:
 
     # --- events --------------------------------------------------------------------------------------------------
 
-    def take(self, event: Event) -> None:
+    def publish(self, event: Event) -> None:
         """An event of this process, from any thread: local connections at once, the others through the bus."""
         if threading.get_ident() == self._thread:
-            self._take(event)
+            self._publish(event)
         else:
-            self._loop.call_soon_threadsafe(self._take, event)
+            self._loop.call_soon_threadsafe(self._publish, event)
 
-    def _take(self, event: Event) -> None:
+    def _publish(self, event: Event) -> None:
         self._dispatch(event)
         self.bus.publish(event)
 
-    def _from_others(self, events: Sequence[Event]) -> None:
+    def _receive(self, events: Sequence[Event]) -> None:
         for event in events:
             self._dispatch(event)
 
     def _dispatch(self, event: Event) -> None:
         if event.notice:
-            self._heed(event)
+            self._notify(event)
         elif event.conversation_id:
-            self._arrange(event)
+            self._deliver_or_wait(event)
         elif event.users:
             self._deliver(event, event.users)
         else:
             self._close(event)
 
-    def _heed(self, event: Event) -> None:
-        if heed := self._lookups.notices.get(event.notice):
-            heed(event)
+    def _notify(self, event: Event) -> None:
+        if listen := self._lookups.notices.get(event.notice):
+            listen(event)
 
     def _close(self, event: Event) -> None:
         self._close_orders.record(event, self._loop.time())
@@ -184,7 +184,7 @@ class Hub:
                     continue
                 connection.tell(event, outgoing, cls)
 
-    async def present(self, conversation_id: int, version: int = 0) -> tuple[int, Collection[int]]:
+    async def current_members(self, conversation_id: int, version: int = 0) -> tuple[int, Collection[int]]:
         """Return a conversation's membership version and present members, as of `version` or later."""
         topic = self._topic(conversation_id)
         if topic.loading is None and topic.version < version:
@@ -199,21 +199,21 @@ class Hub:
         topic = self._topics.get(conversation_id)
         if topic is None:
             if len(self._topics) >= TOPICS_KEPT:
-                self._forget_one()
+                self._evict_topic()
             topic = self._topics[conversation_id] = Topic()
         return topic
 
-    def _forget_one(self) -> None:
+    def _evict_topic(self) -> None:
         for id_, topic in self._topics.items():
             if topic.loading is None and not topic.held and topic.pace.digest is None:
                 del self._topics[id_]
                 self._large.pop(id_, None)
                 return
 
-    def _arrange(self, event: Event) -> None:
+    def _deliver_or_wait(self, event: Event) -> None:
         """Deliver now, or wait for members of the event's version or for an earlier event."""
         if not self.users:
-            self._pass(event)
+            self._skip(event)
             return
         topic = self._topic(event.conversation_id)
         if topic.loading is not None or event.version > topic.version:
@@ -221,9 +221,9 @@ class Hub:
             if topic.loading is None:
                 topic.loading = asyncio.ensure_future(self._load(event.conversation_id, topic))
             return
-        self._in_order(topic, event)
+        self._deliver_in_order(topic, event)
 
-    def _pass(self, event: Event) -> None:
+    def _skip(self, event: Event) -> None:
         """Nobody is here: only note how far the conversation is, so that whoever comes is told what is new from then."""
         topic = self._topics.get(event.conversation_id)
         if topic is not None and topic.rev >= 0 and event.rev:
@@ -234,35 +234,35 @@ class Hub:
         while topic.waiting or once:
             once = False
             ready, topic.waiting = topic.waiting, []
-            found = await threads.surely("members", self._lookups.audience, conversation_id, topic.known)
-            topic.learn(found, self.users)
+            audience = await threads.surely("members", self._lookups.audience, conversation_id, topic.known)
+            topic.learn(audience, self.users)
             if topic.here is not None:
                 self._large[conversation_id] = topic
             # What came meanwhile of a newer version has members that this look was too early for: it waits for the next.
             late = topic.waiting
             topic.waiting = [event for event in late if event.version > topic.version]
             for event in ready + [event for event in late if event.version <= topic.version]:
-                self._in_order(topic, event)
+                self._deliver_in_order(topic, event)
         topic.loading = None
 
-    def _in_order(self, topic: Topic, event: Event) -> None:
+    def _deliver_in_order(self, topic: Topic, event: Event) -> None:
         rev = event.rev
         if not rev:
-            self._tell(topic, event)
+            self._deliver_or_summarize(topic, event)
             return
         if rev == topic.rev + 1:
             topic.rev = rev
         elif rev > topic.rev:
-            self._hold(topic, event)
+            self._keep_early(topic, event)
             return
         elif rev >= topic.first:
             return
-        self._tell(topic, event)
+        self._deliver_or_summarize(topic, event)
         while topic.held and (following := topic.held.pop(topic.rev + 1, None)):
             topic.rev += 1
-            self._tell(topic, following)
+            self._deliver_or_summarize(topic, following)
 
-    def _tell(self, topic: Topic, event: Event) -> None:
+    def _deliver_or_summarize(self, topic: Topic, event: Event) -> None:
         """Deliver an event whose turn has come, or have it told by the next summary."""
         begins = topic.pace.digest is None
         summed = bool(event.rev) and topic.pace.takes(event, self._loop.time())
@@ -271,32 +271,32 @@ class Hub:
         if not summed:
             self._deliver(event, topic.receivers(event.seq, event.joined_before))
         elif begins:
-            self._sum_up_later(event.conversation_id, topic)
+            self._schedule_summary(event.conversation_id, topic)
 
-    def _sum_up_later(self, conversation_id: int, topic: Topic) -> None:
-        self._loop.call_later(settings.LIMITS.summary_interval, self._sum_up, conversation_id, topic)
+    def _schedule_summary(self, conversation_id: int, topic: Topic) -> None:
+        self._loop.call_later(settings.LIMITS.summary_interval, self._deliver_summary, conversation_id, topic)
 
-    def _sum_up(self, conversation_id: int, topic: Topic) -> None:
+    def _deliver_summary(self, conversation_id: int, topic: Topic) -> None:
         """Tell all present members how far their conversation has got; again while it stays too fast to be told."""
         summary = topic.pace.turn(conversation_id, self._loop.time())
         if summary is not None:
             self._deliver(summary, topic.receivers(0))
         if topic.pace.digest is not None:
-            self._sum_up_later(conversation_id, topic)
+            self._schedule_summary(conversation_id, topic)
 
-    def _hold(self, topic: Topic, event: Event) -> None:
+    def _keep_early(self, topic: Topic, event: Event) -> None:
         if not topic.held:
-            self._loop.call_later(GAP_WAIT, self._mend, event.conversation_id, topic, topic.rev)
+            self._loop.call_later(GAP_WAIT, self._check_gap, event.conversation_id, topic, topic.rev)
         topic.held[event.rev] = event
 
-    def _mend(self, conversation_id: int, topic: Topic, rev: int) -> None:
+    def _check_gap(self, conversation_id: int, topic: Topic, rev: int) -> None:
         """An earlier event has not come in time: ask the database for it, unless things moved on."""
         if topic.held and topic.rev > rev:
-            self._loop.call_later(GAP_WAIT, self._mend, conversation_id, topic, topic.rev)
+            self._loop.call_later(GAP_WAIT, self._check_gap, conversation_id, topic, topic.rev)
         elif topic.held:
-            self.spawn(self._fill(conversation_id, topic))
+            self.spawn(self._fill_gap(conversation_id, topic))
 
-    async def _fill(self, conversation_id: int, topic: Topic) -> None:
+    async def _fill_gap(self, conversation_id: int, topic: Topic) -> None:
         """Deliver what is missing below the held events, then those; what the database lacks was never a frame."""
         if not topic.held:
             return  # the missing one has come since
@@ -304,70 +304,70 @@ class Hub:
         for event in await threads.surely("a gap", self._lookups.between, conversation_id, after, until):
             if topic.rev < event.rev < until:
                 topic.rev = event.rev
-                self._tell(topic, event)
+                self._deliver_or_summarize(topic, event)
         if topic.rev < until:
             topic.rev = until - 1
         while following := topic.held.pop(topic.rev + 1, None):
             topic.rev += 1
-            self._tell(topic, following)
+            self._deliver_or_summarize(topic, following)
         if topic.held:
-            self._loop.call_later(GAP_WAIT, self._mend, conversation_id, topic, topic.rev)
+            self._loop.call_later(GAP_WAIT, self._check_gap, conversation_id, topic, topic.rev)
 
     # --- losses --------------------------------------------------------------------------------------------------
 
-    async def _watch(self) -> None:
+    async def _watch_bus(self) -> None:
         """Hear ourselves on the bus every second; a silence means that the subscription is broken."""
         self.bus.heard_at = self._loop.time()
         while True:
             await self.bus.beat()
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(BEAT_INTERVAL)
             silent = self._loop.time() - self.bus.heard_at
-            self._tell_status()
+            self._publish_status()
             if silent > SILENCE_SECONDS:
                 self.bus.mark_broken(f"silent for {silent:.0f} s")
             elif gone := self.bus.gone(SILENCE_SECONDS):
-                self._after_death(gone)
-            elif not self._healing:
+                self._recover_after_death(gone)
+            elif not self._recovering:
                 self._last_good = datetime.now(UTC)
 
-    def _after_death(self, silent: float) -> None:
+    def _recover_after_death(self, silent: float) -> None:
         """A process was killed so many seconds ago: it may have committed what it could not tell any more."""
         logger.warning("hub: another process is gone; looking for what it left untold")
         self._last_good = min(self._last_good, datetime.now(UTC) - timedelta(seconds=silent))
-        self._after_loss()
+        self._recover()
 
     def degraded(self) -> list[str]:
         """Return the parts that suffer while this process is cut off from the others."""
         return ["typing", "receipts", "presence"] if self.bus.broken else []
 
-    def _tell_status(self) -> None:
+    def _publish_status(self) -> None:
         now = self.degraded()
-        if now != self._told:
-            self._told = now
+        if now != self._published_status:
+            self._published_status = now
             frame = codec.frame("system.status", SystemStatus(degraded=now))
             for connection in list(self.connections.values()):
                 connection.write(frame, Class.BADGE)
 
-    def _after_loss(self) -> None:
-        self._heed(Event(notice="lost"))
-        if self._healing:
+    def _recover(self) -> None:
+        self._notify(Event(notice="lost"))
+        if self._recovering:
             self._lost_again = True
         elif self.users:
-            self._healing = True
-            self.spawn(self._heal())
+            self._recovering = True
+            self.spawn(self._deliver_missed())
 
-    async def _heal(self) -> None:
+    async def _deliver_missed(self) -> None:
         """Deliver what others stored while this process heard nothing; clients drop what they have already."""
         since = self._last_good - MARGIN
         try:
             for event in await threads.surely("what was lost", self._lookups.since, list(self.users), since):
                 self._dispatch(event)
         finally:
-            self._healing = False
+            self._recovering = False
             if self._lost_again:
                 # What was lost meanwhile may have been stored after this one's look into the database.
                 self._lost_again = False
-                self._after_loss()
+                self._recover()
 
 
 _hub: Hub | None = None

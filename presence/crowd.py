@@ -117,7 +117,7 @@ class Crowds:
 
     async def _tell(self, conversation_id: int, crowd: Crowd) -> None:
         """Tell each reader here what is not as the reader was told; all of it again while it lasts, for newcomers."""
-        _, members = await hub.current().present(conversation_id, crowd.version)
+        _, members = await hub.current().current_members(conversation_id, crowd.version)
         loop = asyncio.get_running_loop()
         now = loop.time()
         crowd.typists = {user: typist for user, typist in crowd.typists.items() if typist.until > now}

@@ -65,7 +65,7 @@ class Typists:
     async def _start(self, key: Key, token: object, device_id: int) -> None:
         user_id, conversation_id = key
         try:
-            version, members = await hub.current().present(conversation_id)
+            version, members = await hub.current().current_members(conversation_id)
             who = await self._typist(user_id)
             n = await self._number(key, version) if user_id in members else None
         finally:

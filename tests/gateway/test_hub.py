@@ -106,7 +106,7 @@ def enter(hub: Hub, *peers: Peer) -> None:
 
 async def heard(hub: Hub, events: Sequence[Event]) -> None:
     """Bring events as from another process, and wait until the hub has looked up what it wanted."""
-    hub._from_others(events)
+    hub._receive(events)
     topic = hub._topics.get(CHAT)
     if topic is not None and topic.loading is not None:
         await topic.loading
@@ -182,7 +182,7 @@ async def test_a_database_that_is_away_delays_what_the_hub_must_know_and_loses_n
     await heard(hub, [event(3), event(4)])
     await until(ada, ["m1", "m2", "m3", "m4"])
     database.away, database.rows = 2, [event(5)]
-    hub._after_loss()
+    hub._recover()
     await until(ada, ["m1", "m2", "m3", "m4", "m5"])
     assert database.asked == ["audience"] * 3 + ["between"] * 3 + ["since"] * 3
 
@@ -259,7 +259,7 @@ async def test_an_order_to_close_reaches_whom_it_names(hub: Hub, by: str) -> Non
         "device": Event(close_device=11, code=4401, reason="revoked"),
         "connection": Event(close_connection=named.connection.id, code=4401, reason="revoked"),
     }
-    hub._from_others([orders[by]])
+    hub._receive([orders[by]])
     await named.connection.closed
     assert named.closes == [(4401, "revoked")]
     assert spared.closes == []
@@ -278,7 +278,7 @@ async def test_one_who_comes_in_while_the_process_stops_is_sent_away_like_those_
 
 async def test_an_order_that_came_during_the_handshake_is_carried_out_after_it(hub: Hub) -> None:
     ada = Peer(ADA, device=11)
-    hub._from_others([Event(close_device=11, code=4401, reason="revoked")])
+    hub._receive([Event(close_device=11, code=4401, reason="revoked")])
     enter(hub, ada)
     await ada.connection.closed
     assert ada.closes == [(4401, "revoked")]
@@ -313,7 +313,7 @@ async def test_after_a_loss_what_was_stored_meanwhile_is_told_once(hub: Hub, dat
     enter(hub, ada)
     await heard(hub, [event(1)])
     database.rows = [event(1), event(2), event(3)]
-    hub._after_loss()
+    hub._recover()
     await until(ada, ["m1", "m2", "m3"])
     assert database.asked == ["audience", "since"]
 
@@ -323,9 +323,9 @@ async def test_a_loss_during_the_healing_of_another_is_healed_too(hub: Hub, data
     enter(hub, ada)
     await heard(hub, [event(1)])
     database.rows = [event(2)]
-    hub._after_loss()
-    hub._after_loss()
-    hub._after_loss()
+    hub._recover()
+    hub._recover()
+    hub._recover()
     async with asyncio.timeout(5):
         while database.asked.count("since") < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
@@ -340,7 +340,7 @@ async def test_an_event_that_comes_just_before_it_is_missed_is_not_looked_for(
     enter(hub, ada)
     await heard(hub, [event(1), event(3)])
     topic = hub._topics[CHAT]
-    hub._mend(CHAT, topic, topic.rev)
+    hub._check_gap(CHAT, topic, topic.rev)
     await heard(hub, [event(2)])
     async with asyncio.timeout(5):
         await asyncio.gather(*hub._tasks)
@@ -379,7 +379,7 @@ async def test_what_a_killed_process_left_untold_is_looked_for(hub: Hub, databas
     enter(hub, ada)
     await heard(hub, [event(1)])
     database.rows = [event(1), event(2)]
-    hub._after_death(3.5)
+    hub._recover_after_death(3.5)
     await until(ada, ["m1", "m2"])
     assert database.asked == ["audience", "since"]
 
@@ -497,7 +497,7 @@ async def test_other_chats_and_what_is_no_news_are_told_as_ever(hub: Hub, monkey
     enter(hub, ada)
     beside = Event(conversation_id=CHAT + 1, version=1, seq=1, rev=1, frame=b"beside")
     await heard(hub, [event(1), event(2)])
-    hub._from_others([beside])
+    hub._receive([beside])
     loading = hub._topics[CHAT + 1].loading
     assert loading is not None
     await loading
@@ -602,10 +602,10 @@ async def test_an_event_after_a_removal_waits_for_a_look_that_knows_of_it(hub: H
         return found
 
     hub._lookups = hub._lookups._replace(audience=slow)
-    hub._from_others([event(1)])
+    hub._receive([event(1)])
     await asyncio.to_thread(reading.wait, 5)
     database.version, database.members = 2, {ADA: (0, None), BOB: (0, 1)}
-    hub._from_others([event(2, version=2)])
+    hub._receive([event(2, version=2)])
     go_on.set()
     loading = hub._topics[CHAT].loading
     assert loading is not None

@@ -44,7 +44,7 @@ class Hall:
         connection.greet([])
         self.users[user] = [connection]
 
-    async def present(self, conversation_id: int, version: int = 0) -> tuple[int, dict[int, int]]:
+    async def current_members(self, conversation_id: int, version: int = 0) -> tuple[int, dict[int, int]]:
         return 1, self.members
 
     def spawn(self, job: Coroutine[Any, Any, None]) -> None:

@@ -42,7 +42,7 @@ class Clockwork(asyncio.SelectorEventLoop):
 class Room:
     """Stands in for the hub: Ada and Bob are in both chats, at membership version 1."""
 
-    async def present(self, conversation_id: int) -> tuple[int, list[int]]:
+    async def current_members(self, conversation_id: int) -> tuple[int, list[int]]:
         return 1, [ADA, BOB]
 
 
@@ -201,7 +201,7 @@ def test_what_was_told_ends_as_it_was_told_though_the_chat_has_grown(
     """Else its readers would go on seeing somebody type who was told to them by name."""
 
     class Hall(Room):
-        async def present(self, conversation_id: int) -> tuple[int, list[int]]:
+        async def current_members(self, conversation_id: int) -> tuple[int, list[int]]:
             return 1, list(range(1, settings.LIMITS.fanout_threshold + 1))
 
     begin(loop, typists)
