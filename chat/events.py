@@ -107,7 +107,7 @@ def message_event(
         own=OWN,
         actor=sender,
         skip_users=skipped,
-        told_late=_late(stored_at),
+        replay_time=_late(stored_at),
     )
 
 
@@ -162,7 +162,7 @@ def _change_event(change: Change, cls: Class, frame: bytes, late: datetime | Non
         cls=cls,
         frame=frame,
         skip_users=change.skipped,
-        told_late=_late(late) if late else 0,
+        replay_time=_late(late) if late else 0,
     )
 
 
@@ -174,7 +174,7 @@ def chat_event(conversation_id: int, *, version: int, rev: int, late: datetime |
         version=version,
         rev=rev,
         frame=codec.frame("chat.updated", payload),
-        told_late=_late(late) if late else 0,
+        replay_time=_late(late) if late else 0,
     )
 
 

@@ -28,7 +28,7 @@ class Event(msgspec.Struct, array_like=True, kw_only=True):
     """A frame and who gets it, or an order to close connections.
 
     For a conversation: members as of `seq` (0: those of now) at membership `version`; `rev` puts events in order, 0 marks
-    an ephemeral one. `told_late` (Unix milliseconds, 0 for now) marks news read back from storage: connections that were
+    an ephemeral one. `replay_time` (Unix milliseconds, 0 for now) marks news read back from storage: connections that were
     opened since have it by sync. `joined_before`, where given, leaves out who joined at that seq or later: it is about a message that they may not read.
     `own`, where given, takes the place of the frame's last three bytes (its closing braces) for the `actor`'s
     connections. A `notice` is no frame: each process hands it to its own rules (`Lookups.notices`), `about` some users.
@@ -46,7 +46,7 @@ class Event(msgspec.Struct, array_like=True, kw_only=True):
     own: bytes = b""
     actor: int = 0
     skip_connection: int = 0
-    told_late: int = 0
+    replay_time: int = 0
     skip_users: list[int] = []
     users: list[int] = []
     close_device: int = 0
@@ -71,7 +71,7 @@ class Packet(msgspec.Struct, array_like=True):
     events: list[Event]
 
 
-class Heard(msgspec.Struct, array_like=True):
+class ReceivedPacket(msgspec.Struct, array_like=True):
     """A packet as it arrives. Its events are unpacked only where somebody else sent it: a process hears itself too."""
 
     origin: str
@@ -80,7 +80,7 @@ class Heard(msgspec.Struct, array_like=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Heard).decode
+_decode = msgspec.msgpack.Decoder(ReceivedPacket).decode
 _events = msgspec.msgpack.Decoder(list[Event]).decode
 
 
@@ -95,8 +95,8 @@ class Bus:
         self._deliver = deliver
         self._lost = lost
         self._number = 0
-        self._heard: dict[str, int] = {}
-        self._beating: dict[str, float] = {}  # the other hubs, and when each was heard last
+        self._last_number: dict[str, int] = {}
+        self._beat_at: dict[str, float] = {}  # the other hubs, and when each was heard last
         self._layer = get_channel_layer()
         self._publisher: Batcher[Event, None] = Batcher(self._publish, most=500)
         self.heard_at = 0.0
@@ -104,7 +104,7 @@ class Bus:
 
     def publish(self, event: Event) -> None:
         """Hand an event to the other processes; a failure is their gap to heal, and logged once."""
-        self._publisher.submit(event).add_done_callback(_forget)
+        self._publisher.submit(event).add_done_callback(_ignore_result)
 
     async def beat(self) -> None:
         """Publish an empty packet: its echo proves that this process's subscription lives."""
@@ -115,21 +115,21 @@ class Bus:
         self._number = FAREWELL - 1
         await self._publish([])
 
-    def company(self) -> int:
+    def process_count(self) -> int:
         """Return how many processes with a hub there are, this one included."""
-        return 1 + len(self._beating)
+        return 1 + len(self._beat_at)
 
-    def gone(self, silence: float) -> float:
+    def remove_silent(self, silence: float) -> float:
         """Forget the hubs that beat no more; return for how many seconds the most silent of them was, 0 for none."""
         now = asyncio.get_running_loop().time()
-        silent = {origin: now - at for origin, at in self._beating.items() if now - at > silence}
+        silent = {origin: now - at for origin, at in self._beat_at.items() if now - at > silence}
         for origin in silent:
-            self._forget(origin)
+            self._remove(origin)
         return max(silent.values(), default=0.0)
 
-    def _forget(self, origin: str) -> None:
-        self._beating.pop(origin, None)
-        self._heard.pop(origin, None)
+    def _remove(self, origin: str) -> None:
+        self._beat_at.pop(origin, None)
+        self._last_number.pop(origin, None)
 
     async def _publish(self, events: Sequence[Event]) -> list[None]:
         self._number += 1
@@ -159,16 +159,16 @@ class Bus:
                 self.mark_broken(f"subscription failed: {type(fault).__name__}")
                 await asyncio.sleep(0.5)
 
-    def _take(self, packet: Heard) -> None:
+    def _take(self, packet: ReceivedPacket) -> None:
         self.heard_at = asyncio.get_running_loop().time()
         if packet.number == FAREWELL:
-            self._forget(packet.origin)
+            self._remove(packet.origin)
             return
         events = _events(packet.events) if packet.origin != self.origin else []
-        if packet.origin != self.origin and (not events or packet.origin in self._beating):
-            self._beating[packet.origin] = self.heard_at  # outlets have no beat, and come and go
-        expected = self._heard.get(packet.origin, packet.number - 1) + 1
-        self._heard[packet.origin] = packet.number
+        if packet.origin != self.origin and (not events or packet.origin in self._beat_at):
+            self._beat_at[packet.origin] = self.heard_at  # outlets have no beat, and come and go
+        expected = self._last_number.get(packet.origin, packet.number - 1) + 1
+        self._last_number[packet.origin] = packet.number
         missed = packet.number != expected
         if events:
             self._deliver(events)
@@ -178,7 +178,7 @@ class Bus:
             self._lost()
 
 
-def _forget(future: "asyncio.Future[None]") -> None:
+def _ignore_result(future: "asyncio.Future[None]") -> None:
     future.exception()
 
 

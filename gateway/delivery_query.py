@@ -39,7 +39,7 @@ def ask_processes(conversation_id: int, seq: int, users: Sequence[int]) -> Query
     """Ask all processes about a message and some users, from a thread; a second at most. None while Redis is away."""
     key = f"inquiry:{uuid.uuid4().hex}"
     # A process without a hub does not know how many there are: it waits for as long as anybody may take.
-    expected = hub.current().bus.company() if hub.running() else None
+    expected = hub.current().bus.process_count() if hub.running() else None
     publish.notice(NOTICE, list(users), msgspec.msgpack.encode(Query(key, conversation_id, seq)))
     reports: list[DeliveryReport] = []
     ends_at = time.monotonic() + TIMEOUT

@@ -178,7 +178,7 @@ class Hub:
             is_own = user == event.actor and event.own
             outgoing = websocket.message(event.frame[:-3] + event.own) if is_own else message
             for connection in tuple(connections):
-                if connection.id == skip or (event.told_late and connection.opened_at() >= event.told_late):
+                if connection.id == skip or (event.replay_time and connection.opened_at() >= event.replay_time):
                     continue
                 if skip_devices and connection.session.device_id in skip_devices:
                     continue
@@ -325,7 +325,7 @@ class Hub:
             self._publish_status()
             if silent > SILENCE_SECONDS:
                 self.bus.mark_broken(f"silent for {silent:.0f} s")
-            elif gone := self.bus.gone(SILENCE_SECONDS):
+            elif gone := self.bus.remove_silent(SILENCE_SECONDS):
                 self._recover_after_death(gone)
             elif not self._recovering:
                 self._last_good = datetime.now(UTC)

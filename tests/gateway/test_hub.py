@@ -349,7 +349,7 @@ async def test_an_event_that_comes_just_before_it_is_missed_is_not_looked_for(
     assert caplog.records == []
 
 
-def packet(origin: str, number: int, events: list[Event]) -> bus.Heard:
+def packet(origin: str, number: int, events: list[Event]) -> bus.ReceivedPacket:
     """Return a packet as it arrives."""
     return bus._decode(bus._encode(bus.Packet(origin, number, events)))
 
@@ -368,10 +368,10 @@ async def test_a_process_that_beats_no_more_is_gone_and_one_that_says_goodbye_is
         here._take(packet(origin, 1, []))
     here._take(packet("outlet", 1, [event(1)]))
     here._take(packet("stopped", bus.FAREWELL, []))
-    assert here.gone(60.0) == 0.0
-    here._beating["killed"] -= 90.0
-    assert here.gone(60.0) == pytest.approx(90.0, abs=20.0)
-    assert here.gone(60.0) == 0.0
+    assert here.remove_silent(60.0) == 0.0
+    here._beat_at["killed"] -= 90.0
+    assert here.remove_silent(60.0) == pytest.approx(90.0, abs=20.0)
+    assert here.remove_silent(60.0) == 0.0
 
 
 async def test_what_a_killed_process_left_untold_is_looked_for(hub: Hub, database: Database) -> None:
