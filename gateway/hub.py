@@ -102,7 +102,7 @@ class Hub:
         own.append(connection)
         if len(own) == 1:
             for topic in self._large.values():
-                topic.came(connection.session.user_id)
+                topic.add_connected(connection.session.user_id)
         code, reason = self._close_orders.pending_for(connection.session, self._loop.time())
         if code:
             connection.close(code, reason)
@@ -118,7 +118,7 @@ class Hub:
         if not own:
             del self.users[connection.session.user_id]
             for topic in self._large.values():
-                topic.went(connection.session.user_id)
+                topic.remove_connected(connection.session.user_id)
 
     def close_oldest(self, user_id: int) -> None:
         """Hold the cap of F289 within this process, whatever Redis says."""
@@ -205,7 +205,7 @@ class Hub:
 
     def _evict_topic(self) -> None:
         for id_, topic in self._topics.items():
-            if topic.loading is None and not topic.held and topic.pace.digest is None:
+            if topic.loading is None and not topic.early and topic.pace.digest is None:
                 del self._topics[id_]
                 self._large.pop(id_, None)
                 return
@@ -227,16 +227,16 @@ class Hub:
         """Nobody is here: only note how far the conversation is, so that whoever comes is told what is new from then."""
         topic = self._topics.get(event.conversation_id)
         if topic is not None and topic.rev >= 0 and event.rev:
-            topic.rev = max(topic.rev, event.rev, *topic.held)
-            topic.held.clear()
+            topic.rev = max(topic.rev, event.rev, *topic.early)
+            topic.early.clear()
 
     async def _load(self, conversation_id: int, topic: Topic, *, once: bool = False) -> None:
         while topic.waiting or once:
             once = False
             ready, topic.waiting = topic.waiting, []
             audience = await threads.surely("members", self._lookups.audience, conversation_id, topic.known)
-            topic.learn(audience, self.users)
-            if topic.here is not None:
+            topic.update(audience, self.users)
+            if topic.connected is not None:
                 self._large[conversation_id] = topic
             # What came meanwhile of a newer version has members that this look was too early for: it waits for the next.
             late = topic.waiting
@@ -255,10 +255,10 @@ class Hub:
         elif rev > topic.rev:
             self._keep_early(topic, event)
             return
-        elif rev >= topic.first:
+        elif rev >= topic.followed_from:
             return
         self._deliver_or_summarize(topic, event)
-        while topic.held and (following := topic.held.pop(topic.rev + 1, None)):
+        while topic.early and (following := topic.early.pop(topic.rev + 1, None)):
             topic.rev += 1
             self._deliver_or_summarize(topic, following)
 
@@ -285,32 +285,32 @@ class Hub:
             self._schedule_summary(conversation_id, topic)
 
     def _keep_early(self, topic: Topic, event: Event) -> None:
-        if not topic.held:
+        if not topic.early:
             self._loop.call_later(GAP_WAIT, self._check_gap, event.conversation_id, topic, topic.rev)
-        topic.held[event.rev] = event
+        topic.early[event.rev] = event
 
     def _check_gap(self, conversation_id: int, topic: Topic, rev: int) -> None:
         """An earlier event has not come in time: ask the database for it, unless things moved on."""
-        if topic.held and topic.rev > rev:
+        if topic.early and topic.rev > rev:
             self._loop.call_later(GAP_WAIT, self._check_gap, conversation_id, topic, topic.rev)
-        elif topic.held:
+        elif topic.early:
             self.spawn(self._fill_gap(conversation_id, topic))
 
     async def _fill_gap(self, conversation_id: int, topic: Topic) -> None:
         """Deliver what is missing below the held events, then those; what the database lacks was never a frame."""
-        if not topic.held:
+        if not topic.early:
             return  # the missing one has come since
-        after, until = topic.rev, min(topic.held)
+        after, until = topic.rev, min(topic.early)
         for event in await threads.surely("a gap", self._lookups.between, conversation_id, after, until):
             if topic.rev < event.rev < until:
                 topic.rev = event.rev
                 self._deliver_or_summarize(topic, event)
         if topic.rev < until:
             topic.rev = until - 1
-        while following := topic.held.pop(topic.rev + 1, None):
+        while following := topic.early.pop(topic.rev + 1, None):
             topic.rev += 1
             self._deliver_or_summarize(topic, following)
-        if topic.held:
+        if topic.early:
             self._loop.call_later(GAP_WAIT, self._check_gap, conversation_id, topic, topic.rev)
 
     # --- losses --------------------------------------------------------------------------------------------------

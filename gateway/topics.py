@@ -46,16 +46,16 @@ class Topic:
     """A conversation as this process follows it; `rev` is -1 until the first look into the database."""
 
     __slots__ = (
+        "connected",
         "current",
-        "first",
-        "held",
-        "here",
+        "early",
+        "followed_from",
+        "former",
         "known",
         "loading",
         "newest_join",
         "newest_leave",
         "pace",
-        "past",
         "rev",
         "version",
         "waiting",
@@ -65,48 +65,48 @@ class Topic:
         self.version = -1
         self.known: Known | None = None
         self.current: dict[int, int] = {}  # user → joined
-        self.past: dict[int, tuple[int, int]] = {}  # user → joined, left
-        self.here: set[int] | None = None  # of a large conversation: the current members who are connected here
+        self.former: dict[int, tuple[int, int]] = {}  # user → joined, left
+        self.connected: set[int] | None = None  # of a large conversation: the current members who are connected here
         self.newest_join = 0
         self.newest_leave = -1
-        self.first = 0
+        self.followed_from = 0
         self.rev = -1
-        self.held: dict[int, Event] = {}
+        self.early: dict[int, Event] = {}
         self.waiting: list[Event] = []
         self.loading: asyncio.Task[None] | None = None
         self.pace = Pace()
 
-    def learn(self, audience: Audience, connected: Container[int]) -> None:
-        """Take over members, all or those who came and went; `connected` are the users with a connection here."""
+    def update(self, audience: Audience, online: Container[int]) -> None:
+        """Take over members, all or those who came and went; `online` are the users with a connection here."""
         self.version, settled, self.known, members = audience
         if self.rev < 0:
-            self.rev, self.first = settled, settled + 1
+            self.rev, self.followed_from = settled, settled + 1
         for user, joined, left in members:
             if left is None:
                 self.current[user] = joined
                 self.newest_join = max(self.newest_join, joined)
             else:
                 self.current.pop(user, None)
-                self.past[user] = joined, left
+                self.former[user] = joined, left
                 self.newest_leave = max(self.newest_leave, left)
-        if len(self.past) > PAST:
-            self.past = {u: span for u, span in self.past.items() if span[1] >= self.known.seq - PAST}
-        if self.here is None and len(self.current) >= LARGE:
-            self.here = {user for user in self.current if user in connected}
-        elif self.here is not None:
+        if len(self.former) > PAST:
+            self.former = {u: span for u, span in self.former.items() if span[1] >= self.known.seq - PAST}
+        if self.connected is None and len(self.current) >= LARGE:
+            self.connected = {user for user in self.current if user in online}
+        elif self.connected is not None:
             named = {user for user, _, _ in members}
-            self.here -= named
-            self.here |= {user for user in named if user in self.current and user in connected}
+            self.connected -= named
+            self.connected |= {user for user in named if user in self.current and user in online}
 
-    def came(self, user: int) -> None:
+    def add_connected(self, user: int) -> None:
         """Note a user's first connection here."""
-        if self.here is not None and user in self.current:
-            self.here.add(user)
+        if self.connected is not None and user in self.current:
+            self.connected.add(user)
 
-    def went(self, user: int) -> None:
+    def remove_connected(self, user: int) -> None:
         """Note that a user has no connection here any more."""
-        if self.here is not None:
-            self.here.discard(user)
+        if self.connected is not None:
+            self.connected.discard(user)
 
     def receivers(self, seq: int, joined_before: int = 0) -> Iterable[int]:
         """Users who may see what happened at `seq`; 0 means now, then only who joined before seq `joined_before` if given.
@@ -114,10 +114,10 @@ class Topic:
         Of a large conversation only those who are connected here, for it is they who get it.
         """
         current = self.current
-        there = current if self.here is None else self.here
+        reachable = current if self.connected is None else self.connected
         if joined_before and joined_before <= self.newest_join:
-            return [user for user in there if current[user] < joined_before]
+            return [user for user in reachable if current[user] < joined_before]
         if not seq or (seq > self.newest_join and seq > self.newest_leave):
-            return there
-        late = [user for user, (joined, left) in self.past.items() if joined < seq <= left]
-        return [user for user in there if current[user] < seq] + late
+            return reachable
+        late = [user for user, (joined, left) in self.former.items() if joined < seq <= left]
+        return [user for user in reachable if current[user] < seq] + late
