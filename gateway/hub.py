@@ -205,7 +205,7 @@ class Hub:
 
     def _evict_topic(self) -> None:
         for id_, topic in self._topics.items():
-            if topic.loading is None and not topic.early and topic.pace.digest is None:
+            if topic.loading is None and not topic.early and topic.summaries.digest is None:
                 del self._topics[id_]
                 self._large.pop(id_, None)
                 return
@@ -264,8 +264,8 @@ class Hub:
 
     def _deliver_or_summarize(self, topic: Topic, event: Event) -> None:
         """Deliver an event whose turn has come, or have it told by the next summary."""
-        begins = topic.pace.digest is None
-        summed = bool(event.rev) and topic.pace.takes(event, self._loop.time())
+        begins = topic.summaries.digest is None
+        summed = bool(event.rev) and topic.summaries.absorbs(event, self._loop.time())
         if event.seq:
             self.delivery_log.record(event, summed=summed)
         if not summed:
@@ -278,10 +278,10 @@ class Hub:
 
     def _deliver_summary(self, conversation_id: int, topic: Topic) -> None:
         """Tell all present members how far their conversation has got; again while it stays too fast to be told."""
-        summary = topic.pace.turn(conversation_id, self._loop.time())
+        summary = topic.summaries.end_interval(conversation_id, self._loop.time())
         if summary is not None:
             self._deliver(summary, topic.receivers(0))
-        if topic.pace.digest is not None:
+        if topic.summaries.digest is not None:
             self._schedule_summary(conversation_id, topic)
 
     def _keep_early(self, topic: Topic, event: Event) -> None:

@@ -28,12 +28,12 @@ class Summary(Frame, frozen=True):
 class Digest:
     """What has happened in a conversation since its members were last told."""
 
-    __slots__ = ("count", "events", "first", "last", "rev", "unseeing")
+    __slots__ = ("count", "events", "first", "last", "rev", "skip_users")
 
     def __init__(self, last: int) -> None:
         self.events = self.count = self.rev = 0
         self.first, self.last = last + 1, last
-        self.unseeing: set[int] | None = None
+        self.skip_users: set[int] | None = None
 
     def add(self, event: Event) -> None:
         self.events += 1
@@ -43,7 +43,7 @@ class Digest:
             self.last = max(self.last, event.seq)
             self.count += 1
         skipped = event.skip_users
-        self.unseeing = set(skipped) if self.unseeing is None else self.unseeing.intersection(skipped)
+        self.skip_users = set(skipped) if self.skip_users is None else self.skip_users.intersection(skipped)
 
     def event(self, conversation_id: int) -> Event:
         """Return the summary, for all members but those who may see nothing of what it tells."""
@@ -53,11 +53,11 @@ class Digest:
         return Event(
             conversation_id=conversation_id,
             frame=codec.frame("message.summary", payload),
-            skip_users=list(self.unseeing or ()),
+            skip_users=list(self.skip_users or ()),
         )
 
 
-class Pace:
+class SummaryMode:
     """How fast news of one conversation come, and the digest that is being made of them, None out of summary mode."""
 
     __slots__ = ("_calm_since", "_count", "_since", "digest")
@@ -67,7 +67,7 @@ class Pace:
         self._count = 0
         self.digest: Digest | None = None
 
-    def takes(self, event: Event, now: float) -> bool:
+    def absorbs(self, event: Event, now: float) -> bool:
         """Count a durable event at a monotonic time; return whether it is told by a summary, and not by itself."""
         if self.digest is None:
             if now - self._since >= RATE_SECONDS:
@@ -79,7 +79,7 @@ class Pace:
         self.digest.add(event)
         return True
 
-    def turn(self, conversation_id: int, now: float) -> Event | None:
+    def end_interval(self, conversation_id: int, now: float) -> Event | None:
         """End an interval of `summary_interval`: return its summary, None where nothing happened.
 
         `digest` is None from then on where it has been calm for long enough.

@@ -5,7 +5,7 @@ from collections.abc import Collection, Container, Iterable
 from typing import NamedTuple
 
 from gateway.bus import Event
-from gateway.summaries import Pace
+from gateway.summaries import SummaryMode
 
 # From so many members on a process keeps apart which of them are connected to it: a message then costs nothing for those
 # who are not. Below, asking for each is cheaper than keeping account at every connection.
@@ -55,8 +55,8 @@ class Topic:
         "loading",
         "newest_join",
         "newest_leave",
-        "pace",
         "rev",
+        "summaries",
         "version",
         "waiting",
     )
@@ -74,7 +74,7 @@ class Topic:
         self.early: dict[int, Event] = {}
         self.waiting: list[Event] = []
         self.loading: asyncio.Task[None] | None = None
-        self.pace = Pace()
+        self.summaries = SummaryMode()
 
     def update(self, audience: Audience, online: Container[int]) -> None:
         """Take over members, all or those who came and went; `online` are the users with a connection here."""

@@ -462,7 +462,7 @@ async def test_a_chat_that_is_too_fast_is_told_by_summaries_and_then_live_again(
         {"chatId": str(CHAT), "count": 2, "fromSeq": 3, "toSeq": 4, "rev": 5},
     )
     async with asyncio.timeout(5):
-        while hub._topics[CHAT].pace.digest is not None:  # noqa: ASYNC110
+        while hub._topics[CHAT].summaries.digest is not None:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
     await heard(hub, [event(6), event(7)])
     assert ada.told[3:] == ["m6", "m7"]

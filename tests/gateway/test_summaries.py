@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 
 from gateway.bus import Event
-from gateway.summaries import Pace
+from gateway.summaries import SummaryMode
 
 CHAT = 7
 
@@ -23,9 +23,9 @@ def event(rev: int, *, seq: int | None = None, **more: Any) -> Event:
     return Event(conversation_id=CHAT, seq=rev if seq is None else seq, rev=rev, **more)
 
 
-def live(pace: Pace, first: int, last: int, at: float) -> list[int]:
+def live(mode: SummaryMode, first: int, last: int, at: float) -> list[int]:
     """Let messages come at a moment; return the revs of those that are told by themselves."""
-    return [rev for rev in range(first, last + 1) if not pace.takes(event(rev), at)]
+    return [rev for rev in range(first, last + 1) if not mode.absorbs(event(rev), at)]
 
 
 def summary(told: Event | None) -> dict[str, Any]:
@@ -35,73 +35,73 @@ def summary(told: Event | None) -> dict[str, Any]:
 
 
 def test_what_is_above_the_rate_of_a_second_is_told_by_a_summary() -> None:
-    pace = Pace()
+    mode = SummaryMode()
 
-    assert live(pace, 1, 25, at=100.0) == list(range(1, 11))
+    assert live(mode, 1, 25, at=100.0) == list(range(1, 11))
 
-    told = summary(pace.turn(CHAT, 100.5))
+    told = summary(mode.end_interval(CHAT, 100.5))
     assert told == {"chatId": "7", "count": 15, "fromSeq": 11, "toSeq": 25, "rev": 25}
 
 
 def test_the_rate_is_counted_anew_every_second() -> None:
-    pace = Pace()
+    mode = SummaryMode()
 
-    told = [*live(pace, 1, 10, at=100.0), *live(pace, 11, 20, at=101.0), *live(pace, 21, 30, at=107.3)]
+    told = [*live(mode, 1, 10, at=100.0), *live(mode, 11, 20, at=101.0), *live(mode, 21, 30, at=107.3)]
 
     assert told == list(range(1, 31))
-    assert pace.digest is None
+    assert mode.digest is None
 
 
 def test_one_that_stays_half_as_fast_stays_in_and_one_that_is_slower_comes_out() -> None:
-    pace = Pace()
-    live(pace, 1, 11, at=100.0)
+    mode = SummaryMode()
+    live(mode, 1, 11, at=100.0)
     rev = 11
     for half in range(1, 11):  # 8 a second: above half the rate
-        live(pace, rev + 1, rev + 4, at=100.0 + half / 2)
+        live(mode, rev + 1, rev + 4, at=100.0 + half / 2)
         rev += 4
-        assert summary(pace.turn(CHAT, 100.0 + half / 2))["toSeq"] == rev
+        assert summary(mode.end_interval(CHAT, 100.0 + half / 2))["toSeq"] == rev
     for half in range(1, 4):  # 4 a second
-        live(pace, rev + 1, rev + 2, at=105.0 + half / 2)
+        live(mode, rev + 1, rev + 2, at=105.0 + half / 2)
         rev += 2
-        pace.turn(CHAT, 105.0 + half / 2)
-        assert pace.digest is not None
+        mode.end_interval(CHAT, 105.0 + half / 2)
+        assert mode.digest is not None
 
-    live(pace, rev + 1, rev + 1, at=106.9)
-    assert summary(pace.turn(CHAT, 107.0))["toSeq"] == rev + 1
+    live(mode, rev + 1, rev + 1, at=106.9)
+    assert summary(mode.end_interval(CHAT, 107.0))["toSeq"] == rev + 1
 
-    assert pace.digest is None
-    assert live(pace, rev + 2, rev + 30, at=107.1) == list(range(rev + 2, rev + 12)), "and the rate begins anew"
+    assert mode.digest is None
+    assert live(mode, rev + 2, rev + 30, at=107.1) == list(range(rev + 2, rev + 12)), "and the rate begins anew"
 
 
 def test_nothing_is_told_where_nothing_happened() -> None:
-    pace = Pace()
-    live(pace, 1, 11, at=100.0)
-    pace.turn(CHAT, 100.5)
+    mode = SummaryMode()
+    live(mode, 1, 11, at=100.0)
+    mode.end_interval(CHAT, 100.5)
 
-    assert pace.turn(CHAT, 101.0) is None
-    assert pace.digest is not None
+    assert mode.end_interval(CHAT, 101.0) is None
+    assert mode.digest is not None
 
 
 def test_changes_count_and_are_told_by_their_rev_alone() -> None:
-    pace = Pace()
-    live(pace, 1, 12, at=100.0)
-    pace.turn(CHAT, 100.5)
+    mode = SummaryMode()
+    live(mode, 1, 12, at=100.0)
+    mode.end_interval(CHAT, 100.5)
 
-    assert pace.takes(event(13, seq=0), 100.6)
+    assert mode.absorbs(event(13, seq=0), 100.6)
 
-    assert summary(pace.turn(CHAT, 101.0)) == {"chatId": "7", "count": 0, "fromSeq": 13, "toSeq": 12, "rev": 13}
+    assert summary(mode.end_interval(CHAT, 101.0)) == {"chatId": "7", "count": 0, "fromSeq": 13, "toSeq": 12, "rev": 13}
 
 
 def test_one_who_may_see_nothing_of_it_is_not_told() -> None:
     """Who blocks the only writer of an interval; whoever may see one message of it is told."""
-    pace = Pace()
-    live(pace, 1, 10, at=100.0)
-    pace.takes(event(11, skip_users=[1, 2]), 100.0)
-    pace.takes(event(12, skip_users=[2]), 100.0)
+    mode = SummaryMode()
+    live(mode, 1, 10, at=100.0)
+    mode.absorbs(event(11, skip_users=[1, 2]), 100.0)
+    mode.absorbs(event(12, skip_users=[2]), 100.0)
 
-    told = pace.turn(CHAT, 100.5)
+    told = mode.end_interval(CHAT, 100.5)
 
     assert told is not None
     assert told.skip_users == [2]
-    pace.takes(event(13), 100.6)
-    assert pace.turn(CHAT, 101.0).skip_users == []  # type: ignore[union-attr]
+    mode.absorbs(event(13), 100.6)
+    assert mode.end_interval(CHAT, 101.0).skip_users == []  # type: ignore[union-attr]
