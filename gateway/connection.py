@@ -14,7 +14,7 @@ from gateway.indicators import encode
 from gateway.outbound import Outbound, Outgoing, Overflow, Send
 from gateway.receipt_coalescing import ReceiptBuffer, Sink
 
-CLOSE_GRACE = 1.0
+CLOSE_TIMEOUT = 1.0
 # A frame from a client is taken to say that it holds what it was sent so long before.
 REPLAY_MARGIN = 2.0
 logger = logging.getLogger(__name__)
@@ -30,8 +30,8 @@ class Connection:
     """
 
     __slots__ = (
+        "_before_greeting",
         "_closer",
-        "_early",
         "_receipts",
         "active_at",
         "aliases",
@@ -76,14 +76,14 @@ class Connection:
         self.closing = False
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._closer: asyncio.Task[None] | None = None
-        self._early: list[tuple[Outgoing, Class]] | None = []
+        self._before_greeting: list[tuple[Outgoing, Class]] | None = []
         self._receipts: ReceiptBuffer | None = None
 
     def opened_at(self) -> int:
         """Return the Unix time of the opening in milliseconds: an id begins with it."""
         return self.id >> 22
 
-    def heard(self) -> None:
+    def record_activity(self) -> None:
         """Note a sign of life."""
         self.heard_at = time.monotonic()
 
@@ -100,17 +100,17 @@ class Connection:
 
     def greet(self, frames: Sequence[bytes]) -> None:
         """Write hello and what is replayed, then what came since the connection is in the hub, and all later ones."""
-        early, self._early = self._early or [], None
+        waiting, self._before_greeting = self._before_greeting or [], None
         self.greeted_at = time.monotonic()
         for frame in frames:
             self.write(frame)
-        for message, cls in early:
+        for message, cls in waiting:
             self.offer(message, cls)
 
     def offer(self, message: Outgoing, cls: Class) -> None:
         """Queue an ASGI message; a connection too slow even for messages is closed with 4413."""
-        if self._early is not None:
-            self._early.append((message, cls))
+        if self._before_greeting is not None:
+            self._before_greeting.append((message, cls))
             return
         try:
             self.out.offer(message, cls)
@@ -120,11 +120,11 @@ class Connection:
         if self.out.failed:
             self.close(1011, "could not be sent: reconnect and sync")
 
-    def go_compact(self) -> None:
+    def use_compact(self) -> None:
         """Let indicators travel in bytes on this connection (protocol 2.5)."""
         self.chats, self.aliases = [], {}
 
-    def name(self, conversation_ids: Iterable[int]) -> None:
+    def assign_aliases(self, conversation_ids: Iterable[int]) -> None:
         """Give conversations their aliases on this connection; one that has one keeps it, whoever leaves and comes back."""
         if self.chats is None or self.aliases is None:
             return
@@ -133,22 +133,22 @@ class Connection:
                 self.chats.append(conversation_id)
                 self.aliases[conversation_id] = len(self.chats)
 
-    def tell(self, event: Event, outgoing: Outgoing, cls: Class) -> None:
+    def send_event(self, event: Event, outgoing: Outgoing, cls: Class) -> None:
         """Tell an event's frame as this connection takes it."""
         if event.indicators:
-            self.indicate(event, outgoing)
+            self._send_indicators(event, outgoing)
         elif event.opens and self.aliases is not None:
-            self.offer(self.opening(event), cls)
+            self.offer(self._with_alias(event), cls)
         else:
             self.offer(outgoing, cls)
 
-    def opening(self, event: Event) -> Outgoing:
+    def _with_alias(self, event: Event) -> Outgoing:
         """Return the message of a frame that opens a chat to this connection, with its alias as the payload's last field."""
-        self.name([event.chat])
+        self.assign_aliases([event.chat])
         assert self.aliases is not None
         return websocket.message(event.frame[:-2] + b',"alias":%d}}' % self.aliases[event.chat])
 
-    def indicate(self, event: Event, outgoing: Outgoing) -> None:
+    def _send_indicators(self, event: Event, outgoing: Outgoing) -> None:
         """Tell indicators as this connection takes them: receipts gathered, in bytes where it knows the chat's alias."""
         if event.coalesced_type:
             if self._receipts is None:
@@ -166,14 +166,14 @@ class Connection:
             self.offer(websocket.binary(content), Class(event.cls))
 
     def _writable(self) -> bool:
-        return self._early is None and not self.out.behind_since
+        return self._before_greeting is None and not self.out.behind_since
 
-    def catch_up(self) -> None:
+    def flush_receipts(self) -> None:
         """Write what is still gathered, so that what follows comes after it."""
-        if self._receipts is not None and self._early is None:
+        if self._receipts is not None and self._before_greeting is None:
             self._receipts.flush()
 
-    def end(self) -> None:
+    def discard_output(self) -> None:
         """Write nothing more: the socket is gone."""
         self.out.discard()
         if self._receipts is not None:
@@ -194,13 +194,13 @@ class Connection:
 
     async def _close(self, code: int, reason: str) -> None:
         try:
-            async with asyncio.timeout(CLOSE_GRACE):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self.out.flush()
         except TimeoutError:
             self.out.discard()
         step: Coroutine[Any, Any, None] = self.send({"type": "websocket.close", "code": code, "reason": reason})  # type: ignore[assignment]
         try:
-            async with asyncio.timeout(CLOSE_GRACE):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
                 await step
         except Exception as gone:
             logger.debug("the socket was gone before its close: %s", type(gone).__name__)

@@ -76,7 +76,7 @@ class Gateway(AsyncConsumer):
         # A write that failed closes with 1011, but a peer that has gone before it may have said goodbye.
         connection.code = connection.code if connection.code not in (0, FAILED) else code
         hub.current().remove(connection)
-        connection.end()
+        connection.discard_output()
         self.wiring.closing(connection, connection.code in ON_PURPOSE)
         await connection_registry.unregister(connection)
 
@@ -87,7 +87,7 @@ class Gateway(AsyncConsumer):
             message = await receive()
             if message["type"] == "websocket.disconnect":
                 return LOST if here.draining else message.get("code") or LOST
-            connection.heard()
+            connection.record_activity()
             if connection.closing or here.draining:
                 continue  # not acked: the client sends it again elsewhere
             text = message.get("text")
@@ -102,7 +102,7 @@ class Gateway(AsyncConsumer):
     async def take(self, connection: Connection, envelope: Envelope) -> None:
         """Handle one frame. A hot one is only begun here; any other waits for the hot ones before it, and is finished."""
         if envelope.type == "ping":
-            connection.catch_up()
+            connection.flush_receipts()
             connection.write(codec.frame("pong", {}))
             return
         if envelope.type == "auth.renew":

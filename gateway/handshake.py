@@ -81,7 +81,7 @@ async def admit(connection: Connection, wiring: Wiring, shown: Handshake) -> Non
     """
     here = hub.current()
     if shown.query.get("compact") == "1":
-        connection.go_compact()
+        connection.use_compact()
     here.add(connection)  # what is stored from now on waits behind hello; what was stored before is read below
     resume, greeting = await _in_time(_greeting(connection, wiring, shown))
     connection.greet(greeting)
@@ -103,7 +103,7 @@ async def _greeting(
     if resume is not None:
         _restore(connection, resume)
     if connection.chats is not None:
-        connection.name(await threads.run(wiring.chats, connection.session.user_id))
+        connection.assign_aliases(await threads.run(wiring.chats, connection.session.user_id))
     hello = _hello(connection, await threads.run(wiring.epoch))
     return resume, [codec.frame("hello", hello), *replay]
 

@@ -182,7 +182,7 @@ class Hub:
                     continue
                 if skip_devices and connection.session.device_id in skip_devices:
                     continue
-                connection.tell(event, outgoing, cls)
+                connection.send_event(event, outgoing, cls)
 
     async def current_members(self, conversation_id: int, version: int = 0) -> tuple[int, Collection[int]]:
         """Return a conversation's membership version and present members, as of `version` or later."""

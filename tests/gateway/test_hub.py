@@ -414,14 +414,14 @@ async def test_a_connection_that_is_behind_surely_holds_only_what_came_before() 
     slow.greet([])
     before = slow.received_until()
     slow.write(b"stuck")
-    slow.heard()
+    slow.record_activity()
     behind = slow.received_until()
     slow.write(b"waits")
-    slow.heard()
+    slow.record_activity()
     assert before <= behind == pytest.approx(slow.received_until(), abs=0.005)
     blocked.set()
     await slow.out.flush()
-    slow.heard()
+    slow.record_activity()
     assert slow.received_until() > behind
     assert slow.out.behind_since == 0.0
 
