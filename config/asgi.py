@@ -68,6 +68,8 @@ async def stop() -> None:
 application = ProtocolTypeRouter(
     {
         "http": OneThread(),
-        "websocket": URLRouter([path("ws/v1", consumer.application(WIRING, LOAD)), re_path(r"", consumer.nowhere())]),
+        "websocket": URLRouter(
+            [path("ws/v1", consumer.application(WIRING, LOAD)), re_path(r"", consumer.unknown_address())]
+        ),
     }
 )

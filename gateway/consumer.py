@@ -20,14 +20,14 @@ from gateway.shedding import Load
 
 logger = logging.getLogger(__name__)
 BAD_FRAME_WINDOW = 60.0
-LOST = 1006
+ABNORMAL = 1006
 FAILED = 1011
 # A client that says goodbye (with a code or none), and a server that signs it out or replaces it. The rest is a loss.
-ON_PURPOSE = {1000, 1001, 1005, 4401, 4409}
+INTENTIONAL = {1000, 1001, 1005, 4401, 4409}
 RENEW = Route(AuthRenew, handle=lambda caller, frame: None)
 
 
-class Told(NamedTuple):
+class ChatIndicator(NamedTuple):
     """One indicator from a client: its state's flags, the conversation, the seq of a receipt."""
 
     state: int
@@ -35,7 +35,7 @@ class Told(NamedTuple):
     seq: int
 
 
-_renewal = msgspec.json.Decoder(AuthRenew)
+_renewal_decoder = msgspec.json.Decoder(AuthRenew)
 
 
 class Gateway(AsyncConsumer):
@@ -61,45 +61,45 @@ class Gateway(AsyncConsumer):
             await send({"type": "websocket.close", "code": closed.code, "reason": closed.reason})
             return
         connection = Connection(_new_id(), session, send, limit=settings.LIMITS.send_buffer_frames)
-        code = LOST
+        code = ABNORMAL
         try:
             await handshake.admit(connection, self.wiring, shown)
-            code = await self.converse(connection, receive)
+            code = await self.read_frames(connection, receive)
         except Closed as closed:
             connection.close(closed.code, closed.reason)
             await connection.closed
         finally:
-            await self.leave(connection, code)
+            await self.disconnect(connection, code)
 
-    async def leave(self, connection: Connection, code: int) -> None:
+    async def disconnect(self, connection: Connection, code: int) -> None:
         """Forget a connection that ended with a close code; sends in flight are still stored."""
         # A write that failed closes with 1011, but a peer that has gone before it may have said goodbye.
         connection.code = connection.code if connection.code not in (0, FAILED) else code
         hub.current().remove(connection)
         connection.discard_output()
-        self.wiring.closing(connection, connection.code in ON_PURPOSE)
+        self.wiring.closing(connection, connection.code in INTENTIONAL)
         await connection_registry.unregister(connection)
 
-    async def converse(self, connection: Connection, receive: handshake.Receive) -> int:
+    async def read_frames(self, connection: Connection, receive: handshake.Receive) -> int:
         """Take frames until the socket closes; return its close code."""
         here = hub.current()
         while True:
             message = await receive()
             if message["type"] == "websocket.disconnect":
-                return LOST if here.draining else message.get("code") or LOST
+                return ABNORMAL if here.draining else message.get("code") or ABNORMAL
             connection.record_activity()
             if connection.closing or here.draining:
                 continue  # not acked: the client sends it again elsewhere
             text = message.get("text")
             try:
                 if text is not None:
-                    await self.take(connection, codec.read_envelope(text))
+                    await self.handle(connection, codec.read_envelope(text))
                 elif message.get("bytes") is not None:
-                    await self.take_indicators(connection, indicated(connection, message["bytes"]))
+                    await self.handle_indicators(connection, read_indicators(connection, message["bytes"]))
             except BadFrame as refusal:
-                self.bad(connection, refusal)
+                self.refuse_bad_frame(connection, refusal)
 
-    async def take(self, connection: Connection, envelope: Envelope) -> None:
+    async def handle(self, connection: Connection, envelope: Envelope) -> None:
         """Handle one frame. A hot one is only begun here; any other waits for the hot ones before it, and is finished."""
         if envelope.type == "ping":
             connection.flush_receipts()
@@ -108,18 +108,18 @@ class Gateway(AsyncConsumer):
         if envelope.type == "auth.renew":
             await self.renew(connection, envelope)
             return
-        found = self.table.get(envelope.type)
-        if found is None:
+        compiled = self.table.get(envelope.type)
+        if compiled is None:
             name = envelope.type[:40]
             connection.write(_error(UnknownType(f"there is no frame {name!r}"), envelope.id))
             return
-        route, decoder = found
+        route, decoder = compiled
         if not route.automatic:
             connection.active_at = connection.heard_at
         try:
             payload = codec.read_payload(decoder, envelope.payload)
             if route.hot:
-                await self.begin(connection, envelope, route, payload)
+                await self.start(connection, envelope, route, payload)
                 return
             if connection.in_flight:
                 await asyncio.wait(connection.in_flight)
@@ -128,7 +128,7 @@ class Gateway(AsyncConsumer):
         except Exception as fault:
             refuse(connection, envelope, route, fault)
 
-    async def take_indicators(self, connection: Connection, told: list[Told]) -> None:
+    async def handle_indicators(self, connection: Connection, told: list[ChatIndicator]) -> None:
         """Handle the indicators of one binary frame, each as the text frame that says the same. Raises BadFrame."""
         rows = [self.wiring.indicators.get(state) for state, _, _ in told]
         if None in rows:
@@ -139,11 +139,11 @@ class Gateway(AsyncConsumer):
             if not route.automatic:
                 connection.active_at = connection.heard_at
             try:
-                await self.begin(connection, envelope, route, row.frame(str(chat), seq))
+                await self.start(connection, envelope, route, row.frame(str(chat), seq))
             except Exception as fault:
                 refuse(connection, envelope, route, fault)
 
-    async def begin(self, connection: Connection, envelope: Envelope, route: Route, payload: Any) -> None:
+    async def start(self, connection: Connection, envelope: Envelope, route: Route, payload: Any) -> None:
         if len(connection.in_flight) >= self.most_in_flight:
             await asyncio.wait(connection.in_flight, return_when=asyncio.FIRST_COMPLETED)
         if route.before is not None:
@@ -167,14 +167,14 @@ class Gateway(AsyncConsumer):
     async def renew(self, connection: Connection, envelope: Envelope) -> None:
         """`auth.renew`: the one frame that changes the connection itself."""
         try:
-            payload = codec.read_payload(_renewal, envelope.payload)
+            payload = codec.read_payload(_renewal_decoder, envelope.payload)
             connection.session = await threads.run(self.wiring.renew, connection.session, payload.token)
             connection.warned = False
             answer(connection, envelope, RENEW, None)
         except Exception as fault:
             refuse(connection, envelope, RENEW, fault)
 
-    def bad(self, connection: Connection, refusal: BadFrame) -> None:
+    def refuse_bad_frame(self, connection: Connection, refusal: BadFrame) -> None:
         """Answer a frame that could not be read; the 20th within a minute ends the connection (protocol 2.6)."""
         now = time.monotonic()
         connection.bad_frames = [at for at in connection.bad_frames if now - at < BAD_FRAME_WINDOW] + [now]
@@ -183,7 +183,7 @@ class Gateway(AsyncConsumer):
             connection.close(4400, "too many malformed frames")
 
 
-def indicated(connection: Connection, content: bytes) -> list[Told]:
+def read_indicators(connection: Connection, content: bytes) -> list[ChatIndicator]:
     """Return what a binary frame says, a chat's highest seq of each state once. Raises BadFrame: nothing of it counts."""
     if connection.chats is None:
         raise BadFrame("binary frames need the capability compact-indicators")
@@ -192,7 +192,7 @@ def indicated(connection: Connection, content: bytes) -> list[Told]:
         if not 0 < alias <= len(connection.chats):
             raise BadFrame(f"there is no alias {alias}")
         highest[state, alias] = max(seq, highest.pop((state, alias), 0))
-    return [Told(state, connection.chats[alias - 1], seq) for (state, alias), seq in highest.items()]
+    return [ChatIndicator(state, connection.chats[alias - 1], seq) for (state, alias), seq in highest.items()]
 
 
 def answer(connection: Connection, envelope: Envelope, route: Route, result: Any) -> None:
@@ -261,7 +261,7 @@ def _new_id() -> int:
     return int(time.time() * 1000) << 22 | secrets.randbits(22)
 
 
-class NotHere(AsyncConsumer):
+class UnknownAddress(AsyncConsumer):
     """Any other address: the handshake is refused."""
 
     async def __call__(self, scope: handshake.Scope, receive: handshake.Receive, send: Any) -> None:
@@ -269,9 +269,9 @@ class NotHere(AsyncConsumer):
         await send({"type": "websocket.close", "code": 4404, "reason": "the socket is at /ws/v1"})
 
 
-def nowhere() -> Any:
+def unknown_address() -> Any:
     """Return the ASGI application for every other socket address."""
-    return NotHere.as_asgi()  # type: ignore[no-untyped-call]
+    return UnknownAddress.as_asgi()  # type: ignore[no-untyped-call]
 
 
 def application(wiring: Wiring, load: Load) -> Any:
