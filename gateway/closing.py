@@ -12,7 +12,7 @@ from django.conf import settings
 from gateway.bus import Event
 from gateway.connection import Connection
 from gateway.frames import Session
-from gateway.shedding import come_back_in
+from gateway.shedding import reconnect_delay
 
 DRAIN_ACKS = 3.0
 DRAIN_CLOSES = 3.0
@@ -55,6 +55,6 @@ async def drain(connections: Sequence[Connection]) -> None:
         if loop.time() >= deadline:
             break
     for connection in connections:
-        connection.close(4503, come_back_in(settings.LIMITS.drain_seconds))
+        connection.close(4503, reconnect_delay(settings.LIMITS.drain_seconds))
     if connections:
         await asyncio.wait([connection.closed for connection in connections], timeout=DRAIN_CLOSES)

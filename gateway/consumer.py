@@ -49,21 +49,21 @@ class Gateway(AsyncConsumer):
 
     async def __call__(self, scope: handshake.Scope, receive: handshake.Receive, send: Any) -> None:
         await receive()  # websocket.connect
-        shown = handshake.read(scope)
-        number, subprotocol = handshake.version(shown, scope.get("subprotocols", []))
+        request = handshake.parse(scope)
+        number, subprotocol = handshake.negotiate_version(request, scope.get("subprotocols", []))
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
         try:
             if number != settings.PROTOCOL_VERSION:
                 await send({"type": "websocket.send", "text": upgrade_required().decode()})
                 raise Closed(4426, "version")
-            session = await handshake.identify(self.wiring, shown, self.load, draining=hub.current().draining)
+            session = await handshake.authenticate(self.wiring, request, self.load, draining=hub.current().draining)
         except Closed as closed:
             await send({"type": "websocket.close", "code": closed.code, "reason": closed.reason})
             return
         connection = Connection(_new_id(), session, send, limit=settings.LIMITS.send_buffer_frames)
         code = ABNORMAL
         try:
-            await handshake.admit(connection, self.wiring, shown)
+            await handshake.admit(connection, self.wiring, request)
             code = await self.read_frames(connection, receive)
         except Closed as closed:
             connection.close(closed.code, closed.reason)
@@ -82,13 +82,13 @@ class Gateway(AsyncConsumer):
 
     async def read_frames(self, connection: Connection, receive: handshake.Receive) -> int:
         """Take frames until the socket closes; return its close code."""
-        here = hub.current()
+        local = hub.current()
         while True:
             message = await receive()
             if message["type"] == "websocket.disconnect":
-                return ABNORMAL if here.draining else message.get("code") or ABNORMAL
+                return ABNORMAL if local.draining else message.get("code") or ABNORMAL
             connection.record_activity()
-            if connection.closing or here.draining:
+            if connection.closing or local.draining:
                 continue  # not acked: the client sends it again elsewhere
             text = message.get("text")
             try:
@@ -100,7 +100,7 @@ class Gateway(AsyncConsumer):
                 self.refuse_bad_frame(connection, refusal)
 
     async def handle(self, connection: Connection, envelope: Envelope) -> None:
-        """Handle one frame. A hot one is only begun here; any other waits for the hot ones before it, and is finished."""
+        """Handle one frame. A hot one is only begun local; any other waits for the hot ones before it, and is finished."""
         if envelope.type == "ping":
             connection.flush_receipts()
             connection.write(codec.frame("pong", {}))

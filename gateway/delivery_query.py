@@ -56,10 +56,10 @@ def ask_processes(conversation_id: int, seq: int, users: Sequence[int]) -> Query
 
 def answer(event: Event) -> None:
     """Answer a query, as the notice `inquiry` brings it; on the event loop."""
-    here = hub.current()
+    local = hub.current()
     query = msgspec.msgpack.decode(event.data, type=Query)
-    report = here.delivery_log.report(here.bus.origin[:8], query.conversation_id, query.seq, event.about, here.users)
-    here.spawn(_answer(query.key, report))
+    report = local.delivery_log.report(local.bus.origin[:8], query.conversation_id, query.seq, event.about, local.users)
+    local.spawn(_answer(query.key, report))
 
 
 async def _answer(key: str, report: DeliveryReport) -> None:

@@ -19,7 +19,7 @@ from gateway.connection import REPLAY_MARGIN, Connection
 from gateway.errors import Closed, Overloaded, Refused
 from gateway.frames import Hello, Limits, Session
 from gateway.routes import Handshake, Wiring
-from gateway.shedding import Load, come_back_in
+from gateway.shedding import Load, reconnect_delay
 
 R = TypeVar("R")
 Scope = dict[str, Any]
@@ -28,12 +28,12 @@ COMPACT = "compact-indicators"
 
 
 class UpgradeRequired(Refused):
-    """This version of the protocol is not spoken here: take a newer client."""
+    """This version of the protocol is not spoken local: take a newer client."""
 
     code = "UPGRADE_REQUIRED"
 
 
-def read(scope: Scope) -> Handshake:
+def parse(scope: Scope) -> Handshake:
     """Return what the socket shows of itself; later values of a repeated name win."""
     headers = {name.lower(): value for name, value in scope["headers"]}
     cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
@@ -41,21 +41,21 @@ def read(scope: Scope) -> Handshake:
     return Handshake(headers, query, cookies)
 
 
-def version(shown: Handshake, offered: list[str]) -> tuple[int, str | None]:
+def negotiate_version(request: Handshake, offered: list[str]) -> tuple[int, str | None]:
     """Return the version that the client speaks, and the subprotocol to confirm. Nothing said means ours."""
     spoken = {name: name.removeprefix("parley.v") for name in offered if name.startswith("parley.v")}
     for name, number in spoken.items():
         if number == str(settings.PROTOCOL_VERSION):
             return settings.PROTOCOL_VERSION, name
-    number = next(iter(spoken.values()), shown.query.get("v", str(settings.PROTOCOL_VERSION)))
+    number = next(iter(spoken.values()), request.query.get("v", str(settings.PROTOCOL_VERSION)))
     return (int(number) if number.isascii() and number.isdigit() and len(number) < 6 else 0), next(iter(spoken), None)
 
 
-async def identify(wiring: Wiring, shown: Handshake, load: Load, *, draining: bool) -> Session:
+async def authenticate(wiring: Wiring, request: Handshake, load: Load, *, draining: bool) -> Session:
     """Return whose socket this is. Raises Closed: 4503 while draining or overloaded, 4401, 4410, 4429."""
     if draining or load.critical(time.monotonic()):
-        raise Closed(4503, come_back_in(settings.LIMITS.drain_seconds))
-    session = await _in_time(threads.run(wiring.authenticate, shown))
+        raise Closed(4503, reconnect_delay(settings.LIMITS.drain_seconds))
+    session = await _within_timeout(threads.run(wiring.authenticate, request))
     per_minute = settings.LIMITS.handshakes_per_minute
     ask = limits.Ask(f"ratelimit:{session.user_id}:connect", (limits.Window(per_minute / 60, per_minute),))
     if (await limits.take([ask]))[0] > 0:
@@ -63,7 +63,7 @@ async def identify(wiring: Wiring, shown: Handshake, load: Load, *, draining: bo
     return session
 
 
-async def _in_time(step: Awaitable[R]) -> R:
+async def _within_timeout(step: Awaitable[R]) -> R:
     """Return what a step of the handshake finds. Raises Closed: 4410 where it takes too long, 4503 without the database."""
     try:
         async with asyncio.timeout(settings.LIMITS.handshake_timeout):
@@ -71,33 +71,33 @@ async def _in_time(step: Awaitable[R]) -> R:
     except TimeoutError:
         raise Closed(4410, "the handshake took too long") from None
     except (Overloaded, OperationalError, InterfaceError):
-        raise Closed(4503, come_back_in(settings.LIMITS.drain_seconds)) from None
+        raise Closed(4503, reconnect_delay(settings.LIMITS.drain_seconds)) from None
 
 
-async def admit(connection: Connection, wiring: Wiring, shown: Handshake) -> None:
+async def admit(connection: Connection, wiring: Wiring, request: Handshake) -> None:
     """Enter the hub, say hello, replay what a resumed connection has missed, and send the oldest above the cap away.
 
     Raises Closed before hello where what it must say cannot be read: 4410, 4503.
     """
-    here = hub.current()
-    if shown.query.get("compact") == "1":
+    local = hub.current()
+    if request.query.get("compact") == "1":
         connection.use_compact()
-    here.add(connection)  # what is stored from now on waits behind hello; what was stored before is read below
-    resume, greeting = await _in_time(_greeting(connection, wiring, shown))
+    local.add(connection)  # what is stored from now on waits behind hello; what was stored before is read below
+    resume, greeting = await _within_timeout(_prepare_greeting(connection, wiring, request))
     connection.greet(greeting)
     wiring.opened(connection)
     if resume is not None:
-        _replace(resume.connection)
+        _close_resumed(resume.connection)
     for id_ in await connection_registry.register(connection, replaced=resume.connection if resume else 0):
-        here.publish(Event(close_connection=id_, code=4409, reason="replaced by a newer connection"))
-    here.close_oldest(connection.session.user_id)
+        local.publish(Event(close_connection=id_, code=4409, reason="replaced by a newer connection"))
+    local.close_oldest(connection.session.user_id)
 
 
-async def _greeting(
-    connection: Connection, wiring: Wiring, shown: Handshake
+async def _prepare_greeting(
+    connection: Connection, wiring: Wiring, request: Handshake
 ) -> tuple[connection_registry.Resume | None, list[bytes]]:
     """Return what is resumed, if anything, and the frames to begin with."""
-    resume, replay = await _resume(connection, wiring, shown)
+    resume, replay = await _resume(connection, wiring, request)
     connection.token = secrets.token_urlsafe(24)
     connection.restored = resume is not None
     if resume is not None:
@@ -108,13 +108,13 @@ async def _greeting(
     return resume, [codec.frame("hello", hello), *replay]
 
 
-def _replace(resumed: int) -> None:
-    """End the connection that another one goes on for: its peer has left it, and it takes no place of the cap any more."""
-    here = hub.current()
-    here.publish(Event(close_connection=resumed, code=4409, reason="resumed by a newer connection"))
-    left = here.connections.get(resumed)
-    if left is not None:
-        here.remove(left)
+def _close_resumed(resumed: int) -> None:
+    """End the connection that another one goes on for: its peer has connection it, and it takes no place of the cap any more."""
+    local = hub.current()
+    local.publish(Event(close_connection=resumed, code=4409, reason="resumed by a newer connection"))
+    connection = local.connections.get(resumed)
+    if connection is not None:
+        local.remove(connection)
 
 
 def _restore(connection: Connection, resume: connection_registry.Resume) -> None:
@@ -127,9 +127,9 @@ def _restore(connection: Connection, resume: connection_registry.Resume) -> None
 
 
 async def _resume(
-    connection: Connection, wiring: Wiring, shown: Handshake
+    connection: Connection, wiring: Wiring, request: Handshake
 ) -> tuple[connection_registry.Resume | None, list[bytes]]:
-    token = shown.query.get("resume")
+    token = request.query.get("resume")
     resume = await connection_registry.redeem_resume_token(token, connection.session) if token else None
     if resume is None:
         return None, []

@@ -18,7 +18,7 @@ from gateway.bus import Bus, Event
 from gateway.connection import Connection
 from gateway.delivery_log import DeliveryLog
 from gateway.frames import Class, SystemStatus
-from gateway.shedding import come_back_in
+from gateway.shedding import reconnect_delay
 from gateway.topics import Audience, Known, Topic
 
 P = ParamSpec("P")
@@ -107,7 +107,7 @@ class Hub:
         if code:
             connection.close(code, reason)
         elif self.draining:
-            connection.close(4503, come_back_in(settings.LIMITS.drain_seconds))
+            connection.close(4503, reconnect_delay(settings.LIMITS.drain_seconds))
 
     def remove(self, connection: Connection) -> None:
         if self.connections.pop(connection.id, None) is None:

@@ -37,6 +37,6 @@ class Load:
         return now < self._critical_until
 
 
-def come_back_in(spread: float) -> str:
+def reconnect_delay(spread: float) -> str:
     """Return the reason of a 4503: the whole seconds to wait, at random so that clients do not return as one."""
     return str(random.randint(1, max(1, round(spread))))  # noqa: S311

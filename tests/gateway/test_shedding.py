@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from gateway.shedding import HYSTERESIS_SECONDS, Load, come_back_in
+from gateway.shedding import HYSTERESIS_SECONDS, Load, reconnect_delay
 
 
 def test_a_lag_above_nine_tenths_of_the_limit_keeps_newcomers_out_for_a_while() -> None:
@@ -25,8 +25,8 @@ def test_load_falls_by_half_with_each_quiet_probe() -> None:
 
 
 def test_the_seconds_to_wait_are_whole_and_spread() -> None:
-    seconds = {int(come_back_in(10.0)) for _ in range(200)}
+    seconds = {int(reconnect_delay(10.0)) for _ in range(200)}
     assert min(seconds) >= 1
     assert max(seconds) <= 10
     assert len(seconds) > 3
-    assert come_back_in(0) == "1"
+    assert reconnect_delay(0) == "1"
