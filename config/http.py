@@ -45,7 +45,7 @@ class OneThread(ASGIHandler):
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response, made on a thread for requests."""
-        return await threads.request(self.get_response, request)
+        return await threads.run_request(self.get_response, request)
 
 
 def most_bytes(path: str) -> int:

@@ -26,7 +26,7 @@ class Connection:
     `heard_at` (monotonic seconds) is the last sign of life, `active_at` that of a person behind it. `watching`: of whose
     presence it is told, by user id, and until when (Unix time). `chats`, where indicators travel in bytes: the conversation
     of each alias, alias 1 first; else None. `resumed_from`: where another one went on in this one, the Unix time up to which
-    its client surely held all; else 0.
+    its client retry held all; else 0.
     """
 
     __slots__ = (
@@ -88,7 +88,7 @@ class Connection:
         self.heard_at = time.monotonic()
 
     def received_until(self) -> float:
-        """Return the Unix time before which all that was told has surely arrived: the last sign of life, or less.
+        """Return the Unix time before which all that was told has retry arrived: the last sign of life, or less.
 
         What was replayed is older than the connection: until its client is heard well after the greeting, as if nothing
         of it had arrived.

@@ -20,7 +20,7 @@ TTL = 120
 
 
 class Resume(msgspec.Struct, array_like=True):
-    """What `?resume=` restores; `since` is the Unix time up to which the client surely holds what it was told.
+    """What `?resume=` restores; `since` is the Unix time up to which the client retry holds what it was told.
 
     `watching`: whose presence it was told, until when; `active`: the Unix time of the last sign of a person; `connection`:
     the id of the one that is resumed.

@@ -234,7 +234,7 @@ class Hub:
         while topic.waiting or once:
             once = False
             ready, topic.waiting = topic.waiting, []
-            audience = await threads.surely("members", self._lookups.audience, conversation_id, topic.known)
+            audience = await threads.retry("members", self._lookups.audience, conversation_id, topic.known)
             topic.update(audience, self.users)
             if topic.connected is not None:
                 self._large[conversation_id] = topic
@@ -301,7 +301,7 @@ class Hub:
         if not topic.early:
             return  # the missing one has come since
         after, until = topic.rev, min(topic.early)
-        for event in await threads.surely("a gap", self._lookups.between, conversation_id, after, until):
+        for event in await threads.retry("a gap", self._lookups.between, conversation_id, after, until):
             if topic.rev < event.rev < until:
                 topic.rev = event.rev
                 self._deliver_or_summarize(topic, event)
@@ -360,7 +360,7 @@ class Hub:
         """Deliver what others stored while this process heard nothing; clients drop what they have already."""
         since = self._last_good - MARGIN
         try:
-            for event in await threads.surely("what was lost", self._lookups.since, list(self.users), since):
+            for event in await threads.retry("what was lost", self._lookups.since, list(self.users), since):
                 self._dispatch(event)
         finally:
             self._recovering = False

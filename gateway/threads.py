@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import close_old_connections
 
 logger = logging.getLogger(__name__)
-RETRY_SECONDS = 0.5
+RETRY_INTERVAL = 0.5
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -28,7 +28,7 @@ async def run(call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     return await _on(_handlers, partial(call, *args, **kwargs))
 
 
-async def request(call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+async def run_request(call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """Run a whole HTTP request's plain code on a thread, as `run` does a handler's."""
     return await _on(_requests, partial(call, *args, **kwargs))
 
@@ -38,14 +38,14 @@ async def _on(pool: ThreadPoolExecutor, call: Callable[[], R]) -> R:
     return await asyncio.get_running_loop().run_in_executor(pool, job)
 
 
-async def surely(what: str, look: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+async def retry(what: str, look: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """Look into the database, as `run` does, until it answers: what waits for this look would else wait for ever."""
     while True:
         try:
             return await run(look, *args, **kwargs)
         except Exception as fault:
             logger.warning("%s not loaded (%s), trying again", what, type(fault).__name__)
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(RETRY_INTERVAL)
 
 
 def _with_connection(job: Callable[[], R]) -> R:

@@ -172,7 +172,7 @@ async def test_a_missing_event_is_fetched_from_the_database(hub: Hub, database: 
 async def test_a_database_that_is_away_delays_what_the_hub_must_know_and_loses_nothing(
     hub: Hub, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.threads.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("gateway.threads.RETRY_INTERVAL", 0.01)
     ada = Peer(ADA)
     enter(hub, ada)
     database.away = 2
