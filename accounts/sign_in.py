@@ -7,7 +7,7 @@ from django.conf import settings
 
 from accounts.models import User
 from gateway.errors import Unauthorized
-from gateway.limits import Ask, Window, check, refuse_over
+from gateway.limits import Charge, Window, charge_in_thread, raise_if_limited
 
 
 class WrongCredentials(Unauthorized):
@@ -21,14 +21,14 @@ def with_password(*, email: str, password: str, address: str) -> User:
     `sign_ins_per_minute` failures from one network or for one account.
     """
     keys = _keys(email, address)
-    refuse_over(max(check([_ask(key) for key in keys])))
+    raise_if_limited(max(charge_in_thread([_ask(key) for key in keys])))
     user = _find(email)
     if user is None:
         User().set_password(password)  # As much work as a check: the time tells nothing.
         raise WrongCredentials
     if not user.check_password(password) or not user.is_active:
         raise WrongCredentials
-    check([_ask(key, cost=-1) for key in keys])  # Only failures count.
+    charge_in_thread([_ask(key, cost=-1) for key in keys])  # Only failures count.
     return user
 
 
@@ -44,7 +44,7 @@ def hold(user: User) -> None:
 
 def charge(address: str, action: str) -> None:
     """Count an anonymous request of a network against `sign_ins_per_minute`. Raises RateLimited."""
-    refuse_over(check([_ask(f"ratelimit:{_network(address)}:{action}")])[0])
+    raise_if_limited(charge_in_thread([_ask(f"ratelimit:{_network(address)}:{action}")])[0])
 
 
 def _find(email: str) -> User | None:
@@ -57,9 +57,9 @@ def _keys(email: str, address: str) -> list[str]:
     return [f"ratelimit:{_network(address)}:sign_in", f"ratelimit:{account}:sign_in"]
 
 
-def _ask(key: str, cost: int = 1) -> Ask:
+def _ask(key: str, cost: int = 1) -> Charge:
     most = settings.LIMITS.sign_ins_per_minute
-    return Ask(key, (Window(most / 60, most),), cost)
+    return Charge(key, (Window(most / 60, most),), cost)
 
 
 def _network(address: str) -> str:

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from accounts import devices
 from accounts.models import User
 from gateway.errors import InvalidPayload, NotFound
-from gateway.limits import check_now
+from gateway.limits import enforce
 
 DAY = 86400
 MAX_EMAIL_CHARS = 254
@@ -91,7 +91,7 @@ def change_profile(user_id: int, *, display_name: str | None = None, avatar_url:
     if not changes:
         raise InvalidPayload("displayName or avatarUrl: nothing to change was given")
     most = settings.LIMITS.profile_changes_per_day
-    check_now(f"{user_id}:profile", most / DAY, most)
+    enforce(f"{user_id}:profile", most / DAY, most)
     User.objects.filter(pk=user_id).update(**changes)
     return get(user_id)
 

@@ -57,8 +57,8 @@ async def authenticate(wiring: Wiring, request: Handshake, load: Load, *, draini
         raise Closed(4503, reconnect_delay(settings.LIMITS.drain_seconds))
     session = await _within_timeout(threads.run(wiring.authenticate, request))
     per_minute = settings.LIMITS.handshakes_per_minute
-    ask = limits.Ask(f"ratelimit:{session.user_id}:connect", (limits.Window(per_minute / 60, per_minute),))
-    if (await limits.take([ask]))[0] > 0:
+    ask = limits.Charge(f"ratelimit:{session.user_id}:connect", (limits.Window(per_minute / 60, per_minute),))
+    if (await limits.charge([ask]))[0] > 0:
         raise Closed(4429, "too many connections in a minute")
     return session
 

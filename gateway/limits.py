@@ -19,7 +19,7 @@ from gateway.errors import RateLimited
 from gateway.redis_clients import loop_client, thread_client
 
 logger = logging.getLogger(__name__)
-AWAY_SECONDS = 1.0
+FALLBACK_SECONDS = 1.0
 
 # KEYS: none (the keys are data: a limit needs no atomicity over several). ARGV[1]: msgpack [[key, cost, strict,
 # [[rate, burst], …]], …]. Answers the seconds to wait for each key as text, "0" for go. Packed into one argument: one
@@ -62,7 +62,7 @@ class Window(NamedTuple):
     burst: float
 
 
-class Ask(NamedTuple):
+class Charge(NamedTuple):
     """Take `cost` tokens of `key`, from all windows or none. A `strict` limit has no stand-in: Redis away means no."""
 
     key: str
@@ -78,7 +78,7 @@ class LocalBuckets:
         self._processes = processes
         self._state: dict[str, tuple[float, list[float]]] = {}
 
-    def take(self, ask: Ask, now: float) -> float:
+    def charge(self, ask: Charge, now: float) -> float:
         """Return the seconds to wait, 0 for go."""
         if ask.strict:
             return 60.0
@@ -94,17 +94,17 @@ class LocalBuckets:
 
 
 _local = LocalBuckets(settings.WEB_PROCESSES)
-_away_until = 0.0
+_local_until = 0.0
 
 
-async def take(asks: Sequence[Ask]) -> list[float]:
+async def charge(asks: Sequence[Charge]) -> list[float]:
     """Charge a batch of limits in one round trip; returns the seconds to wait for each, 0 for go."""
-    if time.monotonic() < _away_until:
-        return _stand_in(asks)
+    if time.monotonic() < _local_until:
+        return _charge_locally(asks)
     try:
         return await _from_redis(_pack(asks))
     except (RedisError, OSError, TimeoutError) as fault:
-        return _away(asks, fault)
+        return _fall_back(asks, fault)
 
 
 async def _from_redis(packed: bytes) -> list[float]:
@@ -115,28 +115,28 @@ async def _from_redis(packed: bytes) -> list[float]:
         return _seconds(await loop_client().eval(SCRIPT, 0, packed))
 
 
-def check_now(key: str, rate_per_s: float, burst: float, *, cost: int = 1, strict: bool = False) -> None:
+def enforce(key: str, rate_per_s: float, burst: float, *, cost: int = 1, strict: bool = False) -> None:
     """Charge one limit from a thread. Raises RateLimited with the seconds to wait."""
-    refuse_over(check([Ask(f"ratelimit:{key}", (Window(rate_per_s, burst),), cost, strict)])[0])
+    raise_if_limited(charge_in_thread([Charge(f"ratelimit:{key}", (Window(rate_per_s, burst),), cost, strict)])[0])
 
 
-def check(asks: Sequence[Ask]) -> list[float]:
-    """`take` for threads: views, handlers, commands."""
-    if time.monotonic() < _away_until:
-        return _stand_in(asks)
+def charge_in_thread(asks: Sequence[Charge]) -> list[float]:
+    """`charge` for threads: views, handlers, commands."""
+    if time.monotonic() < _local_until:
+        return _charge_locally(asks)
     try:
         return _seconds(thread_client().eval(SCRIPT, 0, _pack(asks)))
     except (RedisError, OSError) as fault:
-        return _away(asks, fault)
+        return _fall_back(asks, fault)
 
 
-def refuse_over(wait: float) -> None:
+def raise_if_limited(wait: float) -> None:
     """Raise RateLimited unless `wait` is 0."""
     if wait > 0:
         raise RateLimited(retry_after=round(wait, 3))
 
 
-def _pack(asks: Sequence[Ask]) -> bytes:
+def _pack(asks: Sequence[Charge]) -> bytes:
     return msgspec.msgpack.encode([(a.key, a.cost, a.strict, a.windows) for a in asks])
 
 
@@ -144,13 +144,13 @@ def _seconds(answer: Sequence[bytes]) -> list[float]:
     return [float(wait) for wait in answer]
 
 
-def _stand_in(asks: Sequence[Ask]) -> list[float]:
+def _charge_locally(asks: Sequence[Charge]) -> list[float]:
     now = time.monotonic()
-    return [_local.take(ask, now) for ask in asks]
+    return [_local.charge(ask, now) for ask in asks]
 
 
-def _away(asks: Sequence[Ask], fault: Exception) -> list[float]:
-    global _away_until
+def _fall_back(asks: Sequence[Charge], fault: Exception) -> list[float]:
+    global _local_until
     logger.warning("limits: Redis is away (%s), local buckets stand in", type(fault).__name__)
-    _away_until = time.monotonic() + AWAY_SECONDS
-    return _stand_in(asks)
+    _local_until = time.monotonic() + FALLBACK_SECONDS
+    return _charge_locally(asks)

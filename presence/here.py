@@ -96,8 +96,8 @@ class Here:
 
     async def _charge(self, standing: Standing) -> float:
         rate = limits.Window(1 / settings.LIMITS.presence_update_every, 1)
-        ask = limits.Ask(f"ratelimit:{standing.connection.session.user_id}:presence", (rate,))
-        return (await limits.take([ask]))[0]
+        ask = limits.Charge(f"ratelimit:{standing.connection.session.user_id}:presence", (rate,))
+        return (await limits.charge([ask]))[0]
 
     async def _apply(self, standing: Standing) -> None:
         choice, standing.chosen = standing.chosen, ""

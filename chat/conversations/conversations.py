@@ -90,13 +90,13 @@ def charge_opening(user_id: int) -> None:
     Raises RateLimited.
     """
     per_hour = settings.LIMITS.recipients_per_hour
-    limits.check_now(f"{user_id}:openings", per_hour / HOUR, per_hour)
+    limits.enforce(f"{user_id}:openings", per_hour / HOUR, per_hour)
 
 
 def charge_creation(user_id: int) -> None:
     """Charge a user's creations of the day: groups, channels and teams (F293). Raises RateLimited."""
     per_day = settings.LIMITS.groups_per_day
-    limits.check_now(f"{user_id}:groups", per_day / DAY, per_day)
+    limits.enforce(f"{user_id}:groups", per_day / DAY, per_day)
 
 
 def found(user_id: int, made: Conversation, people: Sequence[int]) -> None:

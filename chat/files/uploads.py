@@ -28,7 +28,7 @@ from chat.refusals import AttachmentRejected
 from chat.visibility import VISIBLE
 from gateway import limits
 from gateway.errors import Conflict, Forbidden, FrameTooLarge, InvalidPayload, NotFound, Overloaded, Refused
-from gateway.limits import Ask, Window
+from gateway.limits import Charge, Window
 from holds import holds
 
 Status = Attachment.Status
@@ -90,8 +90,8 @@ def _charge(user_id: int, size: int) -> None:
     )
     amount = (Window(numbers.upload_bytes_per_day / DAY, numbers.upload_bytes_per_day),)
     key = f"ratelimit:{user_id}:upload"
-    for ask in (Ask(key, counts), Ask(f"{key}-bytes", amount, cost=size)):
-        limits.refuse_over(limits.check([ask])[0])
+    for ask in (Charge(key, counts), Charge(f"{key}-bytes", amount, cost=size)):
+        limits.raise_if_limited(limits.charge_in_thread([ask])[0])
 
 
 def _again(user_id: int, attachment_id: int, **values: Any) -> Attachment:

@@ -107,7 +107,7 @@ class LockedMessage(NamedTuple):
 def charge(user_id: int) -> None:
     """Charge a change of a message to its user's rate: before any lock is taken. Raises RateLimited."""
     per_minute = settings.LIMITS.changes_per_minute
-    limits.check_now(f"{user_id}:changes", per_minute / 60, per_minute)
+    limits.enforce(f"{user_id}:changes", per_minute / 60, per_minute)
 
 
 def lock_message(user_id: int, message_id: int) -> LockedMessage:

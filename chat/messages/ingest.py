@@ -26,7 +26,7 @@ from gateway import codec, hub, limits
 from gateway.async_database import PreparedConnection, array
 from gateway.batching import Batcher
 from gateway.errors import RateLimited, Refused
-from gateway.limits import Ask, Window
+from gateway.limits import Charge, Window
 
 logger = logging.getLogger(__name__)
 MOST = 64
@@ -85,7 +85,7 @@ class Lane:
         unknown = await strangers.among([(d.sender_id, d.conversation_id) for d in drafts], self._database.rows)
         asks = [_ask(draft, (draft.sender_id, draft.conversation_id) in unknown) for draft in drafts]
         flat = [ask for group in asks for ask in group]
-        waits = iter(await limits.take(flat))
+        waits = iter(await limits.charge(flat))
         return [over([next(waits) for _ in group], draft) for draft, group in zip(drafts, asks, strict=True)]
 
     async def _recall(self, drafts: Sequence[Draft], answers: list[Stored | BaseException | None]) -> None:
@@ -147,7 +147,7 @@ def store(draft: Draft) -> Stored:
     """
     if hub.running():
         return hub.current().call(partial(_lane_submit, draft))
-    waits = limits.check(_ask(draft, strangers.among_now(draft.sender_id, draft.conversation_id)))
+    waits = limits.charge_in_thread(_ask(draft, strangers.among_now(draft.sender_id, draft.conversation_id)))
     if refusal := over(waits, draft):
         raise refusal
     return store_within(draft)
@@ -206,19 +206,19 @@ def _columns(drafts: Sequence[Draft], *, careful: bool) -> tuple[Any, ...]:
     )
 
 
-def _ask(draft: Draft, stranger: bool) -> list[Ask]:
+def _ask(draft: Draft, stranger: bool) -> list[Charge]:
     active = settings.LIMITS
     usual = (
         Window(active.messages_per_second, active.messages_burst),
         Window(active.messages_per_minute / 60, active.messages_per_minute),
     )
-    asks = [Ask(f"ratelimit:{draft.sender_id}:messages", usual)]
+    asks = [Charge(f"ratelimit:{draft.sender_id}:messages", usual)]
     if stranger:
         per_minute = active.stranger_messages_per_minute
-        asks.append(Ask(f"ratelimit:{draft.sender_id}:strangers", (Window(per_minute / 60, per_minute),), 1, True))
+        asks.append(Charge(f"ratelimit:{draft.sender_id}:strangers", (Window(per_minute / 60, per_minute),), 1, True))
     if draft.priority == "urgent":
         per_hour = active.urgent_per_hour
-        asks.append(Ask(f"ratelimit:{draft.sender_id}:urgent", (Window(per_hour / 3600, per_hour),), 1, True))
+        asks.append(Charge(f"ratelimit:{draft.sender_id}:urgent", (Window(per_hour / 3600, per_hour),), 1, True))
     return asks
 
 

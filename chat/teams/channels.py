@@ -96,7 +96,7 @@ def join(user_id: int, conversation_id: int) -> None:
     if channel.private or not TeamMember.objects.filter(team_id=channel.team_id, user_id=user_id).exists():
         raise NotAMember
     per_day = settings.LIMITS.joins_per_day
-    limits.check_now(f"{user_id}:joins", per_day / DAY, per_day)
+    limits.enforce(f"{user_id}:joins", per_day / DAY, per_day)
     with transaction.atomic():
         # All of it again under the locks: it may have changed while they were waited for.
         team_row = _team_rows(channel.team_id, [user_id])

@@ -15,7 +15,7 @@ from chat.refusals import UrgentLimit
 from gateway import limits
 from gateway.bus import Event
 from gateway.errors import RateLimited
-from gateway.limits import Ask, Window
+from gateway.limits import Charge, Window
 from gateway.redis_clients import thread_client
 from tests.chat import rows
 from tests.factories import direct, draft, group, say, someone
@@ -130,7 +130,7 @@ async def test_urgent_messages_have_their_own_limit(settings: Settings, told: li
 
 async def test_a_redis_that_does_not_know_the_script_is_taught_it() -> None:
     key = f"ratelimit:{someone().id}:test"
-    ask = Ask(key, (Window(0.01, 1),), 1, True)
+    ask = Charge(key, (Window(0.01, 1),), 1, True)
     thread_client().script_flush()
 
-    assert [await limits.take([ask]) for _ in range(2)] == [[0.0], [pytest.approx(100, abs=1)]]
+    assert [await limits.charge([ask]) for _ in range(2)] == [[0.0], [pytest.approx(100, abs=1)]]
