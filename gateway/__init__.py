@@ -1,1 +1,1 @@
-"""The boundary: bytes in, frames out. Knows no table and no rule."""
+"""The boundary between sockets and rules: bytes in, frames out. It knows no table and no rule."""

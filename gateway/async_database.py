@@ -1,4 +1,4 @@
-"""A database connection on the event loop, for the few statements that are too hot for a thread."""
+"""A PostgreSQL connection on the event loop, for the few statements that run too often for a thread."""
 
 import asyncio
 import logging
@@ -12,16 +12,17 @@ from django.db import connection as django_connection
 from gateway.errors import Overloaded
 
 logger = logging.getLogger(__name__)
-# K29: a statement is held so long while the database fails over, then refused.
+# K29: a statement is retried for so long while the database fails over; then its caller gets Overloaded.
 RETRY_FOR_SECONDS = 5.0
 RETRY_INTERVAL = 0.2
 DJANGO_PARAMETERS = ("cursor_factory", "context", "prepare_threshold", "pool")
 
 
 def array(values: Sequence[int | bool | str | UUID | None]) -> str:
-    """Return one column of a batch as PostgreSQL writes an array (8.15.6), to be cast: `%s::bigint[]`.
+    """Return one column of a batch as PostgreSQL array text (manual 8.15.6); the statement casts it: `%s::bigint[]`.
 
-    psycopg takes lists too, element by element: a batch of 64 messages costs it half a millisecond more (docs/performance.md).
+    psycopg also accepts lists, but converts them element by element: 0.5 ms more for a batch of 64 messages
+    (docs/performance.md).
     """
     return "{" + ",".join(["NULL" if value is None else _element(value) for value in values]) + "}"
 
@@ -33,9 +34,10 @@ def _element(value: int | bool | str | UUID) -> str:
 
 
 class PreparedConnection:
-    """One connection, one statement at a time, each its own transaction; opened at need, anew when it breaks.
+    """One connection that runs one prepared statement at a time, each in its own transaction.
 
-    `broke` says that it has broken since the caller last set it to False: the statement before may have been committed.
+    It connects at the first statement and reconnects after a failure. `broke` turns true when the connection breaks;
+    the caller resets it. A statement that was retried after a break may have been committed by its first try.
     """
 
     def __init__(self, name: str) -> None:
@@ -44,9 +46,10 @@ class PreparedConnection:
         self.broke = False
 
     async def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """Run a prepared statement and return its rows, again on a new connection where one broke.
+        """Run a prepared statement and return its rows; retry on a new connection when one breaks.
 
-        Raises Overloaded when the database stays away for RETRY_FOR_SECONDS, and psycopg.Error for the statement's own fault.
+        Raises Overloaded when the database is unavailable for RETRY_FOR_SECONDS, and psycopg.Error when the statement
+        itself is at fault.
         """
         deadline = asyncio.get_running_loop().time() + RETRY_FOR_SECONDS
         while True:
@@ -78,6 +81,6 @@ async def _connect() -> psycopg.AsyncConnection[Any]:
     own = {name: value for name, value in parameters.items() if name not in DJANGO_PARAMETERS}
     connection = await psycopg.AsyncConnection.connect(**own, autocommit=True)
     connection.prepare_threshold = 0
-    # Planned once: for sixteen partitions PostgreSQL would plan at every call, which takes eight times the execution.
+    # A generic plan is made once. With sixteen partitions, planning a call takes eight times as long as executing it.
     await connection.execute("SET plan_cache_mode = force_generic_plan")
     return connection

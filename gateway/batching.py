@@ -1,7 +1,7 @@
-"""Natural batching: what arrives while a batch is being worked off waits for the next one.
+"""Natural batching: items that arrive while a batch is being processed form the next batch.
 
-A lone item is worked off at once. Nothing waits for a timer, but where a batch costs more than its items and they may be
-a little late.
+A lone item is processed at once. Nothing waits for a timer, unless the caller asks for a pause between batches
+(`apart`) because a batch costs much more than its items.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ Answer = TypeVar("Answer")
 
 
 class Batcher(Generic[Item, Answer]):
-    """One lane of batches for one event loop.
+    """One sequence of batches on one event loop.
 
-    `work` gets at most `most` items and returns an answer for each, in order; an answer that is an exception is raised
-    to its submitter alone. An exception from `work` itself is raised to all of the batch. Batches begin at least
-    `apart` seconds after one another, unless the next one is full.
+    `work` receives at most `most` items and returns one answer for each, in order. An answer that is an exception is
+    raised to its submitter alone; an exception raised by `work` itself goes to every submitter of the batch. Batches
+    start at least `apart` seconds after one another, unless the next one is already full.
     """
 
     def __init__(
@@ -33,11 +33,14 @@ class Batcher(Generic[Item, Answer]):
         self._next_at = 0.0
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._task: asyncio.Task[None] | None = None
-        # Asking for the running loop is a system call (getpid) in CPython 3.11: it is asked for once.
+        # Cached: get_running_loop makes a system call (getpid) in CPython 3.11.
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def submit(self, item: Item) -> "asyncio.Future[Answer]":
-        """Queue an item; the order of submission is the order within and between batches."""
+        """Queue an item and return a future of its answer.
+
+        Items keep their order of submission, within and across batches.
+        """
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = self._loop.create_future()

@@ -1,7 +1,7 @@
-"""News between processes: every web process is in one group of the channel layer; a batch of events is one publish.
+"""Events between processes: all web processes join one group of the channel layer; a batch of events is one publish.
 
-One group, not one for each conversation: a batch then costs one publish and one receive a process instead of one for each
-message (decision 0002). Each packet bears its sender and a number without holes, so that a hub notices a loss at once.
+There is one group and not one for each conversation: a batch then costs one publish, and one receive in each process
+(decision 0002). Each packet carries its sender and a number without gaps, so that a hub notices a loss at once.
 """
 
 import asyncio
@@ -25,15 +25,22 @@ logger = logging.getLogger(__name__)
 
 
 class Event(msgspec.Struct, array_like=True, kw_only=True):
-    """A frame and who gets it, or an order to close connections.
+    """A frame and its receivers, an order to close connections, or a notice. An array on the bus: new fields go last.
 
-    For a conversation: members as of `seq` (0: those of now) at membership `version`; `rev` puts events in order, 0 marks
-    an ephemeral one. `replay_time` (Unix milliseconds, 0 for now) marks news read back from storage: connections that were
-    opened since have it by sync. `joined_before`, where given, leaves out who joined at that seq or later: it is about a message that they may not read.
-    `own`, where given, takes the place of the frame's last three bytes (its closing braces) for the `actor`'s
-    connections. A `notice` is no frame: each process hands it to its own rules (`Lookups.notices`), `about` some users.
-    `indicators` say what the frame says, about `chat`, for connections that take them in bytes; `coalesced_type` names the
-    frame's type where several such frames may be told as one. A frame that `opens` brings its `chat`'s alias along.
+    Receivers: `users`, or the members of `conversation_id` as of `seq` (0: the present ones) at membership `version`.
+    `joined_before` excludes members who joined at that seq or later, because they may not read the message concerned.
+    `skip_users`, `skip_devices` and `skip_connection` exclude some receivers.
+
+    Order: `rev` orders the durable events of a conversation; 0 marks an ephemeral one. `replay_time` (Unix
+    milliseconds, 0 for a live event) marks an event read back from the database: connections opened since then have it
+    by sync.
+
+    Content: `frame` is encoded once. If set, `own` replaces its last three bytes (the closing braces) for the `actor`'s
+    connections. `indicators` repeat what the frame says about `chat`, for connections that take them as bytes;
+    `coalesced_type` is the frame's type if several such frames may be merged into one. A frame that `opens` a chat
+    carries the chat's alias along.
+
+    A `notice` is no frame: each process passes it to its listeners (`Lookups.notices`); it is `about` some users.
     """
 
     conversation_id: int = 0
@@ -64,7 +71,7 @@ class Event(msgspec.Struct, array_like=True, kw_only=True):
 
 
 class Packet(msgspec.Struct, array_like=True):
-    """What travels: the process it comes from, its number there, and the events."""
+    """A batch of events on the bus, with the process it comes from and its number there."""
 
     origin: str
     number: int
@@ -72,7 +79,7 @@ class Packet(msgspec.Struct, array_like=True):
 
 
 class ReceivedPacket(msgspec.Struct, array_like=True):
-    """A packet as it arrives. Its events are unpacked only where somebody else sent it: a process hears itself too."""
+    """A packet as it arrives. Its events are decoded only if another process sent it."""
 
     origin: str
     number: int
@@ -85,9 +92,9 @@ _events = msgspec.msgpack.Decoder(list[Event]).decode
 
 
 class Bus:
-    """One process's end of the bus: publishes in natural batches, counts, and hears every other process.
+    """One process's end of the bus: publishes in natural batches, and receives the packets of all processes.
 
-    `deliver` gets the events of others; `lost` is called when packets were missed or the subscription was broken.
+    `deliver` receives the events of others; `lost` is called after packets were lost or the subscription broke.
     """
 
     def __init__(self, deliver: Callable[[Sequence[Event]], None], lost: Callable[[], None]) -> None:
@@ -96,31 +103,31 @@ class Bus:
         self._lost = lost
         self._number = 0
         self._last_number: dict[str, int] = {}
-        self._beat_at: dict[str, float] = {}  # the other hubs, and when each was heard last
+        self._beat_at: dict[str, float] = {}  # other hubs: when each was last heard, monotonic seconds
         self._layer = get_channel_layer()
         self._publisher: Batcher[Event, None] = Batcher(self._publish, most=500)
         self.heard_at = 0.0
         self.broken = False
 
     def publish(self, event: Event) -> None:
-        """Hand an event to the other processes; a failure is their gap to heal, and logged once."""
+        """Send an event to the other processes. After a failure, they notice the gap and recover from it."""
         self._publisher.submit(event).add_done_callback(_ignore_result)
 
     async def beat(self) -> None:
-        """Publish an empty packet: its echo proves that this process's subscription lives."""
+        """Publish an empty packet. Its echo proves that this process's subscription works."""
         await self._publish([])
 
     async def leave(self) -> None:
-        """Say that this process ends, so that the others need not look for what it may have left untold."""
+        """Announce the end of this process, so that the others do not search for events it failed to publish."""
         self._number = FAREWELL - 1
         await self._publish([])
 
     def process_count(self) -> int:
-        """Return how many processes with a hub there are, this one included."""
+        """Return the number of processes that have a hub, this one included."""
         return 1 + len(self._beat_at)
 
     def remove_silent(self, silence: float) -> float:
-        """Forget the hubs that beat no more; return for how many seconds the most silent of them was, 0 for none."""
+        """Remove the hubs that were silent for `silence` seconds. Return the longest silence, 0 for none."""
         now = asyncio.get_running_loop().time()
         silent = {origin: now - at for origin, at in self._beat_at.items() if now - at > silence}
         for origin in silent:
@@ -147,7 +154,7 @@ class Bus:
         self.broken = True
 
     async def listen(self) -> None:
-        """Join the group and take packets until cancelled; joins again after any failure."""
+        """Join the group and receive packets until cancelled. Joins again after any failure."""
         while True:
             try:
                 channel = await self._layer.new_channel()
@@ -166,7 +173,7 @@ class Bus:
             return
         events = _events(packet.events) if packet.origin != self.origin else []
         if packet.origin != self.origin and (not events or packet.origin in self._beat_at):
-            self._beat_at[packet.origin] = self.heard_at  # outlets have no beat, and come and go
+            self._beat_at[packet.origin] = self.heard_at  # outlets send no beat and may end at any time
         expected = self._last_number.get(packet.origin, packet.number - 1) + 1
         self._last_number[packet.origin] = packet.number
         missed = packet.number != expected
@@ -183,7 +190,7 @@ def _ignore_result(future: "asyncio.Future[None]") -> None:
 
 
 class Outlet:
-    """The way to the bus for processes without a hub (Celery, commands): a loop of its own on a thread, one a process."""
+    """Publishes for a process without a hub (Celery, commands), on an event loop in a thread of its own."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -195,7 +202,7 @@ class Outlet:
         return Bus(deliver=lambda events: None, lost=lambda: None)
 
     def post(self, event: Event) -> None:
-        """Publish and wait until Redis has it (at most PUBLISH_TIMEOUT seconds)."""
+        """Publish an event and wait until Redis has it, at most PUBLISH_TIMEOUT seconds."""
         asyncio.run_coroutine_threadsafe(self._bus._publish([event]), self._loop).result(PUBLISH_TIMEOUT + 1)
 
 
@@ -205,13 +212,13 @@ _lock = threading.Lock()
 
 
 def attach(take: Callable[[Event], None] | None) -> None:
-    """Make `take` (thread-safe) the way of this process's events: the hub's, in a web process."""
+    """Route all events of this process to `take`, which must be thread-safe (the hub's), or to the outlet if None."""
     global _hub
     _hub = take
 
 
 def post(event: Event) -> None:
-    """Hand an event to every connection concerned, in all processes. From any thread of any process."""
+    """Send an event to all connections concerned, in all processes. May be called from any thread of any process."""
     global _outlet
     if _hub is not None:
         _hub(event)

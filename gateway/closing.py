@@ -1,6 +1,6 @@
-"""Connections that must go: orders to close some, also those that are still in their handshake, and draining all.
+"""Closing connections: orders that close some, even those still in their handshake, and the drain that closes all.
 
-Knows what a close is for, not who may order it.
+It knows how a connection is closed, not who may order it.
 """
 
 import asyncio
@@ -19,7 +19,10 @@ DRAIN_CLOSES = 3.0
 
 
 class CloseOrders:
-    """The orders of late: a handshake that was not over when one came must still obey it. Times are monotonic."""
+    """Recent orders to close a device: a connection whose handshake was under way must obey them too.
+
+    Times are monotonic.
+    """
 
     def __init__(self) -> None:
         self._recent: deque[tuple[float, Event]] = deque()
@@ -28,7 +31,7 @@ class CloseOrders:
         self._recent.append((now, event))
 
     def pending_for(self, session: Session, now: float) -> tuple[int, str]:
-        """Return the order that a connection missed because its handshake was not over when it came; 0 for none."""
+        """Return close code and reason of an order that came during a connection's handshake; code 0 for none."""
         too_old = now - settings.LIMITS.handshake_timeout
         while self._recent and self._recent[0][0] < too_old:
             self._recent.popleft()
@@ -39,17 +42,17 @@ class CloseOrders:
 
 
 def matching(event: Event, connections: Mapping[int, Connection]) -> list[Connection]:
-    """Return the connections that an order is about."""
+    """Return the connections that an order closes."""
     if event.close_connection:
         return [c for c in [connections.get(event.close_connection)] if c]
     return [c for c in connections.values() if c.session.device_id == event.close_device]
 
 
 async def drain(connections: Sequence[Connection]) -> None:
-    """Let what is being stored be acked, then send everybody away with a time to come back (4503)."""
+    """Wait until frames in flight are acked, then close all connections with 4503 and a delay before reconnecting."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + DRAIN_ACKS
-    # Again, because a frame that waited for one of these to end is in flight only now.
+    # Repeated: a frame that waited for one of these futures is in flight only now.
     while waiting := [future for connection in connections for future in connection.in_flight]:
         await asyncio.wait(waiting, timeout=max(0.0, deadline - loop.time()))
         if loop.time() >= deadline:

@@ -1,4 +1,7 @@
-"""Text to frames and frames to text. What cannot be read is refused with the field that is wrong."""
+"""Decodes text into frames and encodes frames into text.
+
+An unreadable frame is refused with the name of its wrong field.
+"""
 
 import itertools
 import re
@@ -16,13 +19,16 @@ F = TypeVar("F", bound=Frame)
 
 encode = msgspec.json.Encoder().encode
 _read_envelope = msgspec.json.Decoder(Envelope).decode
-# msgspec names the place of a fault as `$.some.field`, or `key` in `$.some.map`; positions say nothing to a form.
+# msgspec writes the place of a fault as `$.some.field`, or `key` in `$.some.map`. List positions are left out.
 _MISSING = re.compile(r"missing required field `([A-Za-z0-9_]+)`")
 _PLACE = re.compile(r" - at (?:`key` in )?`\$\.?([A-Za-z0-9_.]*)")
 
 
 def read_envelope(text: str | bytes) -> Envelope:
-    """Return the envelope of a text frame. Raises BadFrame for what is no JSON object of that shape, NUL included."""
+    """Return the envelope of a text frame.
+
+    Raises BadFrame unless it is a JSON object of that shape, or if its id has a NUL.
+    """
     try:
         envelope = _read_envelope(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as fault:
@@ -33,7 +39,7 @@ def read_envelope(text: str | bytes) -> Envelope:
 
 
 def read_payload(decoder: "msgspec.json.Decoder[F]", payload: msgspec.Raw) -> F:
-    """Return the payload as its frame. Raises InvalidPayload with the field that is wrong."""
+    """Return the payload decoded as its frame. Raises InvalidPayload with the name of the wrong field."""
     try:
         return decoder.decode(payload)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as fault:
@@ -41,18 +47,18 @@ def read_payload(decoder: "msgspec.json.Decoder[F]", payload: msgspec.Raw) -> F:
 
 
 def field_of(fault: Exception) -> str | None:
-    """Return the wire's name of the field that msgspec complains about, None where it names none."""
+    """Return the wire name of the field in a msgspec error; None if the error names no field."""
     place = _PLACE.search(str(fault)) or _MISSING.search(str(fault))
     return place[1] if place and place[1] else None
 
 
-# The last second and its text in one: handler threads write times too, and must not see one without the other.
+# The last second and its text, in one tuple: handler threads replace both at once and never see a mixture.
 _last = (0, "")
 _to_text = "%Y-%m-%dT%H:%M:%S."
 
 
 def timestamp(at: datetime | None = None) -> str:
-    """Return a moment, by default now, as the wire writes it: ISO 8601 UTC with milliseconds and Z. From any thread."""
+    """Return a time, by default now, as the wire writes it: ISO 8601, UTC, milliseconds, Z. Thread-safe."""
     global _last
     now = at.timestamp() if at else time.time()
     second = int(now)
@@ -65,7 +71,7 @@ def timestamp(at: datetime | None = None) -> str:
 
 
 def unix_timestamp(at: float | None) -> str | None:
-    """Return a Unix time in seconds as the wire writes it; None for None."""
+    """Return a Unix time in seconds as the wire writes it, and None for None."""
     return timestamp(datetime.fromtimestamp(at, UTC)) if at is not None else None
 
 
@@ -74,7 +80,7 @@ _numbers = itertools.count(1)
 
 
 def frame(type_: str, payload: Any, *, traceparent: str | None = None) -> bytes:
-    """Return a server frame, encoded once for all who get it; the payload stands last."""
+    """Return a server frame, encoded once for all its receivers. The payload is the last field."""
     envelope: dict[str, Any] = {"type": type_, "id": f"{_prefix}{next(_numbers):x}", "timestamp": timestamp()}
     if traceparent:
         envelope["traceparent"] = traceparent

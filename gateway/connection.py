@@ -1,4 +1,4 @@
-"""One open socket: who it belongs to, its outbound queue, how it takes indicators, and how it is closed."""
+"""One open socket: its session, its outbound queue, its form of indicators (JSON or bytes), and its close."""
 
 import asyncio
 import logging
@@ -15,18 +15,18 @@ from gateway.outbound import Outbound, Outgoing, Overflow, Send
 from gateway.receipt_coalescing import ReceiptBuffer, Sink
 
 CLOSE_TIMEOUT = 1.0
-# A frame from a client is taken to say that it holds what it was sent so long before.
+# A frame from a client confirms all frames that were written this many seconds before it.
 REPLAY_MARGIN = 2.0
 logger = logging.getLogger(__name__)
 
 
 class Connection:
-    """A connection. `token` resumes it; `code` is that of the server's own close, 0 before.
+    """A connection. `token` resumes it; `code` is the server's close code, 0 while it is open.
 
-    `heard_at` (monotonic seconds) is the last sign of life, `active_at` that of a person behind it. `watching`: of whose
-    presence it is told, by user id, and until when (Unix time). `chats`, where indicators travel in bytes: the conversation
-    of each alias, alias 1 first; else None. `resumed_from`: where another one went on in this one, the Unix time up to which
-    its client retry held all; else 0.
+    `heard_at` and `active_at` (monotonic seconds) are the last sign of life and the last sign of a person. `watching`
+    maps the users whose presence it follows to the end of each subscription (Unix time). `chats` lists the
+    conversations by alias, alias 1 first, if indicators travel as bytes; else it is None. `resumed_from` is the Unix
+    time up to which the client of the resumed connection had received everything; 0 if none was resumed.
     """
 
     __slots__ = (
@@ -80,18 +80,18 @@ class Connection:
         self._receipts: ReceiptBuffer | None = None
 
     def opened_at(self) -> int:
-        """Return the Unix time of the opening in milliseconds: an id begins with it."""
+        """Return when the connection opened, in Unix milliseconds: the upper bits of its id."""
         return self.id >> 22
 
     def record_activity(self) -> None:
-        """Note a sign of life."""
+        """Record a sign of life."""
         self.heard_at = time.monotonic()
 
     def received_until(self) -> float:
-        """Return the Unix time before which all that was told has retry arrived: the last sign of life, or less.
+        """Return the Unix time before which the client has received everything: its last sign of life, or earlier.
 
-        What was replayed is older than the connection: until its client is heard well after the greeting, as if nothing
-        of it had arrived.
+        A replay may be lost on its way. Until the client is heard REPLAY_MARGIN seconds after the greeting, this is the
+        time of the connection that was resumed.
         """
         sure = min(self.heard_at, self.out.behind_since or self.heard_at)
         if self.resumed_from and sure < self.greeted_at + REPLAY_MARGIN:
@@ -99,7 +99,7 @@ class Connection:
         return time.time() - (time.monotonic() - sure)
 
     def greet(self, frames: Sequence[bytes]) -> None:
-        """Write hello and what is replayed, then what came since the connection is in the hub, and all later ones."""
+        """Write hello and the replay, then the frames that waited for them; later frames follow."""
         waiting, self._before_greeting = self._before_greeting or [], None
         self.greeted_at = time.monotonic()
         for frame in frames:
@@ -108,7 +108,7 @@ class Connection:
             self.offer(message, cls)
 
     def offer(self, message: Outgoing, cls: Class) -> None:
-        """Queue an ASGI message; a connection too slow even for messages is closed with 4413."""
+        """Queue an ASGI message. Closes the connection with 4413 if not even its messages fit the queue."""
         if self._before_greeting is not None:
             self._before_greeting.append((message, cls))
             return
@@ -121,11 +121,14 @@ class Connection:
             self.close(1011, "could not be sent: reconnect and sync")
 
     def use_compact(self) -> None:
-        """Let indicators travel in bytes on this connection (protocol 2.5)."""
+        """Send and accept indicators as bytes on this connection (protocol 2.5)."""
         self.chats, self.aliases = [], {}
 
     def assign_aliases(self, conversation_ids: Iterable[int]) -> None:
-        """Give conversations their aliases on this connection; one that has one keeps it, whoever leaves and comes back."""
+        """Give each conversation an alias on this connection.
+
+        An alias is kept even if the user leaves and joins again.
+        """
         if self.chats is None or self.aliases is None:
             return
         for conversation_id in conversation_ids:
@@ -134,7 +137,7 @@ class Connection:
                 self.aliases[conversation_id] = len(self.chats)
 
     def send_event(self, event: Event, outgoing: Outgoing, cls: Class) -> None:
-        """Tell an event's frame as this connection takes it."""
+        """Send an event in the form that this connection takes: text, or bytes for indicators."""
         if event.indicators:
             self._send_indicators(event, outgoing)
         elif event.opens and self.aliases is not None:
@@ -143,13 +146,13 @@ class Connection:
             self.offer(outgoing, cls)
 
     def _with_alias(self, event: Event) -> Outgoing:
-        """Return the message of a frame that opens a chat to this connection, with its alias as the payload's last field."""
+        """Return the message of a frame that opens a chat; the chat's alias is appended to its payload."""
         self.assign_aliases([event.chat])
         assert self.aliases is not None
         return websocket.message(event.frame[:-2] + b',"alias":%d}}' % self.aliases[event.chat])
 
     def _send_indicators(self, event: Event, outgoing: Outgoing) -> None:
-        """Tell indicators as this connection takes them: receipts gathered, in bytes where it knows the chat's alias."""
+        """Send indicators: receipts through the buffer, others at once; as bytes if the chat has an alias here."""
         if event.coalesced_type:
             if self._receipts is None:
                 self._receipts = ReceiptBuffer(
@@ -169,22 +172,22 @@ class Connection:
         return self._before_greeting is None and not self.out.behind_since
 
     def flush_receipts(self) -> None:
-        """Write what is still gathered, so that what follows comes after it."""
+        """Write the buffered receipts, so that the next frame comes after them."""
         if self._receipts is not None and self._before_greeting is None:
             self._receipts.flush()
 
     def discard_output(self) -> None:
-        """Write nothing more: the socket is gone."""
+        """Drop all output: the socket is gone."""
         self.out.discard()
         if self._receipts is not None:
             self._receipts.discard()
 
     def write(self, frame: bytes, cls: Class = Class.MESSAGE) -> None:
-        """Queue an encoded text frame for this connection alone."""
+        """Queue an encoded text frame for this connection."""
         self.offer(websocket.message(frame), cls)
 
     def close(self, code: int, reason: str = "") -> None:
-        """Close with a code of protocol 2.6, after what is queued if the peer takes it within a second."""
+        """Close with a code of protocol 2.6. Queued frames are written first if the peer reads them within a second."""
         if not self.closing:
             self.closing = True
             if self._receipts is not None:

@@ -1,4 +1,4 @@
-"""The rounds over open connections: heartbeats missed, tokens ending, devices revoked, sockets stuck."""
+"""Periodic checks of all open connections: missed heartbeats, expiring tokens, revoked devices, stuck writes."""
 
 import asyncio
 import logging
@@ -16,12 +16,15 @@ from gateway.hub import Hub
 
 logger = logging.getLogger(__name__)
 INTERVAL = 1.0
-# F273: revocation holds within 30 s even where the bus lost the news.
+# F273: a revocation takes effect within 30 s even if the bus lost its event.
 RECHECK_SECONDS = 15.0
 
 
 async def run(hub: Hub, revoked: Callable[[list[int]], list[int]]) -> None:
-    """Look at every connection once a second, for ever; `revoked` tells which of some device ids are no longer good."""
+    """Check every connection once a second, until cancelled.
+
+    `revoked` returns those of some device ids that are revoked.
+    """
     refreshed = rechecked = time.monotonic()
     while True:
         await asyncio.sleep(INTERVAL)
@@ -37,7 +40,7 @@ async def run(hub: Hub, revoked: Callable[[list[int]], list[int]]) -> None:
 
 
 def check(connection: Connection, now: float, wall: float) -> None:
-    """Close or warn one connection: 4408 silence, 4401 token's end, 4413 a send that does not end."""
+    """Close or warn one connection: 4408 for silence, 4401 for an expired token, 4413 for a write that does not end."""
     limits = settings.LIMITS
     if now - connection.heard_at > limits.heartbeat_timeout:
         connection.out.discard()

@@ -1,6 +1,6 @@
-"""Redis's view of open sockets: how many a user has (F289, F396), and what a lost connection needs to resume (F80).
+"""Open connections as Redis knows them: how many each user has (F289, F396), and what resumes a lost one (F80).
 
-Both are cosmetic where Redis is away: the cap then holds within a process, and clients come back by sync instead.
+Without Redis the cap holds within one process only, and clients sync instead of resuming.
 """
 
 import logging
@@ -20,10 +20,10 @@ TTL = 120
 
 
 class Resume(msgspec.Struct, array_like=True):
-    """What `?resume=` restores; `since` is the Unix time up to which the client retry holds what it was told.
+    """The state that `?resume=` restores. `since` is the Unix time up to which the client has received everything.
 
-    `watching`: whose presence it was told, until when; `active`: the Unix time of the last sign of a person; `connection`:
-    the id of the one that is resumed.
+    `watching` maps the users whose presence it follows to the end of each subscription; `active_at` is the Unix time of
+    the last sign of a person; `connection` is the id of the connection to resume.
     """
 
     user_id: int
@@ -36,9 +36,9 @@ class Resume(msgspec.Struct, array_like=True):
 
 
 async def register(connection: Connection, *, replaced: int = 0) -> list[int]:
-    """Note a new connection, in place of the one that it resumes.
+    """Register a new connection, in place of the one that it resumes (`replaced`, an id; 0 for none).
 
-    Returns the ids of the user's oldest ones above the cap, which must go (4409).
+    Returns the ids of the user's oldest connections above the cap; the caller closes them (4409).
     """
     key, now = f"sockets:{connection.session.user_id}", time.time()
     try:
@@ -53,13 +53,13 @@ async def register(connection: Connection, *, replaced: int = 0) -> list[int]:
     except (RedisError, OSError) as fault:
         logger.warning("sockets: not registered (%s)", type(fault).__name__)
         return []
-    # Ids are time-ordered: the lowest are the oldest.
+    # Ids are ordered by time: the lowest is the oldest.
     ids = sorted(int(member) for member in members)
     return ids[: max(0, len(ids) - settings.LIMITS.connections_per_user)]
 
 
 async def refresh(connections: list[Connection]) -> None:
-    """Refresh what Redis knows of living connections; called every third of TTL by the sweeper."""
+    """Refresh the records of open connections in Redis; called every third of TTL by `connection_checks`."""
     now = time.time()
     for start in range(0, len(connections), 500):
         async with loop_client().pipeline(transaction=False) as pipe:
@@ -72,7 +72,7 @@ async def refresh(connections: list[Connection]) -> None:
 
 
 async def unregister(connection: Connection) -> None:
-    """A connection is gone: free its place, and let its resume window run."""
+    """Free the place of a closed connection, and start its resume window."""
     try:
         async with loop_client().pipeline(transaction=False) as pipe:
             pipe.zrem(f"sockets:{connection.session.user_id}", str(connection.id))
@@ -83,7 +83,7 @@ async def unregister(connection: Connection) -> None:
 
 
 def _save(pipe: Any, connection: Connection, seconds: int, *, only_unredeemed: bool = True) -> None:
-    """Keep what resumes a connection for so long; `only_unredeemed` keeps only what nobody has redeemed."""
+    """Store a connection's resume record for some seconds; if `only_unredeemed`, only where it is still in Redis."""
     if connection.token:
         session = connection.session
         active_at = time.time() - (time.monotonic() - connection.active_at)
@@ -100,7 +100,7 @@ def _save(pipe: Any, connection: Connection, seconds: int, *, only_unredeemed: b
 
 
 async def redeem_resume_token(token: str, session: Session) -> Resume | None:
-    """Redeem a resume token, once; None when it is unknown, too old, or somebody else's (F81)."""
+    """Redeem a resume token, once. Return None if it is unknown, expired, or of another user or device (F81)."""
     try:
         raw: Any = await loop_client().getdel(f"resume:{token}")
     except (RedisError, OSError):

@@ -1,4 +1,4 @@
-"""The socket's life: handshake, then frames one after the other, each to its handler, each answered as protocol 2 says."""
+"""The life of a socket: handshake, then frame after frame: decoded, passed to its handler, answered (protocol 2)."""
 
 import asyncio
 import logging
@@ -22,13 +22,13 @@ logger = logging.getLogger(__name__)
 BAD_FRAME_WINDOW = 60.0
 ABNORMAL = 1006
 FAILED = 1011
-# A client that says goodbye (with a code or none), and a server that signs it out or replaces it. The rest is a loss.
+# The client closed it (with a code or none), or the server signed it out or replaced it. Any other code is a loss.
 INTENTIONAL = {1000, 1001, 1005, 4401, 4409}
 RENEW = Route(AuthRenew, handle=lambda caller, frame: None)
 
 
 class ChatIndicator(NamedTuple):
-    """One indicator from a client: its state's flags, the conversation, the seq of a receipt."""
+    """One indicator from a client: the flags of its state, the conversation, and the seq of a receipt."""
 
     state: int
     chat: int
@@ -39,7 +39,7 @@ _renewal_decoder = msgspec.json.Decoder(AuthRenew)
 
 
 class Gateway(AsyncConsumer):
-    """One socket. The stock dispatch costs 50 µs a frame and a channel for each socket: `__call__` has its own loop."""
+    """One socket. `__call__` has its own loop: Channels' dispatch costs 50 µs a frame and a channel for each socket."""
 
     def __init__(self, wiring: Wiring, table: dict[str, Compiled], load: Load) -> None:
         self.wiring = wiring
@@ -72,8 +72,8 @@ class Gateway(AsyncConsumer):
             await self.disconnect(connection, code)
 
     async def disconnect(self, connection: Connection, code: int) -> None:
-        """Forget a connection that ended with a close code; sends in flight are still stored."""
-        # A write that failed closes with 1011, but a peer that has gone before it may have said goodbye.
+        """Remove a connection that ended with a close code. Its sends in flight are still stored."""
+        # A failed write closes with 1011, but its peer may have sent a close frame before.
         connection.code = connection.code if connection.code not in (0, FAILED) else code
         hub.current().remove(connection)
         connection.discard_output()
@@ -81,14 +81,14 @@ class Gateway(AsyncConsumer):
         await connection_registry.unregister(connection)
 
     async def read_frames(self, connection: Connection, receive: handshake.Receive) -> int:
-        """Take frames until the socket closes; return its close code."""
-        local = hub.current()
+        """Read and handle frames until the socket closes. Return its close code."""
+        local_hub = hub.current()
         while True:
             message = await receive()
             if message["type"] == "websocket.disconnect":
-                return ABNORMAL if local.draining else message.get("code") or ABNORMAL
+                return ABNORMAL if local_hub.draining else message.get("code") or ABNORMAL
             connection.record_activity()
-            if connection.closing or local.draining:
+            if connection.closing or local_hub.draining:
                 continue  # not acked: the client sends it again elsewhere
             text = message.get("text")
             try:
@@ -100,7 +100,10 @@ class Gateway(AsyncConsumer):
                 self.refuse_bad_frame(connection, refusal)
 
     async def handle(self, connection: Connection, envelope: Envelope) -> None:
-        """Handle one frame. A hot one is only begun local; any other waits for the hot ones before it, and is finished."""
+        """Handle one frame.
+
+        A hot frame is only started here; any other waits for the hot frames before it, and finishes here.
+        """
         if envelope.type == "ping":
             connection.flush_receipts()
             connection.write(codec.frame("pong", {}))
@@ -128,12 +131,15 @@ class Gateway(AsyncConsumer):
         except Exception as fault:
             refuse(connection, envelope, route, fault)
 
-    async def handle_indicators(self, connection: Connection, told: list[ChatIndicator]) -> None:
-        """Handle the indicators of one binary frame, each as the text frame that says the same. Raises BadFrame."""
-        rows = [self.wiring.indicators.get(state) for state, _, _ in told]
+    async def handle_indicators(self, connection: Connection, claims: list[ChatIndicator]) -> None:
+        """Handle the indicators of one binary frame, each like its text frame.
+
+        Raises BadFrame for a state of the server's.
+        """
+        rows = [self.wiring.indicators.get(state) for state, _, _ in claims]
         if None in rows:
             raise BadFrame("only the server says that a message is sent")
-        for (_, chat, seq), row in zip(told, rows, strict=True):
+        for (_, chat, seq), row in zip(claims, rows, strict=True):
             assert row is not None
             envelope, route = Envelope(type=row.type), self.table[row.type].route
             if not route.automatic:
@@ -165,7 +171,7 @@ class Gateway(AsyncConsumer):
         future.add_done_callback(done)
 
     async def renew(self, connection: Connection, envelope: Envelope) -> None:
-        """`auth.renew`: the one frame that changes the connection itself."""
+        """Handle `auth.renew`, the only frame that changes the connection itself."""
         try:
             payload = codec.read_payload(_renewal_decoder, envelope.payload)
             connection.session = await threads.run(self.wiring.renew, connection.session, payload.token)
@@ -175,7 +181,7 @@ class Gateway(AsyncConsumer):
             refuse(connection, envelope, RENEW, fault)
 
     def refuse_bad_frame(self, connection: Connection, refusal: BadFrame) -> None:
-        """Answer a frame that could not be read; the 20th within a minute ends the connection (protocol 2.6)."""
+        """Answer an unreadable frame. The 20th within a minute closes the connection (protocol 2.6)."""
         now = time.monotonic()
         connection.bad_frames = [at for at in connection.bad_frames if now - at < BAD_FRAME_WINDOW] + [now]
         connection.write(_error(refusal, None))
@@ -184,7 +190,7 @@ class Gateway(AsyncConsumer):
 
 
 def read_indicators(connection: Connection, content: bytes) -> list[ChatIndicator]:
-    """Return what a binary frame says, a chat's highest seq of each state once. Raises BadFrame: nothing of it counts."""
+    """Return the indicators of a binary frame, merged to the highest seq of each chat and state. Raises BadFrame."""
     if connection.chats is None:
         raise BadFrame("binary frames need the capability compact-indicators")
     highest: dict[tuple[int, int], int] = {}
@@ -196,7 +202,7 @@ def read_indicators(connection: Connection, content: bytes) -> list[ChatIndicato
 
 
 def answer(connection: Connection, envelope: Envelope, route: Route, result: Any) -> None:
-    """Send the `ack` of a frame that succeeded, where its type has one."""
+    """Send the `ack` of a frame that succeeded, if its type has one."""
     if isinstance(result, Answer):
         connection.write(result.frame)
         result = result.result
@@ -206,7 +212,10 @@ def answer(connection: Connection, envelope: Envelope, route: Route, result: Any
 
 
 def refuse(connection: Connection, envelope: Envelope, route: Route, fault: BaseException) -> None:
-    """Answer a frame that failed; what is neither a refusal nor an outage is a bug and logged with its trace."""
+    """Answer a frame that failed.
+
+    A fault that is neither a refusal nor an outage is a bug, and logged with its traceback.
+    """
     refusal = as_refusal(fault, envelope)
     if not route.acked:
         connection.write(_error(refusal, envelope.id))
@@ -226,7 +235,7 @@ def as_refusal(fault: BaseException, envelope: Envelope) -> Refused:
 
 
 def body(refusal: Refused) -> ErrorBody:
-    """Return a refusal as it stands in an ack."""
+    """Return the body of a refusal for an ack."""
     return ErrorBody(code=refusal.code, message=refusal.message, retry_after=refusal.retry_after, field=refusal.field)
 
 
@@ -239,7 +248,7 @@ def _error(refusal: Refused, ref_id: str | None) -> bytes:
 
 
 def upgrade_required() -> bytes:
-    """Return the one frame that a client of another version gets; its message carries where the latest client is."""
+    """Return the only frame that a client of another version gets. Its message says where the latest client is."""
     refusal = handshake.UpgradeRequired(f"this server speaks parley.v{settings.PROTOCOL_VERSION}; the client is at /")
     return _error(refusal, None)
 
@@ -257,12 +266,15 @@ def _caller(connection: Connection, envelope: Envelope) -> Caller:
 
 
 def _new_id() -> int:
-    """Return a connection's id: milliseconds, then 22 random bits, so that the lowest of a user is the oldest."""
+    """Return a new connection id: Unix milliseconds, then 22 random bits.
+
+    A user's lowest id is the oldest connection.
+    """
     return int(time.time() * 1000) << 22 | secrets.randbits(22)
 
 
 class UnknownAddress(AsyncConsumer):
-    """Any other address: the handshake is refused."""
+    """Refuses the handshake at any other address."""
 
     async def __call__(self, scope: handshake.Scope, receive: handshake.Receive, send: Any) -> None:
         await receive()
@@ -270,12 +282,12 @@ class UnknownAddress(AsyncConsumer):
 
 
 def unknown_address() -> Any:
-    """Return the ASGI application for every other socket address."""
+    """Return the ASGI application for all other socket addresses."""
     return UnknownAddress.as_asgi()  # type: ignore[no-untyped-call]
 
 
 def application(wiring: Wiring, load: Load) -> Any:
-    """Return the ASGI application for `/ws/v1`; the frame table is compiled once."""
+    """Return the ASGI application for `/ws/v1`, with the frame table compiled."""
     table = compile_routes(wiring)
     return Gateway.as_asgi(  # type: ignore[no-untyped-call]
         wiring=wiring, table=table, load=load

@@ -1,4 +1,4 @@
-"""A query to every web process: what have you handed to whom? Asked over the bus, answered into a list in Redis."""
+"""A query to all web processes for the deliveries of a message: published on the bus, answered into a list in Redis."""
 
 import logging
 import time
@@ -21,7 +21,7 @@ ANSWER_TTL = 10
 
 
 class Query(msgspec.Struct, array_like=True):
-    """Which message, and the Redis key of the list that takes the answers; the users stand in the notice."""
+    """The message, and the Redis key of the list for the answers. The users are in the notice (`Event.about`)."""
 
     key: str
     conversation_id: int
@@ -29,16 +29,19 @@ class Query(msgspec.Struct, array_like=True):
 
 
 class QueryResult(NamedTuple):
-    """What the processes know; `silent` of them have not answered in time."""
+    """The reports of the processes that answered; `silent` processes did not answer in time."""
 
     reports: list[DeliveryReport]
     silent: int
 
 
 def ask_processes(conversation_id: int, seq: int, users: Sequence[int]) -> QueryResult | None:
-    """Ask all processes about a message and some users, from a thread; a second at most. None while Redis is away."""
+    """Ask all processes for their deliveries of a message to some users. Return None if Redis is unavailable.
+
+    Blocks its thread for TIMEOUT seconds at most.
+    """
     key = f"inquiry:{uuid.uuid4().hex}"
-    # A process without a hub does not know how many there are: it waits for as long as anybody may take.
+    # A process without a hub does not know the number of processes, so it waits for the whole timeout.
     expected = hub.current().bus.process_count() if hub.running() else None
     publish.notice(NOTICE, list(users), msgspec.msgpack.encode(Query(key, conversation_id, seq)))
     reports: list[DeliveryReport] = []
@@ -55,11 +58,12 @@ def ask_processes(conversation_id: int, seq: int, users: Sequence[int]) -> Query
 
 
 def answer(event: Event) -> None:
-    """Answer a query, as the notice `inquiry` brings it; on the event loop."""
-    local = hub.current()
+    """Answer a query. Listens to the notice `inquiry`, on the event loop."""
+    local_hub = hub.current()
     query = msgspec.msgpack.decode(event.data, type=Query)
-    report = local.delivery_log.report(local.bus.origin[:8], query.conversation_id, query.seq, event.about, local.users)
-    local.spawn(_answer(query.key, report))
+    origin = local_hub.bus.origin[:8]
+    report = local_hub.delivery_log.report(origin, query.conversation_id, query.seq, event.about, local_hub.users)
+    local_hub.spawn(_answer(query.key, report))
 
 
 async def _answer(key: str, report: DeliveryReport) -> None:

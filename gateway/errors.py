@@ -1,6 +1,6 @@
-"""How a request fails: `Refused` answers it with an error, `Closed` ends the connection; anything else is a bug.
+"""The ways a request may fail: `Refused` is answered with an error, `Closed` ends the connection, the rest are bugs.
 
-The codes are protocol 2.6. A module that refuses for a reason of its own subclasses `Refused` there.
+The codes are those of protocol 2.6. A module with a reason of its own subclasses `Refused` in that module.
 """
 
 from typing import ClassVar
@@ -9,7 +9,7 @@ from typing import ClassVar
 class Refused(Exception):
     """A request that is answered with an error frame or a problem document. The docstring is the default message.
 
-    `retry_after` is in seconds, `field` the wire name of the payload's wrong field.
+    `retry_after` is in seconds; `field` is the wire name of the wrong field.
     """
 
     code: ClassVar[str] = "INTERNAL"
@@ -112,7 +112,7 @@ class Internal(Refused):
 
 
 class Closed(Exception):
-    """Ends the connection with a close code of protocol 2.6 and a reason of at most 123 bytes."""
+    """Ends the connection, with a close code of protocol 2.6 and a reason of at most 123 bytes."""
 
     def __init__(self, code: int, reason: str = "") -> None:
         self.code = code

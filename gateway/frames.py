@@ -1,4 +1,7 @@
-"""The shapes that every frame shares: envelope, hello, ack, error, pong. Each app declares its own frames beside its rules."""
+"""Frames and structs that all apps share: envelope, hello, error, session.
+
+Each app declares its other frames itself.
+"""
 
 from enum import IntEnum
 from typing import NamedTuple
@@ -7,11 +10,11 @@ import msgspec
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A payload. The wire's names are camelCase; unknown fields are ignored (protocol, introduction)."""
+    """A payload. Names on the wire are camelCase; unknown fields are ignored (protocol, introduction)."""
 
 
 class Class(IntEnum):
-    """Classes of a connection's outbound queue, the most important first (F300, K28)."""
+    """The classes of a connection's outbound queue, the most important first (F300, K28)."""
 
     MESSAGE = 0
     BADGE = 1
@@ -22,7 +25,10 @@ class Class(IntEnum):
 
 
 class Envelope(Frame, frozen=True):
-    """Every text frame of a client (protocol 2). `id` correlates the answer; a missing one is answered without `refId`."""
+    """The envelope of a client's text frame (protocol 2).
+
+    `id` correlates the answer; without it there is no `refId`.
+    """
 
     type: str
     id: str | None = None
@@ -32,7 +38,7 @@ class Envelope(Frame, frozen=True):
 
 
 class Session(NamedTuple):
-    """Who stands behind a token or cookie; `expires_at` is a Unix time, None for a web session."""
+    """The user and device behind a token or cookie; `expires_at` is a Unix time, None for a web session."""
 
     user_id: int
     device_id: int
@@ -40,7 +46,7 @@ class Session(NamedTuple):
 
 
 class Caller(NamedTuple):
-    """Who asks, and for which frame: what a handler is given besides the payload."""
+    """The sender of a frame, passed to its handler together with the payload."""
 
     user_id: int
     device_id: int
@@ -56,7 +62,7 @@ class AuthRenew(Frame, frozen=True):
 
 
 class Limits(Frame, frozen=True):
-    """What a client must know before its first frame."""
+    """The limits that a client must know before its first frame."""
 
     max_frame_bytes: int
     max_content_chars: int
@@ -85,7 +91,7 @@ class Hello(Frame, frozen=True):
 
 
 class ErrorBody(Frame, frozen=True, omit_defaults=True):
-    """What went wrong, for people; `code` for programs (protocol 2.6)."""
+    """An error: `message` is for people, `code` for programs (protocol 2.6)."""
 
     code: str
     message: str
@@ -94,18 +100,18 @@ class ErrorBody(Frame, frozen=True, omit_defaults=True):
 
 
 class ErrorFrame(ErrorBody, frozen=True, omit_defaults=True):
-    """`error`: for what has no ack (protocol 2)."""
+    """`error`: the refusal of a frame that has no ack (protocol 2)."""
 
     ref_id: str | None = None
 
 
 class TokenRefresh(Frame, frozen=True):
-    """`token.refresh`: renew over HTTPS, then `auth.renew`."""
+    """`token.refresh`: the token expires soon; renew it over HTTPS, then send `auth.renew`."""
 
     expires_at: str
 
 
 class SystemStatus(Frame, frozen=True):
-    """`system.status`: the degraded parts, an empty list when all is well again."""
+    """`system.status`: the degraded parts; an empty list when all work again."""
 
     degraded: list[str]

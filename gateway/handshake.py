@@ -1,4 +1,4 @@
-"""From an opened socket to a connection: version, identity, rate, cap, resume; then `hello` (protocol 1, 2.8)."""
+"""The handshake of a socket: version, authentication, rate limit, resume, `hello`, connection cap (protocol 1, 2.8)."""
 
 import asyncio
 import secrets
@@ -28,13 +28,13 @@ COMPACT = "compact-indicators"
 
 
 class UpgradeRequired(Refused):
-    """This version of the protocol is not spoken local: take a newer client."""
+    """This version of the protocol is not spoken here: take a newer client."""
 
     code = "UPGRADE_REQUIRED"
 
 
 def parse(scope: Scope) -> Handshake:
-    """Return what the socket shows of itself; later values of a repeated name win."""
+    """Return the headers, query and cookies of a socket. The last value of a repeated name wins."""
     headers = {name.lower(): value for name, value in scope["headers"]}
     cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
     query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1")))
@@ -42,7 +42,10 @@ def parse(scope: Scope) -> Handshake:
 
 
 def negotiate_version(request: Handshake, offered: list[str]) -> tuple[int, str | None]:
-    """Return the version that the client speaks, and the subprotocol to confirm. Nothing said means ours."""
+    """Return the client's protocol version, 0 if unreadable, and the subprotocol to confirm.
+
+    The default is our version.
+    """
     spoken = {name: name.removeprefix("parley.v") for name in offered if name.startswith("parley.v")}
     for name, number in spoken.items():
         if number == str(settings.PROTOCOL_VERSION):
@@ -52,7 +55,7 @@ def negotiate_version(request: Handshake, offered: list[str]) -> tuple[int, str 
 
 
 async def authenticate(wiring: Wiring, request: Handshake, load: Load, *, draining: bool) -> Session:
-    """Return whose socket this is. Raises Closed: 4503 while draining or overloaded, 4401, 4410, 4429."""
+    """Return the session of a socket. Raises Closed: 4401, 4410, 4429, and 4503 while draining or overloaded."""
     if draining or load.critical(time.monotonic()):
         raise Closed(4503, reconnect_delay(settings.LIMITS.drain_seconds))
     session = await _within_timeout(threads.run(wiring.authenticate, request))
@@ -64,7 +67,7 @@ async def authenticate(wiring: Wiring, request: Handshake, load: Load, *, draini
 
 
 async def _within_timeout(step: Awaitable[R]) -> R:
-    """Return what a step of the handshake finds. Raises Closed: 4410 where it takes too long, 4503 without the database."""
+    """Return the result of a step. Raises Closed: 4410 if it takes too long, 4503 if the database is unavailable."""
     try:
         async with asyncio.timeout(settings.LIMITS.handshake_timeout):
             return await step
@@ -75,28 +78,28 @@ async def _within_timeout(step: Awaitable[R]) -> R:
 
 
 async def admit(connection: Connection, wiring: Wiring, request: Handshake) -> None:
-    """Enter the hub, say hello, replay what a resumed connection has missed, and send the oldest above the cap away.
+    """Add a connection to the hub, write hello and the replay of a resumed one, and close the oldest above the cap.
 
-    Raises Closed before hello where what it must say cannot be read: 4410, 4503.
+    Raises Closed (4410, 4503) before hello if its content cannot be read.
     """
-    local = hub.current()
+    local_hub = hub.current()
     if request.query.get("compact") == "1":
         connection.use_compact()
-    local.add(connection)  # what is stored from now on waits behind hello; what was stored before is read below
+    local_hub.add(connection)  # newer events wait behind hello; older ones are read below
     resume, greeting = await _within_timeout(_prepare_greeting(connection, wiring, request))
     connection.greet(greeting)
     wiring.opened(connection)
     if resume is not None:
         _close_resumed(resume.connection)
     for id_ in await connection_registry.register(connection, replaced=resume.connection if resume else 0):
-        local.publish(Event(close_connection=id_, code=4409, reason="replaced by a newer connection"))
-    local.close_oldest(connection.session.user_id)
+        local_hub.publish(Event(close_connection=id_, code=4409, reason="replaced by a newer connection"))
+    local_hub.close_oldest(connection.session.user_id)
 
 
 async def _prepare_greeting(
     connection: Connection, wiring: Wiring, request: Handshake
 ) -> tuple[connection_registry.Resume | None, list[bytes]]:
-    """Return what is resumed, if anything, and the frames to begin with."""
+    """Return the resume record, if one was redeemed, and the first frames: hello and the replay."""
     resume, replay = await _resume(connection, wiring, request)
     connection.token = secrets.token_urlsafe(24)
     connection.restored = resume is not None
@@ -109,16 +112,16 @@ async def _prepare_greeting(
 
 
 def _close_resumed(resumed: int) -> None:
-    """End the connection that another one goes on for: its peer has connection it, and it takes no place of the cap any more."""
-    local = hub.current()
-    local.publish(Event(close_connection=resumed, code=4409, reason="resumed by a newer connection"))
-    connection = local.connections.get(resumed)
+    """Close a connection that a newer one has resumed: its client is gone, and it no longer counts for the cap."""
+    local_hub = hub.current()
+    local_hub.publish(Event(close_connection=resumed, code=4409, reason="resumed by a newer connection"))
+    connection = local_hub.connections.get(resumed)
     if connection is not None:
-        local.remove(connection)
+        local_hub.remove(connection)
 
 
 def _restore(connection: Connection, resume: connection_registry.Resume) -> None:
-    """Give a connection what the one that it resumes had; nobody has done anything by coming back."""
+    """Restore the state of the resumed connection. Reconnecting does not count as user activity."""
     connection.focus = resume.focus
     connection.resumed_from = resume.since
     connection.watching = dict(resume.watching)

@@ -1,4 +1,4 @@
-"""Refusals as problem documents (RFC 9457), cursors, and the ids of paths: what every view shares."""
+"""Shared by all REST views: problem documents (RFC 9457), JSON bodies and answers, numbers of a query."""
 
 import logging
 import math
@@ -20,12 +20,12 @@ from gateway.errors import Refused
 S = TypeVar("S", bound=msgspec.Struct)
 logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
-# Tokens and what people wrote: no browser and no proxy keeps an answer.
+# Answers hold tokens and private messages: neither browsers nor proxies may cache them.
 HEADERS = {"Cache-Control": "no-store"}
 
 
 def problem(fault: Exception, context: dict[str, Any]) -> Response:
-    """DRF's exception handler: answers every failure of a view with `{type, title, status, code, detail, errors?}`."""
+    """Answer a view's exception with `{type, title, status, code, detail, errors?}`. DRF's exception handler."""
     refusal, fields = _as_refusal(fault)
     if isinstance(refusal, errors.Internal):
         logger.error("%s failed", context["view"].__class__.__name__, exc_info=fault)
@@ -33,7 +33,7 @@ def problem(fault: Exception, context: dict[str, Any]) -> Response:
 
 
 def document(refusal: Refused, fields: dict[str, list[str]] | None = None) -> Response:
-    """Return a refusal as a problem document; 429 and 503 carry `Retry-After` (F373)."""
+    """Return a refusal as a problem document. It carries `Retry-After` if the refusal does (F373)."""
     body: dict[str, Any] = {
         "type": f"urn:parley:{refusal.code.lower().replace('_', '-')}",
         "title": (type(refusal).__doc__ or "").strip().splitlines()[0],
@@ -89,7 +89,7 @@ def _fields(detail: Any) -> dict[str, list[str]]:
 
 
 class JsonParser(BaseParser):
-    """Reads JSON as the socket does: strict UTF-8, no lone surrogates, no bottomless nesting, no more than the limit."""
+    """Parses JSON like the socket: strict UTF-8, no lone surrogates, no endless nesting, at most the limit in bytes."""
 
     media_type = "application/json"
 
@@ -105,7 +105,7 @@ class JsonParser(BaseParser):
 
 
 def body(request: Request, shape: type[S]) -> S:
-    """Return the JSON body as a struct. Raises InvalidPayload with the wire's name of the wrong field."""
+    """Return the JSON body as a struct. Raises InvalidPayload with the wire name of the wrong field."""
     try:
         return msgspec.convert(request.data, shape)
     except msgspec.ValidationError as fault:
@@ -113,12 +113,12 @@ def body(request: Request, shape: type[S]) -> S:
 
 
 def answer(content: Any, *, status: int = 200) -> HttpResponse:
-    """Return structs as JSON, encoded as on the socket."""
+    """Return a response of structs as JSON, encoded as on the socket."""
     return HttpResponse(codec.encode(content), status=status, content_type="application/json", headers=HEADERS)
 
 
 def wire_int(request: Request, name: str, *, default: int | None = None, low: int = 0, high: int = 2**63 - 1) -> Any:
-    """Return a whole number of the query, or the default. Raises InvalidPayload with its name."""
+    """Return a whole number from the query, or the default. Raises InvalidPayload with its name."""
     raw = request.query_params.get(name)
     if raw is None or raw == "":
         return default

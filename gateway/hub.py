@@ -1,6 +1,6 @@
-"""One a process: knows the local connections, resolves who gets an event, and keeps each conversation's events in order.
+"""The hub of a web process: its local connections, the receivers of each event, and the order within a conversation.
 
-It knows no table: `Lookups`, given by config, loads members and what was missed.
+It knows no table: `Lookups`, passed in by config, loads members and missed events.
 """
 
 import asyncio
@@ -34,16 +34,16 @@ MARGIN = timedelta(seconds=5)
 
 
 class Lookups(NamedTuple):
-    """What the hub asks of the rest of the house; plain functions, run on the handler threads."""
+    """Functions of other apps that the hub calls: plain functions, run on the handler threads, except listeners."""
 
-    audience: Callable[[int, Known | None], Audience]  # conversation, and who of it is known already
+    audience: Callable[[int, Known | None], Audience]  # conversation, members known already
     between: Callable[[int, int, int], list[Event]]  # conversation, after rev, before rev
     since: Callable[[list[int], datetime], list[Event]]  # users, moment
     notices: Mapping[str, Callable[[Event], None]] = {}  # by name; on the event loop, so they return at once
 
 
 class Hub:
-    """The local connections and topics. Everything but `publish` runs on the hub's event loop."""
+    """The local connections and topics. All methods but `publish` and `call` run on the hub's event loop."""
 
     def __init__(self, lookups: Lookups) -> None:
         self._lookups = lookups
@@ -52,7 +52,7 @@ class Hub:
         self.users: dict[int, list[Connection]] = defaultdict(list)
         self.connections: dict[int, Connection] = {}
         self._topics: dict[int, Topic] = {}
-        self._large: dict[int, Topic] = {}  # those that keep account of who is connected here
+        self._large: dict[int, Topic] = {}  # those that track their connected members
         self.bus = Bus(self._receive, self._recover)
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_good = datetime.now(UTC)
@@ -64,13 +64,13 @@ class Hub:
         self.delivery_log = DeliveryLog()
 
     def start(self) -> None:
-        """Join the bus and become the way of this process's events."""
+        """Join the bus, and receive all events of this process."""
         bus.attach(self.publish)
         self.spawn(self.bus.listen())
         self.spawn(self._watch_bus())
 
     def spawn(self, job: "Awaitable[None]") -> None:
-        """Run a job of the hub in the background; its failure is logged."""
+        """Run a coroutine in the background, until the hub stops. A failure is logged."""
         task = asyncio.ensure_future(job)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -81,14 +81,14 @@ class Hub:
             logger.error("hub: a background job failed", exc_info=task.exception())
 
     def call(self, make: "Callable[[], Coroutine[Any, Any, R]]") -> R:
-        """Run a coroutine on the hub's loop from a handler thread, and wait for its result."""
+        """Run a coroutine on the hub's loop from another thread. Return its result, after CALL_SECONDS at most."""
         return asyncio.run_coroutine_threadsafe(make(), self._loop).result(CALL_SECONDS)
 
     async def stop(self) -> None:
-        """Leave the bus; events of this process then take the outlet's way."""
+        """Leave the bus, and cancel the background tasks. Later events of this process go through the outlet."""
         bus.attach(None)
         await self.bus.leave()
-        # Again and again: a call into Redis was seen to swallow the one order to end that came to it.
+        # Repeated, because redis-py may swallow a cancellation.
         while self._tasks:
             for task in self._tasks:
                 task.cancel()
@@ -121,20 +121,20 @@ class Hub:
                 topic.remove_connected(connection.session.user_id)
 
     def close_oldest(self, user_id: int) -> None:
-        """Hold the cap of F289 within this process, whatever Redis says."""
+        """Enforce the connection cap of F289 within this process, independently of Redis."""
         own = sorted((c for c in self.users.get(user_id, ()) if not c.closing), key=lambda c: c.id)
         for connection in own[: max(0, len(own) - settings.LIMITS.connections_per_user)]:
             connection.close(4409, "replaced by a newer connection")
 
     async def drain(self) -> None:
-        """Take no more frames, let what is being stored be acked, then send everybody away with a time to come back."""
+        """Stop reading frames, wait for the acks of those in flight, then close all connections (4503)."""
         self.draining = True
         await closing.drain(list(self.connections.values()))
 
     # --- events --------------------------------------------------------------------------------------------------
 
     def publish(self, event: Event) -> None:
-        """An event of this process, from any thread: local connections at once, the others through the bus."""
+        """Deliver an event of this process to local connections, and publish it on the bus. Thread-safe."""
         if threading.get_ident() == self._thread:
             self._publish(event)
         else:
@@ -185,7 +185,7 @@ class Hub:
                 connection.send_event(event, outgoing, cls)
 
     async def current_members(self, conversation_id: int, version: int = 0) -> tuple[int, Collection[int]]:
-        """Return a conversation's membership version and present members, as of `version` or later."""
+        """Return a conversation's membership version and current members, as of `version` or later."""
         topic = self._topic(conversation_id)
         if topic.loading is None and topic.version < version:
             topic.loading = asyncio.ensure_future(self._load(conversation_id, topic, once=True))
@@ -211,7 +211,7 @@ class Hub:
                 return
 
     def _deliver_or_wait(self, event: Event) -> None:
-        """Deliver now, or wait for members of the event's version or for an earlier event."""
+        """Deliver an event now, or after the members of its version are loaded or an earlier event has come."""
         if not self.users:
             self._skip(event)
             return
@@ -224,7 +224,7 @@ class Hub:
         self._deliver_in_order(topic, event)
 
     def _skip(self, event: Event) -> None:
-        """Nobody is here: only note how far the conversation is, so that whoever comes is told what is new from then."""
+        """Only advance the conversation's rev: nobody is connected, and later connections start from a sync."""
         topic = self._topics.get(event.conversation_id)
         if topic is not None and topic.rev >= 0 and event.rev:
             topic.rev = max(topic.rev, event.rev, *topic.early)
@@ -238,7 +238,7 @@ class Hub:
             topic.update(audience, self.users)
             if topic.connected is not None:
                 self._large[conversation_id] = topic
-            # What came meanwhile of a newer version has members that this look was too early for: it waits for the next.
+            # Events of a newer version came during this lookup: their members are loaded by the next one.
             late = topic.waiting
             topic.waiting = [event for event in late if event.version > topic.version]
             for event in ready + [event for event in late if event.version <= topic.version]:
@@ -263,7 +263,7 @@ class Hub:
             self._deliver_or_summarize(topic, following)
 
     def _deliver_or_summarize(self, topic: Topic, event: Event) -> None:
-        """Deliver an event whose turn has come, or have it told by the next summary."""
+        """Deliver an event whose turn has come, or leave it to the next summary."""
         begins = topic.summaries.digest is None
         summed = bool(event.rev) and topic.summaries.absorbs(event, self._loop.time())
         if event.seq:
@@ -277,7 +277,7 @@ class Hub:
         self._loop.call_later(settings.LIMITS.summary_interval, self._deliver_summary, conversation_id, topic)
 
     def _deliver_summary(self, conversation_id: int, topic: Topic) -> None:
-        """Tell all present members how far their conversation has got; again while it stays too fast to be told."""
+        """Deliver a summary to all current members. Repeats while the conversation stays in summary mode."""
         summary = topic.summaries.end_interval(conversation_id, self._loop.time())
         if summary is not None:
             self._deliver(summary, topic.receivers(0))
@@ -290,16 +290,16 @@ class Hub:
         topic.early[event.rev] = event
 
     def _check_gap(self, conversation_id: int, topic: Topic, rev: int) -> None:
-        """An earlier event has not come in time: ask the database for it, unless things moved on."""
+        """Load a missing event from the database, if it has not come in the meantime."""
         if topic.early and topic.rev > rev:
             self._loop.call_later(GAP_WAIT, self._check_gap, conversation_id, topic, topic.rev)
         elif topic.early:
             self.spawn(self._fill_gap(conversation_id, topic))
 
     async def _fill_gap(self, conversation_id: int, topic: Topic) -> None:
-        """Deliver what is missing below the held events, then those; what the database lacks was never a frame."""
+        """Deliver the missing events below the early ones, then those. A rev without a row never had a frame."""
         if not topic.early:
-            return  # the missing one has come since
+            return  # the missing event has come
         after, until = topic.rev, min(topic.early)
         for event in await threads.retry("a gap", self._lookups.between, conversation_id, after, until):
             if topic.rev < event.rev < until:
@@ -316,7 +316,7 @@ class Hub:
     # --- losses --------------------------------------------------------------------------------------------------
 
     async def _watch_bus(self) -> None:
-        """Hear ourselves on the bus every second; a silence means that the subscription is broken."""
+        """Expect our own beat on the bus every second; silence means that the subscription is broken."""
         self.bus.heard_at = self._loop.time()
         while True:
             await self.bus.beat()
@@ -325,19 +325,19 @@ class Hub:
             self._publish_status()
             if silent > SILENCE_SECONDS:
                 self.bus.mark_broken(f"silent for {silent:.0f} s")
-            elif gone := self.bus.remove_silent(SILENCE_SECONDS):
-                self._recover_after_death(gone)
+            elif silence := self.bus.remove_silent(SILENCE_SECONDS):
+                self._recover_after_death(silence)
             elif not self._recovering:
                 self._last_good = datetime.now(UTC)
 
     def _recover_after_death(self, silent: float) -> None:
-        """A process was killed so many seconds ago: it may have committed what it could not tell any more."""
+        """Recover from the death of a process `silent` seconds ago: it may have committed events without publishing."""
         logger.warning("hub: another process is gone; looking for what it left untold")
         self._last_good = min(self._last_good, datetime.now(UTC) - timedelta(seconds=silent))
         self._recover()
 
     def degraded(self) -> list[str]:
-        """Return the parts that suffer while this process is cut off from the others."""
+        """Return the degraded parts: those that need the bus, while it is broken."""
         return ["typing", "receipts", "presence"] if self.bus.broken else []
 
     def _publish_status(self) -> None:
@@ -357,7 +357,7 @@ class Hub:
             self.spawn(self._deliver_missed())
 
     async def _deliver_missed(self) -> None:
-        """Deliver what others stored while this process heard nothing; clients drop what they have already."""
+        """Deliver the events that others stored while the bus was broken. Clients drop those that they already have."""
         since = self._last_good - MARGIN
         try:
             for event in await threads.retry("what was lost", self._lookups.since, list(self.users), since):
@@ -365,7 +365,7 @@ class Hub:
         finally:
             self._recovering = False
             if self._lost_again:
-                # What was lost meanwhile may have been stored after this one's look into the database.
+                # Events lost during this recovery may have been stored after its database query.
                 self._lost_again = False
                 self._recover()
 
@@ -374,7 +374,7 @@ _hub: Hub | None = None
 
 
 def start(lookups: Lookups) -> Hub:
-    """Bring up this process's hub on the running event loop, once."""
+    """Start this process's hub on the running event loop, once, and return it."""
     global _hub
     if _hub is None:
         _hub = Hub(lookups)
@@ -389,5 +389,5 @@ def current() -> Hub:
 
 
 def running() -> bool:
-    """Say whether this process has a hub."""
+    """Return whether this process has a hub."""
     return _hub is not None

@@ -1,4 +1,4 @@
-"""Indicators in bytes (protocol 2.5): flags, then unsigned LEB128 numbers. Knows the layout, not what follows from it."""
+"""Indicators as bytes (protocol 2.5): flags, then unsigned LEB128 numbers. It knows the layout, not the meaning."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.errors import BadFrame
 
-# The flags' bits; those above USER are the version, which is 0.
+# The bits of the flags. Those above USER are the version, which is 0.
 TYPING, SENT, DELIVERED, SEEN, ACTIVE, USER = 1, 2, 4, 8, 16, 32
 VERSION = 0b1100_0000
 RECEIPT = SENT | DELIVERED | SEEN
@@ -15,7 +15,7 @@ LARGEST = 2**62
 
 
 class Indicator(msgspec.Struct, array_like=True, frozen=True):
-    """What an event says of one member, `n` being their number in the conversation; `entry` is its JSON in a batched frame."""
+    """The state of one member; `n` is their number in the conversation, `entry` their JSON in a merged frame."""
 
     state: int
     user_id: int
@@ -25,7 +25,7 @@ class Indicator(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Claim(NamedTuple):
-    """What a client says: the highest state (with ACTIVE where it types), the alias of a chat, a seq for a receipt."""
+    """An indicator from a client: its highest state (with ACTIVE while typing), a chat's alias, a receipt's seq."""
 
     state: int
     alias: int
@@ -33,15 +33,15 @@ class Claim(NamedTuple):
 
 
 def encode(alias: int, indicator: Indicator) -> bytes:
-    """Return an indicator for a connection that calls its chat by this alias."""
+    """Return an indicator as bytes, for a connection that has given its chat this alias."""
     seq = number(indicator.seq) if indicator.state & RECEIPT else b""
     return bytes((indicator.state | USER,)) + number(alias) + seq + number(indicator.n)
 
 
 def decode(frame: bytes) -> list[Claim]:
-    """Return a client's indicators, in order. Raises BadFrame: nothing of such a frame counts.
+    """Return a client's indicators, in order. Raises BadFrame; the frame then has no effect at all.
 
-    A member's number is read over: a connection speaks for its own user alone.
+    Member numbers are ignored: a connection speaks for its own user only.
     """
     if not frame:
         raise BadFrame("a binary frame holds at least one indicator")
@@ -61,7 +61,7 @@ def decode(frame: bytes) -> list[Claim]:
 
 
 def state_of(flags: int, place: int = 0) -> int:
-    """Return what flags mean: the highest of the state bits wins. Raises BadFrame for none."""
+    """Return the state of some flags: the highest state bit wins. Raises BadFrame if there is none."""
     for state in (SEEN, DELIVERED, SENT):
         if flags & state:
             return state
@@ -71,7 +71,7 @@ def state_of(flags: int, place: int = 0) -> int:
 
 
 def number(value: int) -> bytes:
-    """Return an unsigned LEB128 number in its shortest form."""
+    """Return a number as unsigned LEB128, in its shortest form."""
     digits = bytearray()
     while value > 0x7F:
         digits.append(value & 0x7F | 0x80)
@@ -81,7 +81,7 @@ def number(value: int) -> bytes:
 
 
 def read_number(frame: bytes, at: int) -> tuple[int, int]:
-    """Return the number that begins at a byte, and where it ends. Raises BadFrame: cut off, too large, not the shortest."""
+    """Return the number that begins at a byte, and its end. Raises BadFrame if it is cut off, too large or too long."""
     value = shift = 0
     for place in range(at, min(at + MOST_DIGITS, len(frame))):
         digit = frame[place]

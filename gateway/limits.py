@@ -1,7 +1,9 @@
-"""Token buckets in Redis, so that a limit holds across processes; a local stand-in of the same size where Redis is away.
+"""Token buckets in Redis, so that a limit holds across processes; without Redis, local buckets replace them.
 
 A key may have several windows (10 a second and 100 a minute): all must have room, and all are charged together. The
-script reads Redis's own clock; one that was put back takes no tokens from anybody. Source: F283–F297, K19, K21; protocol 2.7.
+script reads the clock of Redis; if that clock is set back, nobody loses tokens.
+
+Source: F283–F297, K19, K21; protocol 2.7.
 """
 
 import hashlib
@@ -56,14 +58,17 @@ _SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 
 class Window(NamedTuple):
-    """Tokens a second, and how many at once."""
+    """A token bucket: `rate` tokens a second, `burst` tokens at most."""
 
     rate: float
     burst: float
 
 
 class Charge(NamedTuple):
-    """Take `cost` tokens of `key`, from all windows or none. A `strict` limit has no stand-in: Redis away means no."""
+    """A charge of `cost` tokens on `key`, in all windows or none.
+
+    If `strict`, it is refused while Redis is unavailable.
+    """
 
     key: str
     windows: tuple[Window, ...]
@@ -72,22 +77,22 @@ class Charge(NamedTuple):
 
 
 class LocalBuckets:
-    """The stand-in: the same arithmetic in this process's memory, each window divided by the number of processes."""
+    """The same buckets in the memory of one process; each window is divided by the number of processes."""
 
     def __init__(self, processes: int) -> None:
         self._processes = processes
         self._state: dict[str, tuple[float, list[float]]] = {}
 
-    def charge(self, ask: Charge, now: float) -> float:
-        """Return the seconds to wait, 0 for go."""
-        if ask.strict:
+    def charge(self, charge: Charge, now: float) -> float:
+        """Return the seconds to wait, 0 if it was charged."""
+        if charge.strict:
             return 60.0
-        at, have = self._state.get(ask.key, (now, [w.burst for w in ask.windows]))
-        shares = [Window(w.rate / self._processes, max(1.0, w.burst / self._processes)) for w in ask.windows]
+        at, have = self._state.get(charge.key, (now, [w.burst for w in charge.windows]))
+        shares = [Window(w.rate / self._processes, max(1.0, w.burst / self._processes)) for w in charge.windows]
         tokens = [min(w.burst, n + (now - at) * w.rate) for w, n in zip(shares, have, strict=True)]
-        wait = max((ask.cost - n) / w.rate if n < ask.cost else 0.0 for w, n in zip(shares, tokens, strict=True))
+        wait = max((charge.cost - n) / w.rate if n < charge.cost else 0.0 for w, n in zip(shares, tokens, strict=True))
         if wait <= 0:
-            self._state[ask.key] = (now, [n - ask.cost for n in tokens])
+            self._state[charge.key] = (now, [n - charge.cost for n in tokens])
             if len(self._state) > 100_000:
                 self._state.clear()
         return max(0.0, wait)
@@ -97,18 +102,18 @@ _local = LocalBuckets(settings.WEB_PROCESSES)
 _local_until = 0.0
 
 
-async def charge(asks: Sequence[Charge]) -> list[float]:
-    """Charge a batch of limits in one round trip; returns the seconds to wait for each, 0 for go."""
+async def charge(charges: Sequence[Charge]) -> list[float]:
+    """Charge a batch of limits in one round trip. Return the seconds to wait for each, 0 if it was charged."""
     if time.monotonic() < _local_until:
-        return _charge_locally(asks)
+        return _charge_locally(charges)
     try:
-        return await _from_redis(_pack(asks))
+        return await _from_redis(_pack(charges))
     except (RedisError, OSError, TimeoutError) as fault:
-        return _fall_back(asks, fault)
+        return _fall_back(charges, fault)
 
 
 async def _from_redis(packed: bytes) -> list[float]:
-    """Run the script by its hash; a Redis that has just been started does not know it yet."""
+    """Run the script by its hash, and in full if Redis does not know the hash yet."""
     try:
         return _seconds(await loop_client().evalsha(_SHA, 0, packed))
     except NoScriptError:
@@ -116,41 +121,41 @@ async def _from_redis(packed: bytes) -> list[float]:
 
 
 def enforce(key: str, rate_per_s: float, burst: float, *, cost: int = 1, strict: bool = False) -> None:
-    """Charge one limit from a thread. Raises RateLimited with the seconds to wait."""
+    """Charge one limit from a thread. Raises RateLimited with the seconds to wait if it has no room."""
     raise_if_limited(charge_in_thread([Charge(f"ratelimit:{key}", (Window(rate_per_s, burst),), cost, strict)])[0])
 
 
-def charge_in_thread(asks: Sequence[Charge]) -> list[float]:
-    """`charge` for threads: views, handlers, commands."""
+def charge_in_thread(charges: Sequence[Charge]) -> list[float]:
+    """Charge a batch of limits from a thread (views, handlers, commands); otherwise like `charge`."""
     if time.monotonic() < _local_until:
-        return _charge_locally(asks)
+        return _charge_locally(charges)
     try:
-        return _seconds(thread_client().eval(SCRIPT, 0, _pack(asks)))
+        return _seconds(thread_client().eval(SCRIPT, 0, _pack(charges)))
     except (RedisError, OSError) as fault:
-        return _fall_back(asks, fault)
+        return _fall_back(charges, fault)
 
 
 def raise_if_limited(wait: float) -> None:
-    """Raise RateLimited unless `wait` is 0."""
+    """Raise RateLimited unless `wait` is 0 seconds."""
     if wait > 0:
         raise RateLimited(retry_after=round(wait, 3))
 
 
-def _pack(asks: Sequence[Charge]) -> bytes:
-    return msgspec.msgpack.encode([(a.key, a.cost, a.strict, a.windows) for a in asks])
+def _pack(charges: Sequence[Charge]) -> bytes:
+    return msgspec.msgpack.encode([(a.key, a.cost, a.strict, a.windows) for a in charges])
 
 
 def _seconds(answer: Sequence[bytes]) -> list[float]:
     return [float(wait) for wait in answer]
 
 
-def _charge_locally(asks: Sequence[Charge]) -> list[float]:
+def _charge_locally(charges: Sequence[Charge]) -> list[float]:
     now = time.monotonic()
-    return [_local.charge(ask, now) for ask in asks]
+    return [_local.charge(each, now) for each in charges]
 
 
-def _fall_back(asks: Sequence[Charge], fault: Exception) -> list[float]:
+def _fall_back(charges: Sequence[Charge], fault: Exception) -> list[float]:
     global _local_until
     logger.warning("limits: Redis is away (%s), local buckets stand in", type(fault).__name__)
     _local_until = time.monotonic() + FALLBACK_SECONDS
-    return _charge_locally(asks)
+    return _charge_locally(charges)

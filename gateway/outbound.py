@@ -1,4 +1,4 @@
-"""The queue of a connection: frames in classes, the most important first, cosmetics dropped when it is full (F298–F301)."""
+"""The outbound queue of a connection: important classes go first, and a full queue drops the others (F298–F301)."""
 
 import asyncio
 import logging
@@ -13,25 +13,24 @@ from gateway.frames import Class
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Outgoing = dict[str, Any]
 logger = logging.getLogger(__name__)
-# What waits for one connection is bounded in bytes too: an answer to a sync is no small frame, and may be asked for again
-# and again by a client that reads none.
+# The queue is bounded in bytes as well: sync answers are large, and a client may request many without reading any.
 MOST_BYTES = 16 * 1024 * 1024
 
-# Dropped first when the queue is full (K28); what is not named here is never dropped.
+# Classes in the order in which a full queue drops them (K28). Others are never dropped.
 DROP_ORDER = (Class.TYPING, Class.PRESENCE, Class.COSMETIC, Class.RECEIPT, Class.BADGE)
 
 
 class Overflow(Exception):
-    """Not even the messages fit: the connection must sync and come back (4413)."""
+    """Not even messages fit the queue: the connection is closed with 4413, and its client must sync."""
 
 
 class Outbound:
-    """Frames on their way to one socket.
+    """The outbound frames of one socket.
 
-    While the socket takes them a frame is written at once, without a task switch: the send coroutine is stepped by hand
-    and almost always ends in its first step. Only one that suspends (the peer is slow) gets a task and a queue.
-    `stuck_since` is when the frame that now waits began to wait, `behind_since` when the first one did since all was
-    written; monotonic seconds, 0 for not at all.
+    While the socket is writable, a frame is written at once and without a task switch: the send coroutine is stepped by
+    hand and almost always ends in its first step. Only a send that suspends (a slow peer) gets a task and a queue.
+    `stuck_since` is when the frame being written began to wait; `behind_since` is when the first frame did, since all
+    was written last. Both are monotonic seconds, 0 if nothing waits.
     """
 
     __slots__ = (
@@ -62,7 +61,10 @@ class Outbound:
         return self._count
 
     def offer(self, message: Outgoing, cls: Class) -> None:
-        """Write or queue an ASGI `websocket.send` message. Raises Overflow when 1,000 messages or 16 MB already wait."""
+        """Write or queue an ASGI `websocket.send` message.
+
+        Raises Overflow if the queue is full of messages (1,000 or 16 MB).
+        """
         if self.failed:
             return
         if self._task is not None:
@@ -91,7 +93,7 @@ class Outbound:
         self._bytes += size
 
     def _make_room(self, cls: Class) -> bool:
-        """Drop one frame less important than `cls`; False when the new one is the least important itself."""
+        """Drop a frame less important than `cls`. Return False if there is none, so that the new frame is dropped."""
         assert self._queues is not None
         self.dropped += 1
         for candidate in DROP_ORDER:
@@ -124,18 +126,18 @@ class Outbound:
         return message
 
     def _fail(self, gone: Exception) -> None:
-        """The socket is gone; the receive loop learns it from its own side and ends the connection."""
+        """Drop all frames: the socket is gone. The receive loop sees it too, and ends the connection."""
         logger.debug("send failed: %s", type(gone).__name__)
         self.failed = True
         self._queues, self._count, self._bytes = None, 0, 0
 
     async def flush(self) -> None:
-        """Wait until all that was queued is written."""
+        """Wait until all queued frames are written."""
         if self._task is not None:
             await asyncio.wait([self._task])
 
     def discard(self) -> None:
-        """Forget what is queued and write nothing more."""
+        """Drop all queued frames and write nothing more."""
         self.failed = True
         self._queues, self._count, self._bytes = None, 0, 0
         if self._task is not None:
@@ -143,13 +145,13 @@ class Outbound:
 
 
 def _size(message: Outgoing) -> int:
-    """Return how long a message is as a frame, without asking how it is encoded."""
+    """Return the length of a message as an encoded frame, 0 if unknown."""
     return len(message.get("raw", b""))
 
 
 @coroutine
 def _finish(step: Coroutine[Any, Any, None], waits_for: Any) -> Generator[Any, Any, None]:
-    """Go on with a coroutine that was stepped by hand and waits for `waits_for`."""
+    """Finish a coroutine that was stepped by hand and awaits `waits_for`."""
     while True:
         try:
             value = yield waits_for

@@ -1,4 +1,4 @@
-"""Receipts on their way to one connection: gathered for a tenth of a second, deltas only, the highest of each member (F117)."""
+"""Coalesces the receipts for one connection: one frame in 100 ms, with the highest seq of each member (F117)."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ Key = tuple[int, int]  # conversation, state
 
 
 class PendingReceipts(msgspec.Struct):
-    """What waits about one conversation and state: by user, and the frame that says all of it where one event did."""
+    """The unsent receipts of a chat and state, by user; `whole` is their frame if one event brought them all."""
 
     type: str
     latest: dict[int, Indicator]
@@ -28,7 +28,7 @@ class PendingReceipts(msgspec.Struct):
 
 
 class Sink(NamedTuple):
-    """How a connection takes what was gathered: whose it is, its writer, whether it takes anything now, aliases if compact."""
+    """The connection of a buffer: its user, its writer, whether it can write now, and its aliases if it is compact."""
 
     user_id: int
 
@@ -38,13 +38,13 @@ class Sink(NamedTuple):
 
 
 class ReceiptBuffer:
-    """The receipts that wait for one connection: at most one frame in 100 ms, whatever comes.
+    """The unsent receipts of one connection. It writes at most one frame in 100 ms.
 
-    The first after a quiet time goes at the end of the same turn of the event loop, with all that this turn brings. In
-    bytes a frame says all that waits; in JSON it speaks of one chat and one state, so the chats take turns, that which
-    waits longest first (they may lag by seconds, F122). While the peer takes nothing they go on gathering, so that a slow
-    one gets the last state and not all the steps to it. A timer that comes late says that this process is stressed: then
-    a second goes by before the next ones (F316).
+    After a quiet time, the first receipt is written at the end of the same turn of the event loop, with all others of
+    that turn. A binary frame holds all unsent receipts; a JSON frame holds those of one chat and one state, so the
+    chats take turns, the longest waiting first (they may lag by seconds, F122). While the peer reads nothing, receipts
+    keep coalescing: a slow peer gets the last state, not all steps to it. A late timer is a sign of an overloaded
+    process: the next frame then waits for a second (F316).
     """
 
     __slots__ = ("_due_at", "_pending", "_quiet_at", "_sink", "_timer")
@@ -56,7 +56,7 @@ class ReceiptBuffer:
         self._timer: asyncio.Handle | None = None
 
     def add(self, event: Event, outgoing: Outgoing) -> None:
-        """Take an event's indicators; `outgoing` is its frame by itself."""
+        """Add an event's indicators; `outgoing` is the event's own frame."""
         for indicator in event.indicators:
             key = event.chat, indicator.state
             pending = self._pending.get(key)
@@ -94,7 +94,7 @@ class ReceiptBuffer:
             self._schedule()
 
     def flush(self) -> None:
-        """Write all that waits, whatever it takes: something must come after it."""
+        """Write all unsent receipts now, in as many frames as needed, so that the next frame comes after them."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -104,9 +104,9 @@ class ReceiptBuffer:
             self._sink.write(frame, Class.RECEIPT)
 
     def _take_binary(self) -> Outgoing | None:
-        """Take all that waits about chats that have aliases, as one frame; None where nothing is left to be said.
+        """Remove all receipts of chats that have aliases and return them as one frame; None if there are none.
 
-        What one's own devices hold says nothing to them.
+        Delivered marks of the reader's own user are left out.
         """
         aliases, own = self._sink.aliases(), self._sink.user_id
         if not aliases:
@@ -122,7 +122,7 @@ class ReceiptBuffer:
         return websocket.binary(b"".join(content)) if content else None
 
     def _take_text(self) -> Outgoing | None:
-        """Take what waits longest, as a JSON frame; None where nothing waits."""
+        """Remove the receipts that wait longest and return them as a JSON frame; None if there are none."""
         while self._pending:
             chat, state = next(iter(self._pending))
             unsent = self._unsent(chat, state)
@@ -136,7 +136,7 @@ class ReceiptBuffer:
         return None
 
     def _unsent(self, chat: int, state: int) -> list[Indicator]:
-        """Return what there is to be said of a chat and state: a seen mark that waits too says delivered as well."""
+        """Return the unsent indicators of a chat and state, without those that an unsent seen mark implies."""
         pending = self._pending[chat, state]
         if state != DELIVERED:
             return list(pending.latest.values())
@@ -144,7 +144,7 @@ class ReceiptBuffer:
         return [each for each in pending.latest.values() if not _implied_by_seen(each, seen)]
 
     def discard(self) -> None:
-        """Forget what waits: the connection is gone."""
+        """Drop all receipts: the connection is gone."""
         self._pending.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -156,6 +156,6 @@ def _frame(chat: int, type_: str, unsent: Sequence[Indicator]) -> Outgoing:
 
 
 def _implied_by_seen(delivered: Indicator, seen: PendingReceipts | None) -> bool:
-    """Say whether a member's seen mark that waits too says as much: the higher state implies the lower (protocol 2.5)."""
+    """Return whether the member's unsent seen mark implies this one: the higher state does (protocol 2.5)."""
     higher = seen.latest.get(delivered.user_id) if seen else None
     return higher is not None and higher.seq >= delivered.seq

@@ -1,4 +1,4 @@
-"""The process's own Redis clients: one for the event loop, one for threads. Every timeout is explicit."""
+"""The Redis clients of a process: one for the event loop, one for threads. All timeouts are explicit."""
 
 import asyncio
 from functools import cache
@@ -11,7 +11,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-# redis-py 8 tries again by itself: a dead Redis would hold a frame for seconds instead of letting the stand-in act.
+# redis-py 8 retries by default: with a dead Redis, frames would wait for seconds before the local fallback acts.
 TIMEOUTS: dict[str, Any] = {"socket_timeout": 1, "socket_connect_timeout": 1, "health_check_interval": 15}
 CONNECTIONS = 16
 _clients: dict[asyncio.AbstractEventLoop, "aioredis.Redis"] = {}
@@ -21,7 +21,7 @@ def loop_client() -> "aioredis.Redis":
     """Return the client of the running event loop."""
     loop = asyncio.get_running_loop()
     if loop not in _clients:
-        # When many sockets open or close at once they wait for one of a few connections, rather than fail.
+        # A blocking pool: if many sockets open or close at once, they wait for a connection instead of failing.
         pool = aioredis.BlockingConnectionPool.from_url(
             settings.REDIS_URL, max_connections=CONNECTIONS, timeout=5, retry=AsyncRetry(NoBackoff(), 0), **TIMEOUTS
         )

@@ -47,7 +47,7 @@ class Handshake(NamedTuple):
 
 
 class Indicated(NamedTuple):
-    """What an indicator in bytes is: the type of the text frame that says the same, and its payload of a chat and a seq."""
+    """The text frame that an indicator in bytes stands for: its type, and its payload made of a chat and a seq."""
 
     type: str
     frame: Callable[[str, int], Frame]

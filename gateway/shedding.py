@@ -1,4 +1,4 @@
-"""How loaded this process is, by the lag of its event loop, and what it refuses then (F306–F308, U5, U15)."""
+"""Load shedding: measures the event loop's lag; an overloaded process refuses connections (F306–F308, U5, U15)."""
 
 import asyncio
 import random
@@ -13,14 +13,17 @@ RETRY_AFTER = 5
 
 
 class Load:
-    """Load from 0 to 1 and more: loop lag over `overload_lag` (250 ms); a critical one keeps new connections out for 10 s."""
+    """The load of this process: loop lag divided by `overload_lag` (250 ms).
+
+    A critical load refuses connections for 10 s.
+    """
 
     def __init__(self) -> None:
         self.value = 0.0
         self._critical_until = 0.0
 
     async def probe(self) -> None:
-        """Measure for ever; one sleep a second, late by the lag."""
+        """Measure the lag once a second, until cancelled: a sleep wakes up late by the lag."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + PROBE_SECONDS
@@ -28,7 +31,7 @@ class Load:
             self.note(max(0.0, loop.time() - due), time.monotonic())
 
     def note(self, lag: float, now: float) -> None:
-        """Take a measured lag in seconds at a monotonic time."""
+        """Record a lag in seconds, measured at a monotonic time."""
         self.value = max(lag / settings.LIMITS.overload_lag, self.value / 2)
         if self.value > CRITICAL:
             self._critical_until = now + HYSTERESIS_SECONDS
@@ -38,5 +41,5 @@ class Load:
 
 
 def reconnect_delay(spread: float) -> str:
-    """Return the reason of a 4503: the whole seconds to wait, at random so that clients do not return as one."""
+    """Return the reason of a 4503: whole seconds to wait, random up to `spread` so that clients return one by one."""
     return str(random.randint(1, max(1, round(spread))))  # noqa: S311

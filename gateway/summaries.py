@@ -1,7 +1,7 @@
-"""Summary mode: a conversation in which more happens than anybody reads is told by how far it has got (F303).
+"""Summary mode: in a conversation with too many events, members get periodic summaries instead of frames (F303).
 
-Each process counts by itself what it tells; all count the same news, so all change over at about the same time. Knows
-neither members nor connections.
+Each process counts the events itself. All processes see the same events, so they switch at about the same time. It
+knows neither members nor connections.
 """
 
 from django.conf import settings
@@ -11,12 +11,12 @@ from gateway.bus import Event
 from gateway.frames import Frame
 
 RATE_SECONDS = 1.0
-# A chat leaves summary mode when it is slower than this part of the rate that took it in, for `summary_calm`.
+# A conversation leaves summary mode after `summary_calm` seconds below this part of `summary_per_second`.
 CALM = 0.5
 
 
 class Summary(Frame, frozen=True):
-    """`message.summary`: `count` messages with seqs from `from_seq` to `to_seq`, and all changes up to `rev`: sync."""
+    """`message.summary`: `count` new messages, from `from_seq` to `to_seq`, and changes up to `rev`; a client syncs."""
 
     chat_id: str
     count: int
@@ -26,7 +26,7 @@ class Summary(Frame, frozen=True):
 
 
 class Digest:
-    """What has happened in a conversation since its members were last told."""
+    """The events of a conversation since its last summary."""
 
     __slots__ = ("count", "events", "first", "last", "rev", "skip_users")
 
@@ -46,7 +46,7 @@ class Digest:
         self.skip_users = set(skipped) if self.skip_users is None else self.skip_users.intersection(skipped)
 
     def event(self, conversation_id: int) -> Event:
-        """Return the summary, for all members but those who may see nothing of what it tells."""
+        """Return the summary, for all members except those who are skipped by every event in it."""
         payload = Summary(
             chat_id=str(conversation_id), count=self.count, from_seq=self.first, to_seq=self.last, rev=self.rev
         )
@@ -58,7 +58,7 @@ class Digest:
 
 
 class SummaryMode:
-    """How fast news of one conversation come, and the digest that is being made of them, None out of summary mode."""
+    """The event rate of one conversation, and its digest; the digest is None outside summary mode."""
 
     __slots__ = ("_calm_since", "_count", "_since", "digest")
 
@@ -68,7 +68,10 @@ class SummaryMode:
         self.digest: Digest | None = None
 
     def absorbs(self, event: Event, now: float) -> bool:
-        """Count a durable event at a monotonic time; return whether it is told by a summary, and not by itself."""
+        """Count a durable event at a monotonic time.
+
+        Return whether the next summary covers it, so that its frame is not sent.
+        """
         if self.digest is None:
             if now - self._since >= RATE_SECONDS:
                 self._since, self._count = now, 0
@@ -80,9 +83,9 @@ class SummaryMode:
         return True
 
     def end_interval(self, conversation_id: int, now: float) -> Event | None:
-        """End an interval of `summary_interval`: return its summary, None where nothing happened.
+        """End an interval of `summary_interval` and return its summary, None if it had no events.
 
-        `digest` is None from then on where it has been calm for long enough.
+        Leaves summary mode (`digest` becomes None) if the rate has been low for `summary_calm` seconds.
         """
         done, limits = self.digest, settings.LIMITS
         assert done is not None

@@ -1,6 +1,6 @@
-"""The process's own bounded thread pools. asgiref's would queue all handlers on one thread a process.
+"""The bounded thread pools of a process. (asgiref would run all handlers of a process on one thread.)
 
-Requests have a pool of their own: a view may wait for the event loop, and the event loop for a handler's thread.
+HTTP requests have a pool of their own: a view may wait for the event loop, which may wait for a handler's thread.
 """
 
 import asyncio
@@ -24,12 +24,15 @@ _requests = ThreadPoolExecutor(settings.THREADS, thread_name_prefix="request")
 
 
 async def run(call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run a plain function on a thread of the pool and return its result; its database connection goes back after it."""
+    """Run a plain function on a handler thread and return its result.
+
+    Its database connection is released afterwards.
+    """
     return await _on(_handlers, partial(call, *args, **kwargs))
 
 
 async def run_request(call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run a whole HTTP request's plain code on a thread, as `run` does a handler's."""
+    """Run the plain code of an HTTP request on a request thread and return its result; otherwise like `run`."""
     return await _on(_requests, partial(call, *args, **kwargs))
 
 
@@ -39,7 +42,10 @@ async def _on(pool: ThreadPoolExecutor, call: Callable[[], R]) -> R:
 
 
 async def retry(what: str, look: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Look into the database, as `run` does, until it answers: what waits for this look would else wait for ever."""
+    """Run a database lookup like `run`, and retry every RETRY_INTERVAL seconds until it succeeds.
+
+    `what` names the lookup in the log. For lookups whose result must arrive, or their events would wait for ever.
+    """
     while True:
         try:
             return await run(look, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""A conversation as one process follows it: who its members are, how far it has got, and how fast it goes."""
+"""The state of a conversation in one process: its members, its rev, the events that wait, and its summary mode."""
 
 import asyncio
 from collections.abc import Collection, Container, Iterable
@@ -7,22 +7,22 @@ from typing import NamedTuple
 from gateway.bus import Event
 from gateway.summaries import SummaryMode
 
-# From so many members on a process keeps apart which of them are connected to it: a message then costs nothing for those
-# who are not. Below, asking for each is cheaper than keeping account at every connection.
+# From this number of members on, a topic tracks which of them are connected to this process, so that a message costs
+# nothing for the others. Below it, checking each member is cheaper than tracking.
 LARGE = 50
-# Those who left within so many messages are known, for a message that comes late.
+# Former members are kept for this many messages after they left, for messages that arrive late.
 PAST = 1000
 
 
 class Known(NamedTuple):
-    """How far members are known: all who joined with a number below `n`, all who left before the message after `seq`."""
+    """The known part of the members: all joins with a number below `n`, all leaves up to message `seq`."""
 
     n: int
     seq: int
 
 
 class Interval(NamedTuple):
-    """A membership: the messages with `joined` < seq <= `left` were sent to this user; `left` is None while it lasts."""
+    """A membership: messages with `joined` < seq <= `left` were sent to this user; `left` is None while it lasts."""
 
     user: int
     joined: int
@@ -30,10 +30,10 @@ class Interval(NamedTuple):
 
 
 class Audience(NamedTuple):
-    """Members of a conversation at a membership version: all, or those who came or went since what was known.
+    """Members of a conversation at a membership version: all, or those who joined or left since the known part.
 
-    Of those named, all intervals are, the lasting one last. News of revs above `settled` may still be on their way from
-    other processes.
+    For every user listed, all membership intervals, the open one last. Events with a rev above `settled` may still be
+    on their way from other processes.
     """
 
     version: int
@@ -43,7 +43,7 @@ class Audience(NamedTuple):
 
 
 class Topic:
-    """A conversation as this process follows it; `rev` is -1 until the first look into the database."""
+    """The state of a conversation in this process; `rev` is -1 until the first database lookup."""
 
     __slots__ = (
         "connected",
@@ -66,7 +66,7 @@ class Topic:
         self.known: Known | None = None
         self.current: dict[int, int] = {}  # user → joined
         self.former: dict[int, tuple[int, int]] = {}  # user → joined, left
-        self.connected: set[int] | None = None  # of a large conversation: the current members who are connected here
+        self.connected: set[int] | None = None  # of a large conversation: current members with a connection here
         self.newest_join = 0
         self.newest_leave = -1
         self.followed_from = 0
@@ -77,7 +77,7 @@ class Topic:
         self.summaries = SummaryMode()
 
     def update(self, audience: Audience, online: Container[int]) -> None:
-        """Take over members, all or those who came and went; `online` are the users with a connection here."""
+        """Apply loaded members: all, or those who joined or left. `online` are the users with a connection here."""
         self.version, settled, self.known, members = audience
         if self.rev < 0:
             self.rev, self.followed_from = settled, settled + 1
@@ -99,19 +99,19 @@ class Topic:
             self.connected |= {user for user in named if user in self.current and user in online}
 
     def add_connected(self, user: int) -> None:
-        """Note a user's first connection here."""
+        """Record a user's first connection to this process."""
         if self.connected is not None and user in self.current:
             self.connected.add(user)
 
     def remove_connected(self, user: int) -> None:
-        """Note that a user has no connection here any more."""
+        """Record the end of a user's last connection to this process."""
         if self.connected is not None:
             self.connected.discard(user)
 
     def receivers(self, seq: int, joined_before: int = 0) -> Iterable[int]:
-        """Users who may see what happened at `seq`; 0 means now, then only who joined before seq `joined_before` if given.
+        """Return the users who may see an event at message `seq`; 0 stands for the current members.
 
-        Of a large conversation only those who are connected here, for it is they who get it.
+        With `joined_before`, only members who joined before that seq. Of a large conversation, only connected members.
         """
         current = self.current
         reachable = current if self.connected is None else self.connected

@@ -1,7 +1,7 @@
-"""uvicorn's protocols with additions: a socket's application learns of pings, and may hand over whole frames.
+"""uvicorn's protocols, extended: the application is notified of pings, and may send frames that are already serialized.
 
-A frame for a thousand members is serialized once, by `message`; where the protocol finds `raw` and the connection is
-plainly open it writes those bytes as they are. Any other server sees an ordinary `websocket.send` with its text.
+A frame for a thousand members is serialized once, by `message`. If the connection is open, the protocol writes the
+bytes of `raw` unchanged. Other servers ignore `raw` and send the text.
 """
 
 import struct
@@ -19,7 +19,7 @@ CLOSE_SECONDS = 5.0
 
 
 def message(frame: bytes) -> dict[str, Any]:
-    """Return the ASGI message of an encoded text frame; it may be shared by any number of connections."""
+    """Return the ASGI message of an encoded text frame. Any number of connections may share it."""
     return {"type": "websocket.send", "text": frame.decode(), "raw": _header(TEXT_FRAME, len(frame)) + frame}
 
 
@@ -29,7 +29,7 @@ def binary(content: bytes) -> dict[str, Any]:
 
 
 def _header(opcode: int, length: int) -> bytes:
-    """Return the head of an unmasked, final frame (RFC 6455 5.2)."""
+    """Return the header of an unmasked, final frame (RFC 6455 5.2)."""
     if length < 126:
         return bytes((opcode, length))
     if length < 65536:
@@ -38,28 +38,28 @@ def _header(opcode: int, length: int) -> bytes:
 
 
 class Http(HttpToolsProtocol):
-    """uvicorn's HTTP connection, that does not wait for ever for its first request (protocol 2.6: 10 s)."""
+    """uvicorn's HTTP connection with a time limit for its first request (protocol 2.6: 10 s)."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._patience = self.loop.call_later(settings.LIMITS.handshake_timeout, self._lose_patience)
+        self._first_request_timer = self.loop.call_later(settings.LIMITS.handshake_timeout, self._abort_if_idle)
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over and be gone: parser and protocol hold each other, else until the collector comes."""
+        """Hand the connection over, and break the cycle of parser and protocol so that both are freed at once."""
         super().handle_websocket_upgrade()
-        self._patience.cancel()
+        self._first_request_timer.cancel()
         self.parser = None  # type: ignore[assignment]
 
-    def _lose_patience(self) -> None:
+    def _abort_if_idle(self) -> None:
         if self.cycle is None and self.transport.get_protocol() is self:
             self.transport.abort()
 
 
 class Protocol(WebSocketsSansIOProtocol):
-    """One socket of uvicorn. Compression must be off: raw frames are written past it.
+    """uvicorn's socket. Compression must be off, because raw frames are written past it.
 
-    Raw frames of one turn of the event loop leave in one write: a batch's ack, message and receipts for a connection
-    cost one system call.
+    All raw frames of one turn of the event loop are written together: ack, message and receipts of a batch cost one
+    system call for each connection.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -67,36 +67,36 @@ class Protocol(WebSocketsSansIOProtocol):
         self._unsent: list[bytes] = []
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes. A handshake that cannot be read (a line above 8 KB) is answered and ended; uvicorn would wait on."""
+        """Receive bytes. Answers and closes an unreadable handshake (a line above 8 KB), on which uvicorn would wait."""
         super().data_received(data)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
 
     def handle_cont(self, event: Frame) -> None:
-        """Take a piece of a message; an empty one counts nowhere as long, and would be kept all the same."""
+        """Receive a fragment of a message. Drops empty ones, which fill the memory and count for no size limit."""
         if event.data or event.fin:
             super().handle_cont(event)
 
     def handle_ping(self) -> None:
-        """Answer a ping, and let the application know of the sign of life (protocol 2.1, `ping`)."""
+        """Answer a ping, and notify the application of the sign of life (protocol 2.1, `ping`)."""
         super().handle_ping()
         if self.handshake_complete and not self.close_sent:
             self.queue.put_nowait(HEARTBEAT)  # type: ignore[arg-type]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Say 1006 where no close frame came before; uvicorn alone says what an empty one does (1005)."""
+        """Report 1006 if no close frame came before; uvicorn alone reports 1005, as for an empty close frame."""
         if self.handshake_complete:
             self.queue.put_nowait({"type": "websocket.disconnect", "code": 1006})
         super().connection_lost(exc)
 
     async def send(self, message: Any) -> None:
-        """Write a message; waits while the peer takes nothing."""
+        """Write a message. Waits while the peer reads nothing."""
         raw = message.get("raw")
-        if raw is None or not self.writable.is_set() or not self._plainly_open():
+        if raw is None or not self.writable.is_set() or not self._is_open():
             self.flush()
             if message["type"] == "websocket.close" and self.handshake_complete:
-                self._cut_soon()
+                self._abort_later()
             await super().send(message)
             return
         if not self._unsent:
@@ -104,22 +104,22 @@ class Protocol(WebSocketsSansIOProtocol):
         self._unsent.append(raw)
 
     def flush(self) -> None:
-        """Write the raw frames of this turn."""
+        """Write the raw frames of this turn of the event loop."""
         if self._unsent:
             frames, self._unsent = self._unsent, []
-            if self._plainly_open():
+            if self._is_open():
                 self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
 
     def shutdown(self) -> None:
         self.flush()
         super().shutdown()
 
-    def _cut_soon(self) -> None:
-        """Let the close frame follow what is written at once, and cut off a peer that does not read that far in time."""
+    def _abort_later(self) -> None:
+        """Write the close frame at once, and abort if the peer does not read that far within CLOSE_SECONDS."""
         self.writable.set()
         self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
 
-    def _plainly_open(self) -> bool:
+    def _is_open(self) -> bool:
         return self.handshake_complete and not self.disconnected and self.conn.state is State.OPEN
 
 
