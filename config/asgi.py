@@ -21,7 +21,8 @@ from chat.messages import feed  # noqa: E402
 from chat.sync import sync  # noqa: E402
 from config.frames import ALIASES, FRAMES, INDICATORS  # noqa: E402
 from config.http import OneThread  # noqa: E402
-from gateway import connection_checks, consumer, delivery_query, hub  # noqa: E402
+from config.notices import NOTICES  # noqa: E402
+from gateway import connection_checks, consumer, hub  # noqa: E402
 from gateway.hub import Lookups  # noqa: E402
 from gateway.routes import Wiring  # noqa: E402
 from gateway.shedding import Load  # noqa: E402
@@ -31,7 +32,7 @@ LOOKUPS = Lookups(
     audience=feed.audience,
     between=feed.between,
     since=feed.since,
-    notices={**presence.NOTICES, delivery_query.NOTICE: delivery_query.answer},
+    notices=NOTICES,
 )
 LOAD = Load()
 WIRING = Wiring(
@@ -43,8 +44,8 @@ WIRING = Wiring(
     epoch=feed.epoch,
     indicators=INDICATORS,
     chats=feed.chats,
-    opened=presence.opened,
-    closing=presence.closing,
+    opened=(presence.opened,),
+    closing=(presence.closing,),
 )
 
 

@@ -3,14 +3,14 @@
 from chat import handlers as chat
 from chat.frames import Delete, Edit, Focus, PollClose, PollVote, React, Send, SyncRequest
 from gateway.indicators import ACTIVE, DELIVERED, SEEN, TYPING
-from gateway.routes import Indicated, Route
+from gateway.routes import IndicatorRoute, Route
 from presence import handlers as presence
 from presence.frames import PresenceUpdate, PresenceWatch, Typing
 from receipts import handlers as receipts
 from receipts.frames import DeliveredMark, ReadMark
 
 FRAMES = {
-    "message.send": Route(Send, chat.send, hot=True, reply=chat.ack_of, before=presence.sending),
+    "message.send": Route(Send, chat.send, hot=True, reply=chat.ack_of, before=(presence.sending,)),
     "message.edit": Route(Edit, chat.edit),
     "message.delete": Route(Delete, chat.delete),
     "message.react": Route(React, chat.react),
@@ -38,8 +38,8 @@ ALIASES = {
 
 # The text frame that says the same as a client's indicator in bytes (protocol 2.5).
 INDICATORS = {
-    TYPING | ACTIVE: Indicated("typing.start", lambda chat, seq: Typing(chat_id=chat)),
-    TYPING: Indicated("typing.stop", lambda chat, seq: Typing(chat_id=chat)),
-    DELIVERED: Indicated("message.delivered", lambda chat, seq: DeliveredMark(chat_id=chat, seq=seq)),
-    SEEN: Indicated("read.mark", lambda chat, seq: ReadMark(chat_id=chat, seq=seq)),
+    TYPING | ACTIVE: IndicatorRoute("typing.start", lambda chat, seq: Typing(chat_id=chat)),
+    TYPING: IndicatorRoute("typing.stop", lambda chat, seq: Typing(chat_id=chat)),
+    DELIVERED: IndicatorRoute("message.delivered", lambda chat, seq: DeliveredMark(chat_id=chat, seq=seq)),
+    SEEN: IndicatorRoute("read.mark", lambda chat, seq: ReadMark(chat_id=chat, seq=seq)),
 }

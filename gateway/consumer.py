@@ -77,7 +77,8 @@ class Gateway(AsyncConsumer):
         connection.code = connection.code if connection.code not in (0, FAILED) else code
         hub.current().remove(connection)
         connection.discard_output()
-        self.wiring.closing(connection, connection.code in INTENTIONAL)
+        for closing in self.wiring.closing:
+            closing(connection, connection.code in INTENTIONAL)
         await connection_registry.unregister(connection)
 
     async def read_frames(self, connection: Connection, receive: handshake.Receive) -> int:
@@ -152,9 +153,10 @@ class Gateway(AsyncConsumer):
     async def start(self, connection: Connection, envelope: Envelope, route: Route, payload: Any) -> None:
         if len(connection.in_flight) >= self.most_in_flight:
             await asyncio.wait(connection.in_flight, return_when=asyncio.FIRST_COMPLETED)
-        if route.before is not None:
-            route.before(_caller(connection, envelope), payload)
-        future = route.handle(_caller(connection, envelope), payload)
+        caller = _caller(connection, envelope)
+        for hook in route.before:
+            hook(caller, payload)
+        future = route.handle(caller, payload)
         if future is None:
             if route.acked:
                 answer(connection, envelope, route, None)

@@ -15,7 +15,7 @@ from gateway.delivery_log import DeliveryReport
 from gateway.redis_clients import loop_client, thread_client
 
 logger = logging.getLogger(__name__)
-NOTICE = "inquiry"
+ASKED = "inquiry"
 TIMEOUT = 1.0
 ANSWER_TTL = 10
 
@@ -43,7 +43,7 @@ def ask_processes(conversation_id: int, seq: int, users: Sequence[int]) -> Query
     key = f"inquiry:{uuid.uuid4().hex}"
     # A process without a hub does not know the number of processes, so it waits for the whole timeout.
     expected = hub.current().bus.process_count() if hub.running() else None
-    publish.notice(NOTICE, list(users), msgspec.msgpack.encode(Query(key, conversation_id, seq)))
+    publish.notice(ASKED, list(users), msgspec.msgpack.encode(Query(key, conversation_id, seq)))
     reports: list[DeliveryReport] = []
     ends_at = time.monotonic() + TIMEOUT
     try:
@@ -78,3 +78,6 @@ async def _answer(key: str, report: DeliveryReport) -> None:
 
 def _gateway(report: DeliveryReport) -> str:
     return report.gateway
+
+
+NOTICES = {ASKED: answer}

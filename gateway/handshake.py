@@ -88,7 +88,8 @@ async def admit(connection: Connection, wiring: Wiring, request: Handshake) -> N
     local_hub.add(connection)  # newer events wait behind hello; older ones are read below
     resume, greeting = await _within_timeout(_prepare_greeting(connection, wiring, request))
     connection.greet(greeting)
-    wiring.opened(connection)
+    for opened in wiring.opened:
+        opened(connection)
     if resume is not None:
         _close_resumed(resume.connection)
     for id_ in await connection_registry.register(connection, replaced=resume.connection if resume else 0):

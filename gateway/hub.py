@@ -39,7 +39,9 @@ class Lookups(NamedTuple):
     audience: Callable[[int, Known | None], Audience]  # conversation, members known already
     between: Callable[[int, int, int], list[Event]]  # conversation, after rev, before rev
     since: Callable[[list[int], datetime], list[Event]]  # users, moment
-    notices: Mapping[str, Callable[[Event], None]] = {}  # by name; on the event loop, so they return at once
+    notices: Mapping[
+        str, tuple[Callable[[Event], None], ...]
+    ] = {}  # listeners by name, on the event loop: they return at once
 
 
 class Hub:
@@ -159,7 +161,7 @@ class Hub:
             self._close(event)
 
     def _notify(self, event: Event) -> None:
-        if listen := self._lookups.notices.get(event.notice):
+        for listen in self._lookups.notices.get(event.notice, ()):
             listen(event)
 
     def _close(self, event: Event) -> None:

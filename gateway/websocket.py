@@ -67,7 +67,10 @@ class Protocol(WebSocketsSansIOProtocol):
         self._unsent: list[bytes] = []
 
     def data_received(self, data: bytes) -> None:
-        """Receive bytes. Answers and closes an unreadable handshake (a line above 8 KB), on which uvicorn would wait."""
+        """Receive bytes.
+
+        Answers and closes an unreadable handshake (a line above 8 KB), on which uvicorn would wait.
+        """
         super().data_received(data)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             self.transport.write(b"".join(self.conn.data_to_send()))

@@ -65,12 +65,12 @@ async def here(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hub]:
     await made.stop()
 
 
-def application(routes: dict[str, Route] | None = None, **doors: Callable[..., Any]) -> Any:
+def application(routes: dict[str, Route] | None = None, **doors: Any) -> Any:
     """Return the consumer for one new user, with these doors in place of ones that say nothing."""
     session = Session(next(_users), 1, None)
     usual: dict[str, Any] = {
         "authenticate": lambda shown: session, "renew": nothing, "replay": nothing, "epoch": lambda: "e",
-        "chats": lambda user: [], "opened": nothing, "closing": nothing,
+        "chats": lambda user: [], "opened": (), "closing": (),
     }  # fmt: skip
     return consumer.application(Wiring(routes=routes or {}, aliases={}, indicators={}, **{**usual, **doors}), Load())
 
@@ -104,7 +104,7 @@ async def test_without_a_store_a_newcomer_is_told_when_to_come_back(
     here: Hub, caplog: pytest.LogCaptureFixture, query: str, door: str, away: Callable[..., Any]
 ) -> None:
     ends: list[bool] = []
-    doors: dict[str, Any] = {door: away, "closing": lambda connection, on_purpose: ends.append(on_purpose)}
+    doors: dict[str, Any] = {door: away, "closing": (lambda connection, on_purpose: ends.append(on_purpose),)}
     socket = Socket(application(**doors), query)
 
     assert (await socket.hear())["type"] == "websocket.accept"
@@ -176,6 +176,23 @@ async def test_a_hot_frame_whose_answer_cannot_be_made_is_answered_all_the_same(
         ("good", "ok", None),
     ]
     assert len([record for record in caplog.records if record.exc_info]) == 2
+
+
+async def test_hooks_of_several_apps_are_called_in_order() -> None:
+    called: list[str] = []
+
+    def hook(name: str) -> Callable[..., None]:
+        return lambda *_: called.append(name)
+
+    routes = {"ping.hot": Route(Nothing, hook("handler"), hot=True, before=(hook("before 1"), hook("before 2")))}
+    doors = {name: (hook(f"{name} 1"), hook(f"{name} 2")) for name in ("opened", "closing")}
+    socket = Socket(application(routes, **doors))
+    assert [(await socket.hear())["type"] for _ in range(2)] == ["websocket.accept", "hello"]
+    socket.say("ping.hot", "1")
+    assert (await socket.hear())["status"] == "ok"
+    await socket.end()
+
+    assert called == ["opened 1", "opened 2", "before 1", "before 2", "handler", "closing 1", "closing 2"]
 
 
 async def test_an_answer_that_no_json_can_hold_is_an_internal_error() -> None:

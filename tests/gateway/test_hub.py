@@ -576,6 +576,20 @@ async def test_a_job_that_swallows_its_first_order_to_end_holds_nothing_up(datab
     assert swallowed.is_set()
 
 
+async def test_all_listeners_of_a_notice_are_called_in_order(database: Database) -> None:
+    heard: list[tuple[str, list[int]]] = []
+    listeners = (
+        lambda event: heard.append(("first", event.about)),
+        lambda event: heard.append(("second", event.about)),
+    )
+    listening = Hub(Lookups(database.audience, database.between, database.since, {"changed": listeners}))
+
+    listening._receive([Event(notice="changed", about=[ADA]), Event(notice="unknown", about=[BOB])])
+    await listening.stop()
+
+    assert heard == [("first", [ADA]), ("second", [ADA])]
+
+
 async def test_one_that_is_closing_takes_no_place_of_the_cap(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "LIMITS", replace(settings.LIMITS, connections_per_user=2))
     first, second, third = Peer(ADA), Peer(ADA), Peer(ADA)

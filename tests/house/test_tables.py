@@ -1,6 +1,8 @@
 """The four tables of config say what happens when: every name in them leads to something that is there."""
 
+import importlib
 import inspect
+import re
 import typing
 from collections.abc import Sequence
 from dataclasses import fields
@@ -12,18 +14,21 @@ from django.apps import apps
 from django.core.management import call_command
 from django.urls import URLPattern, URLResolver
 
+from config.env import BASE_DIR
 from config.frames import ALIASES, FRAMES
 from config.limits import Limits
+from config.notices import NOTICES, merge
 from config.reactions import REACTIONS
 from config.schedule import SCHEDULE
 from config.urls import urlpatterns
+from gateway.bus import Event
 from gateway.frames import Caller, Frame
 
 
 @pytest.mark.parametrize("name", FRAMES)
 def test_a_frames_handler_takes_the_caller_and_that_frame(name: str) -> None:
     route = FRAMES[name]
-    for handler in filter(None, (route.handle, route.before)):
+    for handler in (route.handle, *route.before):
         hints = typing.get_type_hints(handler)
         taken = [hints[parameter] for parameter in inspect.signature(handler).parameters]
         assert taken == [Caller, route.frame], f"config/frames.py: the handler of {name} takes another frame"
@@ -59,6 +64,30 @@ def test_every_task_of_ours_is_in_a_table() -> None:
     named = {task for tasks in REACTIONS.values() for task in tasks} | {entry["task"] for entry in SCHEDULE.values()}
 
     assert own <= named, "a task that nothing starts: add it to config/reactions.py or config/schedule.py"
+
+
+LISTENING = [
+    ".".join(file.relative_to(BASE_DIR).with_suffix("").parts)
+    for app in ("accounts", "chat", "gateway", "presence", "receipts")
+    for file in sorted((BASE_DIR / app).rglob("*.py"))
+    if re.search(r"^NOTICES\b", file.read_text(), re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("module", LISTENING)
+def test_every_listener_of_an_app_hears_its_notice(module: str) -> None:
+    for name, listener in importlib.import_module(module).NOTICES.items():
+        assert listener in NOTICES.get(name, ()), f"config/notices.py: add {module}.NOTICES"
+
+
+def test_apps_that_listen_to_one_notice_are_all_heard() -> None:
+    heard: list[str] = []
+    first, second = {"changed": lambda event: heard.append("first")}, {"changed": lambda event: heard.append("second")}
+
+    for listen in merge(first, second)["changed"]:
+        listen(Event(notice="changed"))
+
+    assert heard == ["first", "second"]
 
 
 def test_every_path_leads_to_a_view() -> None:
