@@ -1,4 +1,8 @@
-"""OpenAPI entries made from the same structs that decode bodies and encode answers."""
+"""OpenAPI entries made from the structs that decode bodies and encode answers.
+
+A component is named by its class while that name is unique, else by module and class. Names are final only once all
+views are imported, so `described` refers to shapes by module and class, and `add_components` replaces these references.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,7 +17,7 @@ _shapes: set[type[msgspec.Struct]] = set()
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
-    """A refusal as RFC 9457 has it; `code` is one of protocol 2.6."""
+    """A refusal as a problem document (RFC 9457); `code` is one of protocol 2.6."""
 
     type: str
     title: str
@@ -32,10 +36,10 @@ def described(
     refuses: Sequence[int] = (),
     query: Mapping[str, type] | None = None,
 ) -> Callable[[Any], Any]:
-    """Describe a view's method for the OpenAPI document: its body, its answer, its query's names and types.
+    """Describe the method of a view for the OpenAPI document: its body, its answer, and the types of its query.
 
-    `again` is the status of the same answer where a request has been answered before; `refuses` are statuses of
-    problems besides the usual ones.
+    `again` is the status of the same answer if the request was answered before; `refuses` are the statuses of problems
+    besides the usual ones.
     """
     _shapes.update(shape for shape in (takes, answers) if shape)
     reply = _reference(answers) if answers else OpenApiResponse(description="done")
@@ -48,16 +52,32 @@ def described(
 
 
 def add_components(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """drf-spectacular's hook: put the structs' own schemas into the document."""
-    shapes: list[type[msgspec.Struct]] = sorted([*_shapes, Problem], key=_name)
-    schemas = msgspec.json.schema_components(shapes, ref_template=REFERENCE)[1]
-    result.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
-    return result
+    """Return the document with the schemas of all shapes, and their references resolved. drf-spectacular's hook."""
+    shapes: list[type[msgspec.Struct]] = sorted([*_shapes - {Problem}, Problem], key=_order)
+    references, schemas = msgspec.json.schema_components(shapes, ref_template=REFERENCE)
+    names = {_reference(shape)["$ref"]: each["$ref"] for shape, each in zip(shapes, references, strict=True)}
+    document: dict[str, Any] = _with_references(result, names)
+    document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
+    return document
 
 
-def _name(shape: type[msgspec.Struct]) -> str:
-    return shape.__name__
+def _with_references(node: Any, names: Mapping[str, str]) -> Any:
+    """Return a copy of a part of the document, with the `$ref` values replaced."""
+    if isinstance(node, dict):
+        copy = {key: _with_references(value, names) for key, value in node.items()}
+        if isinstance(node.get("$ref"), str):
+            copy["$ref"] = names.get(node["$ref"], node["$ref"])
+        return copy
+    return [_with_references(each, names) for each in node] if isinstance(node, list) else node
+
+
+def _order(shape: type[msgspec.Struct]) -> tuple[str, str]:
+    return shape.__name__, shape.__module__
+
+
+def _full_name(shape: type[msgspec.Struct]) -> str:
+    return f"{shape.__module__}.{shape.__qualname__}"
 
 
 def _reference(shape: type[msgspec.Struct]) -> dict[str, str]:
-    return {"$ref": REFERENCE.format(name=shape.__name__)}
+    return {"$ref": REFERENCE.format(name=_full_name(shape))}
