@@ -22,27 +22,27 @@ def returned(values: list[Any], kind: str) -> Any:
 
 
 @given(st.lists(st.none() | TEXT))
-def test_texts_come_back_as_they_were(texts: list[str | None]) -> None:
+def test_array_text_keeps_any_text(texts: list[str | None]) -> None:
     assert returned(texts, "text") == texts
 
 
 @pytest.mark.parametrize(
     "text", ["", "NULL", "null", "{}", "a,b", '"', "\\", '\\"', " ", "\n\t", "'", "%s", "ß😀", "\u2028"]
 )
-def test_what_an_array_would_read_otherwise_is_text(text: str) -> None:
+def test_array_text_escapes_special_characters(text: str) -> None:
     assert returned([text, None], "text") == [text, None]
 
 
 @given(st.lists(st.none() | st.integers(-(2**63), 2**63 - 1)))
-def test_numbers_come_back(numbers: list[int | None]) -> None:
+def test_array_text_keeps_numbers(numbers: list[int | None]) -> None:
     assert returned(numbers, "bigint") == numbers
 
 
 @given(st.lists(st.uuids()), st.lists(st.none() | st.booleans()))
-def test_ids_and_flags_come_back(ids: list[UUID], flags: list[bool | None]) -> None:
+def test_array_text_keeps_uuids_and_booleans(ids: list[UUID], flags: list[bool | None]) -> None:
     assert (returned(ids, "uuid"), returned(flags, "boolean")) == (ids, flags)
 
 
-def test_a_column_within_a_column_is_text() -> None:
+def test_array_text_nested_in_array_text_is_kept() -> None:
     inner = array([1, 2])
     assert returned([inner, None], "text") == [inner, None]

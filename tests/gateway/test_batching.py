@@ -10,7 +10,7 @@ from gateway.batching import Batcher
 APART = 0.02
 
 
-async def test_what_comes_while_a_batch_is_worked_off_is_the_next_one() -> None:
+async def test_items_submitted_during_a_batch_form_the_next_one() -> None:
     batches: list[list[int]] = []
     go = asyncio.Event()
 
@@ -32,7 +32,7 @@ async def test_what_comes_while_a_batch_is_worked_off_is_the_next_one() -> None:
 
 
 @pytest.mark.parametrize(("most", "wanted"), [(100, [1, 9]), (4, [1, 4, 4, 1])])
-async def test_batches_that_begin_apart_gather_more_unless_they_are_full(most: int, wanted: list[int]) -> None:
+async def test_batches_wait_apart_unless_full(most: int, wanted: list[int]) -> None:
     loop, sizes, began = asyncio.get_running_loop(), list[int](), list[float]()
 
     async def work(items: Sequence[int]) -> Sequence[int | BaseException]:

@@ -81,7 +81,7 @@ def decode(text: str | bytes) -> tuple[Envelope, list[Frame]] | None:
 @example(b'{"type":"\xed\xa0\x80"}')
 @example(b"[" * 50_000)
 @example(b'{"type":"x","payload":' + b'{"a":' * 10_000)
-def test_bytes_are_a_frame_or_refused(raw: bytes) -> None:
+def test_arbitrary_bytes_are_an_envelope_or_refused(raw: bytes) -> None:
     decode(raw)
 
 
@@ -90,19 +90,19 @@ def test_bytes_are_a_frame_or_refused(raw: bytes) -> None:
 @example("\ud800")
 @example('{"type":"\ud800"}')
 @example('{"type":"a","id":"\\ud800"}')
-def test_text_is_a_frame_or_refused_lone_surrogates_too(text: str) -> None:
+def test_arbitrary_text_with_surrogates_is_an_envelope_or_refused(text: str) -> None:
     decode(text)
 
 
 @EXAMPLES
 @given(st.lists(PIECES).map("".join))
-def test_pieces_of_json_are_a_frame_or_refused(text: str) -> None:
+def test_fragments_of_json_are_an_envelope_or_refused(text: str) -> None:
     decode(text)
 
 
 @EXAMPLES
 @given(ENVELOPES)
-def test_any_json_of_the_envelopes_shape_is_a_frame_or_refused(envelope: dict[str, Any]) -> None:
+def test_json_shaped_like_an_envelope_is_decoded_or_refused(envelope: dict[str, Any]) -> None:
     read = decode(json.dumps(envelope, allow_nan=False) if finite(envelope) else json.dumps(envelope))
     if read is not None:
         assert isinstance(envelope["type"], str)
@@ -111,7 +111,7 @@ def test_any_json_of_the_envelopes_shape_is_a_frame_or_refused(envelope: dict[st
 
 @EXAMPLES
 @given(PAYLOADS)
-def test_a_payload_that_is_read_holds_what_its_types_say(payload: dict[str, Any]) -> None:
+def test_decoded_payload_matches_its_types(payload: dict[str, Any]) -> None:
     """What passes the decoder can be encoded again, and is read again as the same."""
     read = decode(json.dumps({"type": "x", "payload": payload}))
     for frame in read[1] if read else []:
@@ -130,13 +130,13 @@ def finite(value: Any) -> bool:
 
 @EXAMPLES
 @given(st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC)))
-def test_a_moment_is_written_in_utc_with_milliseconds(at: datetime) -> None:
+def test_timestamp_is_utc_with_milliseconds(at: datetime) -> None:
     text = codec.timestamp(at)
     assert MOMENT.fullmatch(text)
     assert datetime.fromisoformat(text) == at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
-def test_a_thread_that_writes_old_times_does_not_change_what_now_is() -> None:
+def test_formatting_old_times_in_a_thread_does_not_change_now() -> None:
     """A history page is written on a handler's thread while the event loop stamps its frames."""
     done, usual = threading.Event(), sys.getswitchinterval()
 
@@ -156,7 +156,7 @@ def test_a_thread_that_writes_old_times_does_not_change_what_now_is() -> None:
     assert "2001" not in stamps
 
 
-def test_frames_have_ids_of_their_own_and_the_payload_last() -> None:
+def test_server_frames_have_unique_ids_and_payload_last() -> None:
     one, other = codec.frame("x", {"a": 1}), codec.frame("x", {"a": 1}, traceparent="t")
     assert one.endswith(b'"payload":{"a":1}}')
     assert json.loads(one)["id"] != json.loads(other)["id"]
@@ -173,7 +173,7 @@ def test_frames_have_ids_of_their_own_and_the_payload_last() -> None:
         ("[]", None),
     ],
 )
-def test_a_refusal_names_the_wires_field(payload: str, field: str | None) -> None:
+def test_refusal_names_field_as_on_the_wire(payload: str, field: str | None) -> None:
     decoder = msgspec.json.Decoder(FRAMES["message.send"].frame)
     with pytest.raises(InvalidPayload) as refused:
         codec.read_payload(decoder, msgspec.Raw(payload.encode()))

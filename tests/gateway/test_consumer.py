@@ -100,7 +100,7 @@ def overloaded(*_: Any) -> Any:
         ("compact=1", "chats", away),
     ],
 )
-async def test_without_a_store_a_newcomer_is_told_when_to_come_back(
+async def test_handshake_without_database_closes_with_a_reconnect_delay(
     here: Hub, caplog: pytest.LogCaptureFixture, query: str, door: str, away: Callable[..., Any]
 ) -> None:
     ends: list[bool] = []
@@ -119,7 +119,7 @@ async def test_without_a_store_a_newcomer_is_told_when_to_come_back(
 
 
 @pytest.mark.parametrize("door", ["authenticate", "epoch"])
-async def test_a_handshake_that_waits_too_long_is_given_up(settings: Settings, here: Hub, door: str) -> None:
+async def test_handshake_that_takes_too_long_is_closed(settings: Settings, here: Hub, door: str) -> None:
     settings.LIMITS = dataclasses.replace(settings.LIMITS, handshake_timeout=0.05)
     stuck = threading.Event()
     doors: dict[str, Any] = {door: lambda *_: stuck.wait(WAIT_SECONDS)}
@@ -145,7 +145,7 @@ def lost(result: Any) -> dict[str, Any]:
     raise KeyError("what the ack would say")
 
 
-async def test_a_hot_frame_whose_answer_cannot_be_made_is_answered_all_the_same(
+async def test_hot_frame_is_answered_even_if_its_reply_fails(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def done(caller: Any, payload: Any) -> "asyncio.Future[str]":
@@ -195,7 +195,7 @@ async def test_hooks_of_several_apps_are_called_in_order() -> None:
     assert called == ["opened 1", "opened 2", "before 1", "before 2", "handler", "closing 1", "closing 2"]
 
 
-async def test_an_answer_that_no_json_can_hold_is_an_internal_error() -> None:
+async def test_unserializable_result_is_answered_as_internal_error() -> None:
     routes = {"odd": Route(Nothing, lambda caller, payload: {"result": object()})}
     socket = Socket(application(routes))
     assert [(await socket.hear())["type"] for _ in range(2)] == ["websocket.accept", "hello"]

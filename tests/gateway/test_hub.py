@@ -119,14 +119,14 @@ async def until(peer: Peer, told: list[str]) -> None:
     assert peer.told == told
 
 
-async def test_members_get_an_event_once_and_others_do_not(hub: Hub) -> None:
+async def test_members_get_an_event_once_and_other_users_never(hub: Hub) -> None:
     ada, bob, cay = Peer(ADA), Peer(BOB), Peer(CAY)
     enter(hub, ada, bob, cay)
     await heard(hub, [event(1), event(2), event(2), event(1)])
     assert (ada.told, bob.told, cay.told) == (["m1", "m2"], ["m1", "m2"], [])
 
 
-async def test_the_members_are_asked_for_once_and_again_for_a_newer_version(hub: Hub, database: Database) -> None:
+async def test_members_are_loaded_once_per_version(hub: Hub, database: Database) -> None:
     ada, cay = Peer(ADA), Peer(CAY)
     enter(hub, ada, cay)
     await heard(hub, [event(1)])
@@ -138,7 +138,7 @@ async def test_the_members_are_asked_for_once_and_again_for_a_newer_version(hub:
     assert (ada.told, cay.told) == (["m1", "m2"], ["m3", "m4"])
 
 
-async def test_a_member_who_has_left_still_gets_what_was_said_before(hub: Hub, database: Database) -> None:
+async def test_former_member_gets_late_event_from_before_leaving(hub: Hub, database: Database) -> None:
     """An event of an older version that comes late goes to the members of its seq."""
     database.version, database.members = 2, {ADA: (0, None), BOB: (0, 1), CAY: (1, None)}
     ada, bob, cay = Peer(ADA), Peer(BOB), Peer(CAY)
@@ -147,7 +147,7 @@ async def test_a_member_who_has_left_still_gets_what_was_said_before(hub: Hub, d
     assert (ada.told, bob.told, cay.told) == (["m1", "m2"], ["m1"], ["m2"])
 
 
-async def test_events_that_overtake_one_another_are_put_in_order(hub: Hub, database: Database) -> None:
+async def test_events_out_of_order_are_delivered_by_rev(hub: Hub, database: Database) -> None:
     ada = Peer(ADA)
     enter(hub, ada)
     await heard(hub, [event(2), event(4)])
@@ -158,7 +158,7 @@ async def test_events_that_overtake_one_another_are_put_in_order(hub: Hub, datab
     assert database.asked == ["audience"]
 
 
-async def test_a_missing_event_is_fetched_from_the_database(hub: Hub, database: Database) -> None:
+async def test_missing_event_is_loaded_from_the_database(hub: Hub, database: Database) -> None:
     ada = Peer(ADA)
     enter(hub, ada)
     database.rows = [event(2), event(3)]
@@ -169,7 +169,7 @@ async def test_a_missing_event_is_fetched_from_the_database(hub: Hub, database: 
     assert ada.told == ["m1", "m2", "m3", "m4", "m5"]
 
 
-async def test_a_database_that_is_away_delays_what_the_hub_must_know_and_loses_nothing(
+async def test_unavailable_database_delays_events_but_loses_none(
     hub: Hub, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.threads.RETRY_INTERVAL", 0.01)
@@ -187,7 +187,7 @@ async def test_a_database_that_is_away_delays_what_the_hub_must_know_and_loses_n
     assert database.asked == ["audience"] * 3 + ["between"] * 3 + ["since"] * 3
 
 
-async def test_a_rev_that_was_no_frame_delays_but_does_not_hold_for_ever(hub: Hub) -> None:
+async def test_rev_without_a_frame_delays_later_events_only_briefly(hub: Hub) -> None:
     ada = Peer(ADA)
     enter(hub, ada)
     began = asyncio.get_running_loop().time()
@@ -196,9 +196,7 @@ async def test_a_rev_that_was_no_frame_delays_but_does_not_hold_for_ever(hub: Hu
     assert asyncio.get_running_loop().time() - began >= GAP_WAIT
 
 
-async def test_what_may_be_on_its_way_when_a_process_begins_to_follow_is_waited_for(
-    hub: Hub, database: Database
-) -> None:
+async def test_new_topic_waits_for_events_above_the_settled_rev(hub: Hub, database: Database) -> None:
     ada = Peer(ADA)
     enter(hub, ada)
     database.settled = 10
@@ -208,7 +206,7 @@ async def test_what_may_be_on_its_way_when_a_process_begins_to_follow_is_waited_
     assert ada.told == ["m11", "m12"]
 
 
-async def test_an_empty_process_looks_nothing_up_and_tells_a_newcomer_only_what_is_new(
+async def test_process_without_connections_loads_nothing_and_later_delivers_only_new_events(
     hub: Hub, database: Database
 ) -> None:
     first, second = Peer(ADA), Peer(ADA)
@@ -222,7 +220,7 @@ async def test_an_empty_process_looks_nothing_up_and_tells_a_newcomer_only_what_
     assert second.told == ["m5"]
 
 
-async def test_ephemeral_events_wait_for_nothing(hub: Hub) -> None:
+async def test_ephemeral_events_are_delivered_without_waiting(hub: Hub) -> None:
     ada = Peer(ADA)
     enter(hub, ada)
     await heard(hub, [event(1)])
@@ -230,7 +228,7 @@ async def test_ephemeral_events_wait_for_nothing(hub: Hub) -> None:
     assert ada.told == ["m1", "typing"]
 
 
-async def test_the_sender_gets_the_frame_with_its_state_and_the_sending_connection_none(hub: Hub) -> None:
+async def test_senders_other_connection_gets_frame_with_state_and_sending_one_gets_none(hub: Hub) -> None:
     sending, other, bob = Peer(ADA), Peer(ADA), Peer(BOB)
     enter(hub, sending, other, bob)
     frame = b'{"payload":{"message":{"x":1}}}'
@@ -244,7 +242,7 @@ async def test_the_sender_gets_the_frame_with_its_state_and_the_sending_connecti
     assert bob.told == [frame.decode()]
 
 
-async def test_who_is_to_be_skipped_is_skipped(hub: Hub) -> None:
+async def test_skipped_user_gets_no_frame(hub: Hub) -> None:
     ada, bob = Peer(ADA), Peer(BOB)
     enter(hub, ada, bob)
     await heard(hub, [event(1, skip_users=[BOB]), event(2)])
@@ -252,7 +250,7 @@ async def test_who_is_to_be_skipped_is_skipped(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("by", ["device", "connection"])
-async def test_an_order_to_close_reaches_whom_it_names(hub: Hub, by: str) -> None:
+async def test_close_order_closes_only_the_named_connection(hub: Hub, by: str) -> None:
     named, spared = Peer(ADA, device=11), Peer(BOB, device=12)
     enter(hub, named, spared)
     orders = {
@@ -265,7 +263,7 @@ async def test_an_order_to_close_reaches_whom_it_names(hub: Hub, by: str) -> Non
     assert spared.closes == []
 
 
-async def test_one_who_comes_in_while_the_process_stops_is_sent_away_like_those_who_were_there(hub: Hub) -> None:
+async def test_connection_added_during_drain_is_closed_with_a_delay(hub: Hub) -> None:
     there, late = Peer(ADA), Peer(BOB)
     enter(hub, there)
     await hub.drain()
@@ -276,7 +274,7 @@ async def test_one_who_comes_in_while_the_process_stops_is_sent_away_like_those_
         assert (code, 1 <= int(reason) <= 10) == (4503, True)
 
 
-async def test_an_order_that_came_during_the_handshake_is_carried_out_after_it(hub: Hub) -> None:
+async def test_close_order_during_handshake_closes_the_connection_afterwards(hub: Hub) -> None:
     ada = Peer(ADA, device=11)
     hub._receive([Event(close_device=11, code=4401, reason="revoked")])
     enter(hub, ada)
@@ -284,7 +282,7 @@ async def test_an_order_that_came_during_the_handshake_is_carried_out_after_it(h
     assert ada.closes == [(4401, "revoked")]
 
 
-async def test_what_is_being_stored_when_a_process_stops_is_acked_first(hub: Hub) -> None:
+async def test_drain_waits_for_acks_of_frames_in_flight(hub: Hub) -> None:
     """Also what was sent while 64 others were being stored, and begins only as they end."""
     ada = Peer(ADA)
     enter(hub, ada)
@@ -308,7 +306,7 @@ async def test_what_is_being_stored_when_a_process_stops_is_acked_first(hub: Hub
     assert (ada.told, len(ada.closes)) == (["ack"], 1)
 
 
-async def test_after_a_loss_what_was_stored_meanwhile_is_told_once(hub: Hub, database: Database) -> None:
+async def test_events_stored_during_a_loss_are_delivered_once(hub: Hub, database: Database) -> None:
     ada = Peer(ADA)
     enter(hub, ada)
     await heard(hub, [event(1)])
@@ -318,7 +316,7 @@ async def test_after_a_loss_what_was_stored_meanwhile_is_told_once(hub: Hub, dat
     assert database.asked == ["audience", "since"]
 
 
-async def test_a_loss_during_the_healing_of_another_is_healed_too(hub: Hub, database: Database) -> None:
+async def test_loss_during_recovery_starts_another_recovery(hub: Hub, database: Database) -> None:
     ada = Peer(ADA)
     enter(hub, ada)
     await heard(hub, [event(1)])
@@ -333,7 +331,7 @@ async def test_a_loss_during_the_healing_of_another_is_healed_too(hub: Hub, data
     assert database.asked.count("since") == 2
 
 
-async def test_an_event_that_comes_just_before_it_is_missed_is_not_looked_for(
+async def test_event_that_arrives_in_time_is_not_loaded(
     hub: Hub, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     ada = Peer(ADA)
@@ -354,7 +352,7 @@ def packet(origin: str, number: int, events: list[Event]) -> bus.ReceivedPacket:
     return bus._decode(bus._encode(bus.Packet(origin, number, events)))
 
 
-async def test_a_packet_that_is_missing_is_noticed_by_its_number(hub: Hub) -> None:
+async def test_lost_packet_is_detected_by_its_number(hub: Hub) -> None:
     losses: list[None] = []
     here = bus.Bus(deliver=lambda events: None, lost=lambda: losses.append(None))
     for number in (5, 6, 8, 9):
@@ -362,7 +360,7 @@ async def test_a_packet_that_is_missing_is_noticed_by_its_number(hub: Hub) -> No
     assert len(losses) == 1
 
 
-async def test_a_process_that_beats_no_more_is_gone_and_one_that_says_goodbye_is_not_missed() -> None:
+async def test_silent_process_is_reported_once_and_stopped_process_never() -> None:
     here = bus.Bus(deliver=lambda events: None, lost=lambda: None)
     for origin in ("killed", "stopped", here.origin):
         here._take(packet(origin, 1, []))
@@ -374,7 +372,7 @@ async def test_a_process_that_beats_no_more_is_gone_and_one_that_says_goodbye_is
     assert here.remove_silent(60.0) == 0.0
 
 
-async def test_what_a_killed_process_left_untold_is_looked_for(hub: Hub, database: Database) -> None:
+async def test_unpublished_events_of_a_killed_process_are_loaded(hub: Hub, database: Database) -> None:
     ada = Peer(ADA)
     enter(hub, ada)
     await heard(hub, [event(1)])
@@ -384,7 +382,7 @@ async def test_what_a_killed_process_left_untold_is_looked_for(hub: Hub, databas
     assert database.asked == ["audience", "since"]
 
 
-async def test_greeting_holds_back_what_comes_before_it() -> None:
+async def test_frames_before_the_greeting_are_written_after_it() -> None:
     peer = Peer(ADA)
     fresh = Connection(next(_ids), Session(ADA, 1, None), peer.send, limit=10)
     fresh.write(b"live")
@@ -394,7 +392,7 @@ async def test_greeting_holds_back_what_comes_before_it() -> None:
     assert peer.told == ["hello", "replayed", "live", "later"]
 
 
-async def test_a_resumed_connection_surely_holds_its_replay_only_once_it_is_heard_well_after_it() -> None:
+async def test_replay_counts_as_received_only_after_a_later_sign_of_life() -> None:
     peer = Peer(ADA)
     resumed = Connection(next(_ids), Session(ADA, 1, None), peer.send, limit=10)
     resumed.resumed_from = 1000.0
@@ -404,7 +402,7 @@ async def test_a_resumed_connection_surely_holds_its_replay_only_once_it_is_hear
         assert resumed.received_until() == pytest.approx(since, abs=10.0)
 
 
-async def test_a_connection_that_is_behind_surely_holds_only_what_came_before() -> None:
+async def test_blocked_connection_has_received_only_earlier_frames() -> None:
     blocked = asyncio.Event()
 
     async def send(message: dict[str, Any]) -> None:
@@ -426,7 +424,7 @@ async def test_a_connection_that_is_behind_surely_holds_only_what_came_before() 
     assert slow.out.behind_since == 0.0
 
 
-async def test_a_connection_that_cannot_be_written_to_is_closed() -> None:
+async def test_connection_with_failing_writes_is_closed() -> None:
     closes: list[int] = []
 
     async def send(message: dict[str, Any]) -> None:
@@ -446,9 +444,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch, **numbers: Any) -> None:
     monkeypatch.setattr(settings, "LIMITS", replace(settings.LIMITS, **numbers))
 
 
-async def test_a_chat_that_is_too_fast_is_told_by_summaries_and_then_live_again(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_fast_chat_gets_summaries_and_then_live_frames_again(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     hasty(monkeypatch, summary_per_second=2, summary_interval=0.05, summary_calm=0.05)
     ada, cay = Peer(ADA), Peer(CAY)
     enter(hub, ada, cay)
@@ -469,7 +465,7 @@ async def test_a_chat_that_is_too_fast_is_told_by_summaries_and_then_live_again(
     assert cay.told == []
 
 
-async def test_a_summary_goes_to_those_who_are_members_when_it_is_told(
+async def test_summary_goes_to_members_at_its_time(
     hub: Hub, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hasty(monkeypatch, summary_per_second=1, summary_interval=0.05)
@@ -491,7 +487,9 @@ async def until_count(peer: Peer, count: int) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_other_chats_and_what_is_no_news_are_told_as_ever(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_summary_mode_leaves_other_chats_and_ephemeral_events_alone(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hasty(monkeypatch, summary_per_second=1, summary_interval=5)
     ada = Peer(ADA)
     enter(hub, ada)
@@ -508,9 +506,7 @@ async def test_other_chats_and_what_is_no_news_are_told_as_ever(hub: Hub, monkey
 CROWD = dict.fromkeys(range(1, 100), (0, None))
 
 
-async def test_of_a_large_conversation_only_those_who_are_connected_are_gone_through(
-    hub: Hub, database: Database
-) -> None:
+async def test_large_conversation_iterates_over_connected_members_only(hub: Hub, database: Database) -> None:
     database.members = dict(CROWD)
     ada, bob, again = Peer(ADA), Peer(BOB), Peer(ADA)
     enter(hub, ada)
@@ -528,9 +524,7 @@ async def test_of_a_large_conversation_only_those_who_are_connected_are_gone_thr
     assert set(topic.receivers(0)) == {BOB}
 
 
-async def test_who_came_and_went_in_a_large_conversation_is_learned_without_the_others(
-    hub: Hub, database: Database
-) -> None:
+async def test_membership_changes_of_a_large_conversation_are_loaded_alone(hub: Hub, database: Database) -> None:
     """Only who changed is named; somebody who left and came back is in again, a message in between is not theirs."""
     database.members = dict(CROWD)
     ada, bob, cay, new = Peer(ADA), Peer(BOB), Peer(CAY), Peer(200)
@@ -547,7 +541,7 @@ async def test_who_came_and_went_in_a_large_conversation_is_learned_without_the_
     assert (cay.told, new.told) == (["m1", "m2", "m3"], ["m2", "m3", "m4"])
 
 
-async def test_one_who_left_a_large_conversation_gets_what_was_said_before_and_comes_late(
+async def test_former_member_of_a_large_conversation_gets_late_event_from_before_leaving(
     hub: Hub, database: Database
 ) -> None:
     database.version, database.members = 2, {**CROWD, BOB: (0, 1)}
@@ -557,7 +551,7 @@ async def test_one_who_left_a_large_conversation_gets_what_was_said_before_and_c
     assert (ada.told, bob.told) == (["m1", "m2"], ["m1"])
 
 
-async def test_a_job_that_swallows_its_first_order_to_end_holds_nothing_up(database: Database) -> None:
+async def test_task_that_swallows_a_cancellation_does_not_block_stop(database: Database) -> None:
     stubborn = Hub(Lookups(database.audience, database.between, database.since, {}))
     swallowed = asyncio.Event()
 
@@ -590,7 +584,7 @@ async def test_all_listeners_of_a_notice_are_called_in_order(database: Database)
     assert heard == [("first", [ADA]), ("second", [ADA])]
 
 
-async def test_one_that_is_closing_takes_no_place_of_the_cap(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_closing_connection_does_not_count_for_the_cap(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "LIMITS", replace(settings.LIMITS, connections_per_user=2))
     first, second, third = Peer(ADA), Peer(ADA), Peer(ADA)
     enter(hub, first, second)
@@ -602,7 +596,7 @@ async def test_one_that_is_closing_takes_no_place_of_the_cap(hub: Hub, monkeypat
     assert (first.connection.closing, third.connection.closing) == (False, False)
 
 
-async def test_an_event_after_a_removal_waits_for_a_look_that_knows_of_it(hub: Hub, database: Database) -> None:
+async def test_event_after_a_removal_waits_for_the_newer_members(hub: Hub, database: Database) -> None:
     """It comes while the members are being read as they were before."""
     ada, bob = Peer(ADA), Peer(BOB)
     enter(hub, ada, bob)

@@ -25,25 +25,25 @@ def vectors(whose: str) -> list[tuple[str, int, int, int, int]]:
     return [(b, STATES[s], int(alias), int(seq or 0), int(n or 0)) for b, who, s, alias, seq, n in rows if who == whose]
 
 
-def test_the_page_has_vectors_of_each_state_both_ways() -> None:
+def test_protocol_page_has_vectors_for_every_state_in_both_directions() -> None:
     assert {row[1] for row in vectors("client")} == {row[1] for row in vectors("server")} == set(STATES.values())
     assert len(REFUSED.findall(PAGE.read_text())) >= 8
 
 
 @pytest.mark.parametrize("row", vectors("client"), ids=lambda row: str(row[0]))
-def test_what_the_page_says_of_a_clients_bytes_is_read(row: tuple[str, int, int, int, int]) -> None:
+def test_client_vectors_of_protocol_page_are_decoded(row: tuple[str, int, int, int, int]) -> None:
     content, state, alias, seq, _ = row
     assert indicators.decode(bytes.fromhex(content)) == [Claim(state, alias, seq)]
 
 
 @pytest.mark.parametrize("row", vectors("server"), ids=lambda row: str(row[0]))
-def test_what_the_page_says_of_the_servers_bytes_is_written(row: tuple[str, int, int, int, int]) -> None:
+def test_server_vectors_of_protocol_page_are_encoded(row: tuple[str, int, int, int, int]) -> None:
     content, state, alias, seq, n = row
     assert indicators.encode(alias, Indicator(state, 1, n, seq)) == bytes.fromhex(content)
 
 
 @pytest.mark.parametrize("content, why", REFUSED.findall(PAGE.read_text()))
-def test_what_the_page_says_is_refused_is_refused(content: str, why: str) -> None:
+def test_invalid_vectors_of_protocol_page_are_refused(content: str, why: str) -> None:
     """An alias that does not exist is known by the connection, and `sent` by the table of what a client may say."""
     try:
         claims = indicators.decode(bytes.fromhex(content))
@@ -53,14 +53,14 @@ def test_what_the_page_says_is_refused_is_refused(content: str, why: str) -> Non
 
 
 @given(st.lists(st.tuples(st.sampled_from([*STATES.values(), SENT]), NUMBERS, NUMBERS, NUMBERS), min_size=1))
-def test_what_is_written_is_read(told: list[tuple[int, int, int, int]]) -> None:
+def test_encoded_indicator_is_decoded_to_the_same_state(told: list[tuple[int, int, int, int]]) -> None:
     content = b"".join(indicators.encode(alias, Indicator(state, 1, n, seq)) for state, alias, seq, n in told)
     expected = [Claim(state, alias, seq if state & RECEIPT else 0) for state, alias, seq, _ in told]
     assert indicators.decode(content) == expected
 
 
 @given(NUMBERS)
-def test_a_number_has_one_form(value: int) -> None:
+def test_number_is_accepted_in_its_shortest_form_only(value: int) -> None:
     content = indicators.number(value)
     assert indicators.read_number(content, 0) == (value, len(content))
     longer = content[:-1] + bytes((content[-1] | 0x80, 0))
@@ -71,7 +71,7 @@ def test_a_number_has_one_form(value: int) -> None:
 
 
 @given(st.binary(max_size=64))
-def test_any_bytes_are_read_or_refused(content: bytes) -> None:
+def test_arbitrary_bytes_are_decoded_or_refused(content: bytes) -> None:
     try:
         claims = indicators.decode(content)
     except BadFrame:
@@ -81,7 +81,7 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
 
 
 @given(st.integers(0, 63))
-def test_the_highest_bit_wins(flags: int) -> None:
+def test_highest_state_bit_wins(flags: int) -> None:
     states = [state for state in (TYPING, SENT, DELIVERED, SEEN) if flags & state]
     if not states:
         with pytest.raises(BadFrame):

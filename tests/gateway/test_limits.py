@@ -15,13 +15,13 @@ def key() -> str:
     return f"ratelimit:test:{secrets.token_hex(8)}"
 
 
-def test_a_bucket_gives_its_burst_and_then_says_how_long_to_wait() -> None:
+def test_bucket_allows_its_burst_and_then_returns_the_wait() -> None:
     ask = Charge(key(), (Window(0.5, 3),))
     assert [charge_in_thread([ask])[0] for _ in range(3)] == [0.0, 0.0, 0.0]
     assert charge_in_thread([ask])[0] == pytest.approx(2.0, abs=0.2)
 
 
-def test_all_windows_must_have_room_and_a_refusal_charges_none() -> None:
+def test_refusal_by_one_window_charges_no_window() -> None:
     name = key()
     both = Charge(name, (Window(1000, 1000), Window(0.1, 2)))
     assert [charge_in_thread([both])[0] for _ in range(2)] == [0.0, 0.0]
@@ -29,14 +29,14 @@ def test_all_windows_must_have_room_and_a_refusal_charges_none() -> None:
     assert charge_in_thread([both])[0] == pytest.approx(10.0, abs=0.5)
 
 
-def test_a_cost_above_one_is_all_or_nothing() -> None:
+def test_cost_above_one_is_charged_wholly_or_not() -> None:
     ask = Charge(key(), (Window(1, 5),), cost=3)
     assert charge_in_thread([ask])[0] == 0.0
     assert charge_in_thread([ask])[0] == pytest.approx(1.0, abs=0.2)
     assert charge_in_thread([ask._replace(cost=2)])[0] == 0.0
 
 
-def test_a_batch_is_charged_in_its_order_and_keys_do_not_meet() -> None:
+def test_batch_is_charged_in_order_and_keys_are_independent() -> None:
     one, other = key(), key()
     asks = [Charge(one, (Window(0.1, 1),)), Charge(one, (Window(0.1, 1),)), Charge(other, (Window(0.1, 1),))]
     waits = charge_in_thread(asks)
@@ -44,13 +44,13 @@ def test_a_batch_is_charged_in_its_order_and_keys_do_not_meet() -> None:
     assert waits[1] > 9
 
 
-def test_a_full_bucket_leaves_nothing_in_redis_for_long() -> None:
+def test_full_bucket_expires_in_redis() -> None:
     ask = Charge(key(), (Window(10, 20),))
     charge_in_thread([ask])
     assert 0 < thread_client().pttl(ask.key) <= 2000
 
 
-def test_a_clock_that_was_put_back_takes_nobodys_tokens() -> None:
+def test_clock_set_back_takes_no_tokens() -> None:
     ask = Charge(key(), (Window(1, 5),))
     charge_in_thread([ask])
     at, tokens = thread_client().get(ask.key).decode().split(":")  # type: ignore[union-attr]
@@ -59,7 +59,7 @@ def test_a_clock_that_was_put_back_takes_nobodys_tokens() -> None:
     assert charge_in_thread([ask])[0] == pytest.approx(1.0, abs=0.2)
 
 
-async def test_the_script_is_sent_again_to_a_redis_that_forgot_it() -> None:
+async def test_script_is_sent_again_after_redis_lost_it() -> None:
     ask = Charge(key(), (Window(0.1, 2),))
     assert await charge([ask]) == [0.0]
     await asyncio.to_thread(thread_client().script_flush)
@@ -67,7 +67,7 @@ async def test_the_script_is_sent_again_to_a_redis_that_forgot_it() -> None:
     assert (await charge([ask]))[0] > 5
 
 
-def test_check_now_raises_with_the_seconds_to_wait() -> None:
+def test_enforce_raises_with_the_seconds_to_wait() -> None:
     name = secrets.token_hex(8)
     enforce(name, 0.5, 1)
     with pytest.raises(RateLimited) as refused:
@@ -75,7 +75,7 @@ def test_check_now_raises_with_the_seconds_to_wait() -> None:
     assert refused.value.retry_after == pytest.approx(2.0, abs=0.2)
 
 
-def test_the_stand_in_counts_as_redis_does_and_is_divided_among_the_processes() -> None:
+def test_local_buckets_count_like_redis_divided_by_processes() -> None:
     buckets, ask = LocalBuckets(2), Charge("a", (Window(2, 10),))
     assert [buckets.charge(ask, 0.0) for _ in range(5)] == [0.0] * 5
     assert buckets.charge(ask, 0.0) == pytest.approx(1.0)
@@ -83,11 +83,11 @@ def test_the_stand_in_counts_as_redis_does_and_is_divided_among_the_processes() 
     assert buckets.charge(ask, 1.0) > 0.0
 
 
-def test_a_strict_limit_has_no_stand_in() -> None:
+def test_strict_limit_refuses_in_local_buckets() -> None:
     assert LocalBuckets(1).charge(Charge("a", (Window(100, 100),), strict=True), 0.0) > 0
 
 
-async def test_without_redis_the_stand_in_is_used_and_redis_left_alone_for_a_moment(
+async def test_local_buckets_serve_for_a_while_without_asking_redis(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Away:

@@ -44,14 +44,14 @@ def written(formatter: logging.Formatter, message: Any, *arguments: Any, **optio
 
 @pytest.mark.parametrize("leak", LEAKS.values(), ids=LEAKS.keys())
 @pytest.mark.parametrize("formatter", [logging.Formatter(), JsonFormatter()], ids=["console", "json"])
-def test_a_secret_never_reaches_the_log(leak: str, formatter: logging.Formatter) -> None:
+def test_secret_is_removed_from_log_text(leak: str, formatter: logging.Formatter) -> None:
     for line in (written(formatter, leak), written(formatter, "heard: %s", leak), written(formatter, "%r", leak)):
         assert SECRET not in line
         assert JWT not in line
         assert "[removed]" in line
 
 
-def test_a_secret_in_a_traceback_is_removed_and_the_traceback_stays() -> None:
+def test_secret_is_removed_from_traceback_which_is_kept() -> None:
     try:
         raise RuntimeError(f"no such ticket={SECRET}")
     except RuntimeError:
@@ -72,11 +72,11 @@ def test_a_secret_in_a_traceback_is_removed_and_the_traceback_stays() -> None:
         "what?",
     ],
 )
-def test_what_holds_no_secret_stays_as_it_is(harmless: str) -> None:
+def test_text_without_secret_is_unchanged(harmless: str) -> None:
     assert redact(harmless) == harmless
 
 
-def test_a_json_line_bears_time_level_logger_and_plain_extras() -> None:
+def test_json_line_has_time_level_logger_and_plain_extras() -> None:
     extra = {"connection_id": 7, "traceparent": "00-ab-cd-01", "token": SECRET, "request": object()}
     line = json.loads(written(JsonFormatter(), "slow: %d ms", 12, extra=extra))
     assert line["at"].endswith("Z")
@@ -85,7 +85,7 @@ def test_a_json_line_bears_time_level_logger_and_plain_extras() -> None:
     assert "request" not in line
 
 
-def test_arguments_that_do_not_fit_are_logged_and_raise_nothing() -> None:
+def test_mismatched_log_arguments_are_logged_without_raising() -> None:
     assert "do not fit" in written(logging.Formatter(), "%d frames", "many")
 
 
@@ -93,7 +93,7 @@ def test_arguments_that_do_not_fit_are_logged_and_raise_nothing() -> None:
     ("name", "status", "level"),
     [("django.request", 503, "WARNING"), ("django.request", 500, "ERROR"), ("django.security.X", 400, "WARNING")],
 )
-def test_only_a_bug_is_an_error(name: str, status: int, level: str) -> None:
+def test_refused_requests_are_logged_as_warnings_and_bugs_as_errors(name: str, status: int, level: str) -> None:
     fault = OSError("nobody\nanswers")
     record = logging.makeLogRecord(
         {"name": name, "levelno": logging.ERROR, "levelname": "ERROR", "msg": "%s: %s", "args": ("Away", "/")}

@@ -31,7 +31,7 @@ def text(name: str) -> Message:
     return {"type": "websocket.send", "text": name}
 
 
-async def test_a_frame_is_written_within_the_call_while_the_peer_takes_it() -> None:
+async def test_frame_is_written_synchronously_while_socket_is_writable() -> None:
     peer = Peer()
     out = Outbound(peer.send, limit=10)
 
@@ -42,7 +42,7 @@ async def test_a_frame_is_written_within_the_call_while_the_peer_takes_it() -> N
     assert out.stuck_since == 0.0
 
 
-async def test_what_waits_for_a_slow_peer_is_written_by_importance_and_then_at_once_again() -> None:
+async def test_queued_frames_are_written_by_importance_and_later_ones_at_once() -> None:
     peer = Peer()
     out = Outbound(peer.send, limit=10)
     peer.open.clear()
@@ -64,7 +64,7 @@ async def test_what_waits_for_a_slow_peer_is_written_by_importance_and_then_at_o
     assert peer.taken == ["begun", "first", "second", "read", "typing", "later"]
 
 
-async def test_a_full_queue_drops_the_least_important_and_never_a_message() -> None:
+async def test_full_queue_drops_least_important_frames_but_no_message() -> None:
     peer = Peer()
     out = Outbound(peer.send, limit=3)
     peer.open.clear()
@@ -84,7 +84,7 @@ async def test_a_full_queue_drops_the_least_important_and_never_a_message() -> N
     assert out.dropped == 4
 
 
-async def test_long_frames_fill_the_queue_by_their_bytes() -> None:
+async def test_queue_is_limited_in_bytes() -> None:
     """A client that asks for sync after sync and reads none would else be kept a thousand answers."""
     peer = Peer()
     out = Outbound(peer.send, limit=1000)
@@ -106,7 +106,7 @@ async def test_long_frames_fill_the_queue_by_their_bytes() -> None:
     assert len(out) == 1
 
 
-async def test_a_peer_that_is_gone_costs_nothing_and_raises_nothing() -> None:
+async def test_write_to_closed_socket_neither_raises_nor_queues() -> None:
     peer = Peer()
     out = Outbound(peer.send, limit=3)
     peer.gone = True
@@ -119,7 +119,7 @@ async def test_a_peer_that_is_gone_costs_nothing_and_raises_nothing() -> None:
     assert peer.taken == []
 
 
-async def test_a_peer_that_goes_while_frames_wait_ends_the_queue() -> None:
+async def test_queue_is_dropped_when_socket_closes_while_frames_wait() -> None:
     peer = Peer()
     out = Outbound(peer.send, limit=3)
     peer.open.clear()
@@ -134,7 +134,7 @@ async def test_a_peer_that_goes_while_frames_wait_ends_the_queue() -> None:
     assert (peer.taken, len(out)) == (["begun"], 0)
 
 
-async def test_what_was_discarded_is_not_written_when_the_peer_wakes_up() -> None:
+async def test_discarded_frames_are_not_written_when_socket_becomes_writable() -> None:
     peer = Peer()
     out = Outbound(peer.send, limit=3)
     peer.open.clear()

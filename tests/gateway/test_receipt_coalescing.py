@@ -68,7 +68,7 @@ def loop() -> Iterator[Clockwork]:
     clock.close()
 
 
-def test_the_first_goes_at_once_and_the_next_ones_together(loop: Clockwork) -> None:
+def test_first_receipt_is_sent_at_once_and_later_ones_are_merged(loop: Clockwork) -> None:
     reader = Reader(loop)
     reader.tell(DELIVERED, 1)
     loop.pass_()
@@ -84,7 +84,7 @@ def test_the_first_goes_at_once_and_the_next_ones_together(loop: Clockwork) -> N
     assert reader.said()[1:] == [("delivery.receipt", [(BOB, 101), (CEM, 101)])]
 
 
-def test_a_flood_costs_one_frame_in_a_tenth_of_a_second(loop: Clockwork) -> None:
+def test_flood_of_receipts_makes_one_frame_per_100_ms(loop: Clockwork) -> None:
     reader = Reader(loop)
     for seq in range(1, 1001):
         reader.tell(SEEN, seq)
@@ -97,7 +97,7 @@ def test_a_flood_costs_one_frame_in_a_tenth_of_a_second(loop: Clockwork) -> None
     assert seqs[-1] == 1000
 
 
-def test_an_earlier_mark_that_comes_late_changes_nothing(loop: Clockwork) -> None:
+def test_late_lower_seq_is_dropped(loop: Clockwork) -> None:
     reader = Reader(loop)
     reader.tell(SEEN, 1)
     loop.pass_()
@@ -108,7 +108,7 @@ def test_an_earlier_mark_that_comes_late_changes_nothing(loop: Clockwork) -> Non
     assert reader.said()[1:] == [("read.receipt", [(BOB, 9)])]
 
 
-def test_what_is_seen_is_not_told_as_delivered_too(loop: Clockwork) -> None:
+def test_seen_receipt_replaces_unsent_delivered_receipt(loop: Clockwork) -> None:
     reader = Reader(loop)
     reader.tell(DELIVERED, 1)
     loop.pass_()
@@ -122,7 +122,7 @@ def test_what_is_seen_is_not_told_as_delivered_too(loop: Clockwork) -> None:
     assert reader.said()[1:] == [("delivery.receipt", [(CEM, 5)]), ("read.receipt", [(BOB, 4), (CEM, 4)])]
 
 
-def test_in_json_chats_take_turns_a_frame_in_a_tenth_of_a_second(loop: Clockwork) -> None:
+def test_json_receipts_of_several_chats_take_turns(loop: Clockwork) -> None:
     reader = Reader(loop)
     chats = range(CHAT, CHAT + 5)
     frames: list[int] = []
@@ -141,7 +141,7 @@ def test_in_json_chats_take_turns_a_frame_in_a_tenth_of_a_second(loop: Clockwork
     assert dict(told) == dict.fromkeys(chats, 20)
 
 
-def test_a_connection_in_bytes_gets_one_frame_for_all_chats_without_what_is_implied(loop: Clockwork) -> None:
+def test_compact_connection_gets_one_frame_for_all_chats_without_implied_receipts(loop: Clockwork) -> None:
     reader = Reader(loop, {CHAT: 1, OTHER: 2})
     reader.tell(DELIVERED, 1)
     loop.pass_()
@@ -162,7 +162,7 @@ def test_a_connection_in_bytes_gets_one_frame_for_all_chats_without_what_is_impl
     ]
 
 
-def test_a_chat_without_an_alias_is_told_in_text(loop: Clockwork) -> None:
+def test_chat_without_alias_gets_text_receipts(loop: Clockwork) -> None:
     reader = Reader(loop, {OTHER: 1})
     reader.tell(DELIVERED, 4)
     loop.pass_()
@@ -170,7 +170,7 @@ def test_a_chat_without_an_alias_is_told_in_text(loop: Clockwork) -> None:
     assert reader.said() == [("delivery.receipt", [(BOB, 4)])]
 
 
-def test_a_slow_peer_gets_the_last_state_alone_once_it_takes_frames_again(loop: Clockwork) -> None:
+def test_slow_peer_gets_only_latest_receipts_once_writable(loop: Clockwork) -> None:
     """F427: order stays, nothing is lost, and nothing piles up."""
     reader = Reader(loop)
     reader.slow = True
@@ -185,7 +185,7 @@ def test_a_slow_peer_gets_the_last_state_alone_once_it_takes_frames_again(loop: 
     assert reader.said() == [("delivery.receipt", [(BOB, 49)])]
 
 
-def test_what_waits_goes_ahead_of_what_follows_when_asked_and_nothing_goes_after_the_end(loop: Clockwork) -> None:
+def test_flush_sends_unsent_receipts_and_discard_drops_later_ones(loop: Clockwork) -> None:
     reader = Reader(loop)
     reader.tell(DELIVERED, 1)
     loop.pass_()
@@ -203,7 +203,7 @@ def test_what_waits_goes_ahead_of_what_follows_when_asked_and_nothing_goes_after
     assert asked == reader.said() == [("delivery.receipt", [(BOB, 1)]), ("delivery.receipt", [(BOB, 2)])]
 
 
-def test_a_process_that_lags_gathers_for_longer(loop: Clockwork) -> None:
+def test_lagging_process_coalesces_receipts_for_longer(loop: Clockwork) -> None:
     """F316: what is optional gives way first."""
     reader = Reader(loop)
     reader.tell(DELIVERED, 1)

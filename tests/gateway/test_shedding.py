@@ -5,7 +5,7 @@ from django.conf import settings
 from gateway.shedding import HYSTERESIS_SECONDS, Load, reconnect_delay
 
 
-def test_a_lag_above_nine_tenths_of_the_limit_keeps_newcomers_out_for_a_while() -> None:
+def test_critical_lag_refuses_new_connections_for_ten_seconds() -> None:
     load, full = Load(), settings.LIMITS.overload_lag
     load.note(0.89 * full, 100.0)
     assert not load.critical(100.0)
@@ -15,7 +15,7 @@ def test_a_lag_above_nine_tenths_of_the_limit_keeps_newcomers_out_for_a_while() 
     assert not load.critical(101.0 + HYSTERESIS_SECONDS)
 
 
-def test_load_falls_by_half_with_each_quiet_probe() -> None:
+def test_load_halves_with_each_measurement_without_lag() -> None:
     load, full = Load(), settings.LIMITS.overload_lag
     load.note(2 * full, 0.0)
     load.note(0.0, 1.0)
@@ -24,7 +24,7 @@ def test_load_falls_by_half_with_each_quiet_probe() -> None:
     assert load.value == 0.5
 
 
-def test_the_seconds_to_wait_are_whole_and_spread() -> None:
+def test_reconnect_delay_is_random_whole_seconds() -> None:
     seconds = {int(reconnect_delay(10.0)) for _ in range(200)}
     assert min(seconds) >= 1
     assert max(seconds) <= 10

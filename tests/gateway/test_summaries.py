@@ -34,7 +34,7 @@ def summary(told: Event | None) -> dict[str, Any]:
     return found
 
 
-def test_what_is_above_the_rate_of_a_second_is_told_by_a_summary() -> None:
+def test_events_above_the_rate_go_into_a_summary() -> None:
     mode = SummaryMode()
 
     assert live(mode, 1, 25, at=100.0) == list(range(1, 11))
@@ -43,7 +43,7 @@ def test_what_is_above_the_rate_of_a_second_is_told_by_a_summary() -> None:
     assert told == {"chatId": "7", "count": 15, "fromSeq": 11, "toSeq": 25, "rev": 25}
 
 
-def test_the_rate_is_counted_anew_every_second() -> None:
+def test_rate_is_counted_anew_every_second() -> None:
     mode = SummaryMode()
 
     told = [*live(mode, 1, 10, at=100.0), *live(mode, 11, 20, at=101.0), *live(mode, 21, 30, at=107.3)]
@@ -52,7 +52,7 @@ def test_the_rate_is_counted_anew_every_second() -> None:
     assert mode.digest is None
 
 
-def test_one_that_stays_half_as_fast_stays_in_and_one_that_is_slower_comes_out() -> None:
+def test_summary_mode_ends_below_half_the_rate() -> None:
     mode = SummaryMode()
     live(mode, 1, 11, at=100.0)
     rev = 11
@@ -73,7 +73,7 @@ def test_one_that_stays_half_as_fast_stays_in_and_one_that_is_slower_comes_out()
     assert live(mode, rev + 2, rev + 30, at=107.1) == list(range(rev + 2, rev + 12)), "and the rate begins anew"
 
 
-def test_nothing_is_told_where_nothing_happened() -> None:
+def test_interval_without_events_has_no_summary() -> None:
     mode = SummaryMode()
     live(mode, 1, 11, at=100.0)
     mode.end_interval(CHAT, 100.5)
@@ -82,7 +82,7 @@ def test_nothing_is_told_where_nothing_happened() -> None:
     assert mode.digest is not None
 
 
-def test_changes_count_and_are_told_by_their_rev_alone() -> None:
+def test_changes_count_for_the_rate_and_advance_only_rev() -> None:
     mode = SummaryMode()
     live(mode, 1, 12, at=100.0)
     mode.end_interval(CHAT, 100.5)
@@ -92,7 +92,7 @@ def test_changes_count_and_are_told_by_their_rev_alone() -> None:
     assert summary(mode.end_interval(CHAT, 101.0)) == {"chatId": "7", "count": 0, "fromSeq": 13, "toSeq": 12, "rev": 13}
 
 
-def test_one_who_may_see_nothing_of_it_is_not_told() -> None:
+def test_member_skipped_by_all_events_gets_no_summary() -> None:
     """Who blocks the only writer of an interval; whoever may see one message of it is told."""
     mode = SummaryMode()
     live(mode, 1, 10, at=100.0)

@@ -13,7 +13,7 @@ from bench import echo
 from gateway.websocket import Http, Protocol
 
 
-async def test_empty_pieces_of_a_message_are_not_kept() -> None:
+async def test_empty_fragments_of_a_message_use_no_memory() -> None:
     """They count nothing towards the limit of a frame's size: a client could send them without end."""
 
     async def application(scope: object, receive: object, send: object) -> None: ...
@@ -37,7 +37,7 @@ HANDSHAKE = (
 )
 
 
-async def test_what_spoke_http_is_gone_once_a_socket_is_open() -> None:
+async def test_http_protocol_is_freed_once_socket_is_open() -> None:
     """Without the collector, which comes seldom: it would be some kilobytes for each connection."""
     config = uvicorn.Config(echo.application, ws=Protocol)
     config.load()

@@ -54,7 +54,7 @@ async def error_of(client: Client, text: str | bytes) -> Frame:
 
 
 @pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED.keys())
-async def test_what_is_no_frame_gets_an_error_and_the_connection_lives(either_server: Server, text: str) -> None:
+async def test_unreadable_frame_gets_an_error_and_keeps_the_connection(either_server: Server, text: str) -> None:
     async with connected(either_server, someone()) as client:
         error = await error_of(client, text)
     assert error["code"] == "BAD_FRAME"
@@ -70,7 +70,7 @@ async def test_what_is_no_frame_gets_an_error_and_the_connection_lives(either_se
     ],
     ids=["in a field", "in an unknown field"],
 )
-async def test_a_bottomless_payload_gets_one_answer(either_server: Server, text: str) -> None:
+async def test_endlessly_nested_payload_gets_one_answer(either_server: Server, text: str) -> None:
     async with connected(either_server, someone()) as client:
         await client.send_raw(text)
         (answer,) = await client.settled()
@@ -78,7 +78,7 @@ async def test_a_bottomless_payload_gets_one_answer(either_server: Server, text:
     assert (answer["payload"].get("error") or answer["payload"])["code"] in ("BAD_FRAME", "INVALID_PAYLOAD")
 
 
-async def test_a_binary_frame_without_the_capability_is_refused(either_server: Server) -> None:
+async def test_binary_frame_without_capability_is_refused(either_server: Server) -> None:
     async with connected(either_server, someone()) as client:
         for content in (b"\x01\x02\x03", b"", b'{"type":"ping"}'):
             await client.socket.send(content)
@@ -86,14 +86,14 @@ async def test_a_binary_frame_without_the_capability_is_refused(either_server: S
         assert await client.settled() == []
 
 
-async def test_text_that_is_no_utf8_ends_the_connection_as_rfc_6455_demands(either_server: Server) -> None:
+async def test_invalid_utf8_closes_the_connection_as_rfc_6455_demands(either_server: Server) -> None:
     """RFC 6455 8.1: the WebSocket layer fails the connection with 1007 before the gateway sees the frame."""
     async with connected(either_server, someone()) as client:
         await client.send_raw(b'{"type":"ping","id":"\xff\xfe"}')
         assert await client.closed() == 1007
 
 
-async def test_the_twentieth_malformed_frame_within_a_minute_ends_the_connection(either_server: Server) -> None:
+async def test_twentieth_malformed_frame_within_a_minute_closes_the_connection(either_server: Server) -> None:
     async with connected(either_server, someone()) as client:
         for _ in range(19):
             await client.send_raw("nonsense")
@@ -112,7 +112,7 @@ def padded(length: int) -> str:
     return json.dumps({"type": "ping", "x": "x" * (length - len(bare))})
 
 
-async def test_a_frame_of_64_kib_works(either_server: Server) -> None:
+async def test_frame_of_64_kib_is_accepted(either_server: Server) -> None:
     async with connected(either_server, someone()) as client:
         await client.send_raw(padded(FRAME_LIMIT))
         await client.expect("pong")
@@ -120,13 +120,13 @@ async def test_a_frame_of_64_kib_works(either_server: Server) -> None:
         await client.expect("pong")
 
 
-async def test_one_byte_more_ends_the_connection(either_server: Server) -> None:
+async def test_frame_above_64_kib_closes_the_connection(either_server: Server) -> None:
     async with connected(either_server, someone()) as client:
         await client.send_raw(padded(FRAME_LIMIT + 1))
         assert await client.closed() == 1009
 
 
-async def test_pieces_that_make_one_byte_more_end_the_connection(either_server: Server) -> None:
+async def test_fragments_above_64_kib_close_the_connection(either_server: Server) -> None:
     text = padded(FRAME_LIMIT + 1)
     async with connected(either_server, someone()) as client:
         await client.socket.send([text[:40_000], text[40_000:]])
@@ -134,7 +134,7 @@ async def test_pieces_that_make_one_byte_more_end_the_connection(either_server: 
 
 
 @pytest.mark.parametrize("content", ["x" * 10_000, "🙂" * 8_192, "é" * 10_000, " x\n", "\u202e\ufeff", '"\\</script>'])
-async def test_the_longest_and_the_strangest_text_arrives_as_typed(either_server: Server, content: str) -> None:
+async def test_longest_and_unusual_texts_arrive_unchanged(either_server: Server, content: str) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     async with connected(either_server, ada) as a, connected(either_server, bob) as b:
@@ -144,14 +144,14 @@ async def test_the_longest_and_the_strangest_text_arrives_as_typed(either_server
 
 
 @pytest.mark.parametrize("content", ["x" * 10_001, "🙂" * 8_193])
-async def test_a_longer_text_is_refused(either_server: Server, content: str) -> None:
+async def test_text_above_the_limit_is_refused(either_server: Server, content: str) -> None:
     ada, bob = someone(), someone()
     async with connected(either_server, ada) as client:
         ack = await client.say(direct(ada, bob), content)
     assert (ack["error"]["code"], ack["error"]["field"]) == ("CONTENT_TOO_LONG", "content")
 
 
-async def test_as_many_mentions_as_allowed_work_and_one_more_does_not(either_server: Server) -> None:
+async def test_mentions_up_to_the_limit_are_accepted_and_one_more_is_refused(either_server: Server) -> None:
     ada, bob = someone(), someone()
     chat, mentions = direct(ada, bob), [str(number) for number in range(1, 102)]
     async with connected(either_server, ada) as client:
@@ -237,7 +237,7 @@ def whole(type_: str, chat: int) -> Frame:
 
 
 @pytest.mark.parametrize(("type_", "field"), [(type_, field) for type_, fields in WRONG.items() for field in fields])
-async def test_a_wrong_field_is_named(either_server: Server, type_: str, field: str) -> None:
+async def test_error_names_the_wrong_field(either_server: Server, type_: str, field: str) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     async with connected(either_server, ada) as client:
@@ -253,7 +253,7 @@ async def test_a_wrong_field_is_named(either_server: Server, type_: str, field: 
 
 
 @pytest.mark.parametrize("payload", [None, [], 1, "x", True])
-async def test_a_payload_that_is_no_object_is_refused(either_server: Server, payload: Any) -> None:
+async def test_payload_that_is_not_an_object_is_refused(either_server: Server, payload: Any) -> None:
     async with connected(either_server, someone()) as client:
         for type_ in WRONG:
             await client.send(type_, payload)
@@ -263,7 +263,7 @@ async def test_a_payload_that_is_no_object_is_refused(either_server: Server, pay
 
 
 @pytest.mark.parametrize("content", ["\\ud800", "\\udc00\\ud800", "a\\ud83d", "\\u0000"])
-async def test_a_lone_surrogate_or_nul_in_a_text_is_refused(either_server: Server, content: str) -> None:
+async def test_lone_surrogate_or_nul_in_text_is_refused(either_server: Server, content: str) -> None:
     ada, bob = someone(), someone()
     chat, id_ = direct(ada, bob), str(uuid4())
     frame = '{"type":"message.send","id":"%s","payload":{"chatId":"%d","content":"%s"}}' % (id_, chat, content)  # noqa: UP031
@@ -276,7 +276,7 @@ async def test_a_lone_surrogate_or_nul_in_a_text_is_refused(either_server: Serve
 
 
 @pytest.mark.parametrize("id_", ["1", "x" * 64, "not-a-uuid", "6d8b5cf4-5f6e-4c4e-8bb5-0d7d2bb0a7a", ""])
-async def test_a_message_whose_id_is_no_uuid_is_refused(either_server: Server, id_: str) -> None:
+async def test_message_id_that_is_not_a_uuid_is_refused(either_server: Server, id_: str) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     frame = {"type": "message.send", "id": id_, "payload": {"chatId": str(chat), "content": "hello"}}
@@ -287,7 +287,7 @@ async def test_a_message_whose_id_is_no_uuid_is_refused(either_server: Server, i
     assert (answer["payload"]["error"]["code"], answer["payload"]["error"]["field"]) == ("INVALID_PAYLOAD", "id")
 
 
-async def test_a_message_without_id_is_refused(either_server: Server) -> None:
+async def test_message_without_id_is_refused(either_server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     async with connected(either_server, ada) as client:
@@ -301,7 +301,7 @@ async def test_a_message_without_id_is_refused(either_server: Server) -> None:
 
 
 @pytest.mark.parametrize("unknown", ["1", "9223372036854775807", "9223372036854775808", "0", "0000000000000000001"])
-async def test_an_unknown_chat_and_a_chat_of_others_get_the_same_refusal(either_server: Server, unknown: str) -> None:
+async def test_unknown_chat_and_foreign_chat_get_the_same_refusal(either_server: Server, unknown: str) -> None:
     ada, bob, eve = someone(), someone(), someone()
     theirs = direct(ada, bob)
     said = say(ada, theirs, "private")
@@ -323,7 +323,7 @@ async def test_an_unknown_chat_and_a_chat_of_others_get_the_same_refusal(either_
     assert Message.objects.filter(conversation_id=theirs).count() == 1
 
 
-async def test_a_reply_to_a_message_of_another_chat_is_refused_as_unknown(either_server: Server) -> None:
+async def test_reply_to_message_of_another_chat_is_refused_as_unknown(either_server: Server) -> None:
     ada, bob, eve = someone(), someone(), someone()
     theirs = say(ada, direct(ada, bob), "private")
     chat = direct(eve, bob)
@@ -335,7 +335,7 @@ async def test_a_reply_to_a_message_of_another_chat_is_refused_as_unknown(either
     assert not Message.objects.filter(conversation_id=chat).exists()
 
 
-async def test_a_mark_by_a_message_of_another_chat_is_refused(either_server: Server) -> None:
+async def test_mark_with_message_of_another_chat_is_refused(either_server: Server) -> None:
     ada, bob, eve = someone(), someone(), someone()
     mine, other = group(ada, bob, eve), direct(ada, bob)
     foreign = say(ada, other, "elsewhere")
@@ -347,7 +347,7 @@ async def test_a_mark_by_a_message_of_another_chat_is_refused(either_server: Ser
         assert [frame for frame in await a.settled() if frame["type"] == "read.receipt"] == []
 
 
-async def test_a_mark_beyond_the_last_message_counts_to_the_last_one(either_server: Server) -> None:
+async def test_mark_above_the_last_seq_counts_as_the_last_seq(either_server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     async with connected(either_server, ada) as a, connected(either_server, bob) as b:

@@ -8,7 +8,7 @@ from tests.factories import another_device, direct, group, say, someone
 from tests.servers import Server
 
 
-async def test_a_change_is_acked_and_told_to_all_connections_the_acting_one_included(server: Server) -> None:
+async def test_change_is_acked_and_sent_to_all_connections_including_the_acting_one(server: Server) -> None:
     ada, bob = someone("Ada"), someone("Bob")
     chat = group(ada, bob)
     stored = say(ada, chat, "first")
@@ -36,7 +36,7 @@ async def test_a_change_is_acked_and_told_to_all_connections_the_acting_one_incl
     assert [edited["rev"], reacted["rev"], deleted["rev"]] == [stored.rev + n for n in (1, 2, 3)]
 
 
-async def test_what_one_deletes_for_oneself_goes_from_ones_own_devices_alone(server: Server) -> None:
+async def test_message_deleted_for_oneself_disappears_from_own_devices_only(server: Server) -> None:
     ada, bob = someone("Ada"), someone("Bob")
     chat = direct(ada, bob)
     stored = say(ada, chat)
@@ -53,7 +53,7 @@ async def test_what_one_deletes_for_oneself_goes_from_ones_own_devices_alone(ser
     assert (ack["status"], ack["rev"]) == ("ok", None)
 
 
-async def test_a_poll_is_voted_on_and_closed_before_everybodys_eyes(server: Server) -> None:
+async def test_votes_and_closing_of_a_poll_reach_all_members(server: Server) -> None:
     ada, bob = someone("Ada"), someone("Bob")
     chat = group(ada, bob)
     async with connected(server, ada) as asking, connected(server, bob) as voting:
@@ -69,7 +69,7 @@ async def test_a_poll_is_voted_on_and_closed_before_everybodys_eyes(server: Serv
     assert (closed["data"]["closed"], late["error"]["code"]) == (True, "READ_ONLY")
 
 
-async def test_a_change_over_rest_and_over_the_socket_are_one(server: Server) -> None:
+async def test_change_over_rest_has_the_same_effect_as_over_the_socket(server: Server) -> None:
     ada, bob = someone("Ada"), someone("Bob")
     stored = say(ada, direct(ada, bob))
     async with connected(server, bob) as client:

@@ -12,8 +12,8 @@ from chat.models import Message
 from gateway.redis_clients import thread_client
 from tests.clients import connected
 from tests.factories import direct, someone
+from tests.wire.chat_client import ChatClient, Held
 from tests.wire.conftest import Two
-from tests.wire.talkers import Held, Talker
 
 WHO = st.integers(0, 1)
 WHERE = st.integers(0, 1)
@@ -36,55 +36,55 @@ class Conversation(RuleBasedStateMachine):
     def begin(self, places: tuple[int, int]) -> None:
         ada, bob = someone("Ada"), someone("Bob")
         self.chat = direct(ada, bob)
-        self.talkers = [Talker(ada, self.chat), Talker(bob, self.chat)]
-        for talker, place in zip(self.talkers, places, strict=True):
-            self.run(talker.connect(self.two[place], resume=False))
+        self.clients = [ChatClient(ada, self.chat), ChatClient(bob, self.chat)]
+        for client, place in zip(self.clients, places, strict=True):
+            self.run(client.connect(self.two[place], resume=False))
 
     @rule(who=WHO, count=st.integers(1, 12))
     def say(self, who: int, count: int) -> None:
-        if self.talkers[who].socket:
-            self.run(self.talkers[who].say(count))
+        if self.clients[who].socket:
+            self.run(self.clients[who].say(count))
 
     @rule(who=WHO, part=st.floats(0, 1))
     def repeat(self, who: int, part: float) -> None:
         """Send something again that was said before, acked or not."""
-        talker = self.talkers[who]
-        if talker.socket and talker.said:
-            self.run(talker.put(list(talker.said)[int(part * (len(talker.said) - 1))]))
+        client = self.clients[who]
+        if client.socket and client.said:
+            self.run(client.put(list(client.said)[int(part * (len(client.said) - 1))]))
 
     @rule(who=WHO)
     def listen(self, who: int) -> None:
-        if self.talkers[who].socket:
-            self.run(self.talkers[who].listen())
+        if self.clients[who].socket:
+            self.run(self.clients[who].listen())
 
     @rule(who=WHO)
     def sync(self, who: int) -> None:
-        if self.talkers[who].socket:
-            self.run(self.talkers[who].sync())
+        if self.clients[who].socket:
+            self.run(self.clients[who].sync())
 
     @rule(who=WHO)
     def drop(self, who: int) -> None:
-        if self.talkers[who].socket:
-            self.talkers[who].drop()
+        if self.clients[who].socket:
+            self.clients[who].drop()
 
     @rule(who=WHO, place=WHERE, resume=st.booleans())
     def come_back(self, who: int, place: int, resume: bool) -> None:
-        if not self.talkers[who].socket:
-            self.run(self.talkers[who].connect(self.two[place], resume=resume))
+        if not self.clients[who].socket:
+            self.run(self.clients[who].connect(self.two[place], resume=resume))
 
     def teardown(self) -> None:
         """Let everybody come back and settle; then all three histories are one."""
-        if hasattr(self, "talkers"):
-            for talker in self.talkers:
-                if not talker.socket:
-                    self.run(talker.connect(self.two.one, resume=False))
-                self.run(talker.all_acked())
+        if hasattr(self, "clients"):
+            for client in self.clients:
+                if not client.socket:
+                    self.run(client.connect(self.two.one, resume=False))
+                self.run(client.all_acked())
             last = Message.objects.filter(conversation_id=self.chat).count()
-            for talker in self.talkers:
-                self.run(talker.reach(last))
+            for client in self.clients:
+                self.run(client.reach(last))
             self.compare()
-            for talker in self.talkers:
-                talker.drop()
+            for client in self.clients:
+                client.drop()
         self.loop.run_until_complete(asyncio.sleep(0))
         self.loop.close()
 
@@ -92,12 +92,12 @@ class Conversation(RuleBasedStateMachine):
         rows = Message.objects.filter(conversation_id=self.chat).order_by("seq")
         history = {row.seq: Held(str(row.id), str(row.client_id), row.content) for row in rows}
         assert list(history) == list(range(1, len(history) + 1))
-        for talker in self.talkers:
-            assert talker.held == history
-            own = [held.client_id for held in history.values() if held.client_id in talker.said]
-            assert own == list(talker.said), "each once, in the order of saying"
-            if not talker.resumed:
-                assert talker.live == sorted(set(talker.live)), "a connection is told each message once, in order"
+        for client in self.clients:
+            assert client.held == history
+            own = [held.client_id for held in history.values() if held.client_id in client.said]
+            assert own == list(client.said), "each once, in the order of saying"
+            if not client.resumed:
+                assert client.live == sorted(set(client.live)), "a connection is told each message once, in order"
 
 
 class Shaken(Conversation):
@@ -117,7 +117,7 @@ async def both_are_well(two: Two) -> None:
                 degraded = client.hello["degraded"]
 
 
-def test_both_clients_converge_while_the_processes_lose_one_another(two: Two) -> None:
+def test_clients_converge_while_processes_lose_their_bus(two: Two) -> None:
     Conversation.two = two
     run_state_machine_as_test(
         Shaken,
@@ -128,7 +128,7 @@ def test_both_clients_converge_while_the_processes_lose_one_another(two: Two) ->
     asyncio.run(both_are_well(two))
 
 
-def test_both_clients_converge_to_the_databases_history(two: Two) -> None:
+def test_clients_converge_to_the_history_of_the_database(two: Two) -> None:
     Conversation.two = two
     run_state_machine_as_test(
         Conversation,

@@ -39,7 +39,7 @@ def good_payload(type_: str, chat: int, *, message: int, poll: int, other: int) 
 
 
 @pytest.mark.parametrize("type_", [*FRAMES, *ALIASES])
-async def test_an_acked_frame_gets_one_ack_and_any_other_none(either_server: Server, type_: str) -> None:
+async def test_acked_frames_get_one_ack_and_others_none(either_server: Server, type_: str) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     said = say(ada, chat)
@@ -57,7 +57,7 @@ async def test_an_acked_frame_gets_one_ack_and_any_other_none(either_server: Ser
     assert [frame for frame in later if frame["type"] in ("ack", "error")] == []
 
 
-async def test_a_server_frame_is_an_envelope_with_its_own_id_and_time(either_server: Server) -> None:
+async def test_server_frame_is_an_envelope_with_its_own_id_and_time(either_server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     async with connected(either_server, ada) as a, connected(either_server, bob) as b:
@@ -70,20 +70,20 @@ async def test_a_server_frame_is_an_envelope_with_its_own_id_and_time(either_ser
         assert MOMENT.fullmatch(frame["timestamp"])
 
 
-async def test_a_ping_gets_a_pong_and_no_ack(either_server: Server) -> None:
+async def test_ping_gets_a_pong_and_no_ack(either_server: Server) -> None:
     async with connected(either_server, someone()) as client:
         await client.send("ping", {})
         assert await client.expect("pong") == {}
         assert await client.settled() == []
 
 
-async def test_a_ping_without_id_and_payload_is_answered(either_server: Server) -> None:
+async def test_ping_without_id_and_payload_is_answered(either_server: Server) -> None:
     async with connected(either_server, someone()) as client:
         await client.send_raw('{"type":"ping"}')
         assert await client.expect("pong") == {}
 
 
-async def test_an_unknown_type_gets_an_error_with_its_ref_id(either_server: Server) -> None:
+async def test_unknown_type_gets_an_error_with_ref_id(either_server: Server) -> None:
     async with connected(either_server, someone()) as client:
         id_ = await client.send("message.sing", {"chatId": "1"})
         error = await client.expect("error")
@@ -91,7 +91,7 @@ async def test_an_unknown_type_gets_an_error_with_its_ref_id(either_server: Serv
         assert await client.settled() == []
 
 
-async def test_a_refused_frame_with_an_ack_gets_an_error_ack(either_server: Server) -> None:
+async def test_refused_acked_frame_gets_an_error_ack(either_server: Server) -> None:
     async with connected(either_server, someone()) as client:
         ack = await client.call("message.send", {"chatId": "1", "content": "hello"})
         assert set(ack) == {"refId", "status", "error"}
@@ -101,14 +101,14 @@ async def test_a_refused_frame_with_an_ack_gets_an_error_ack(either_server: Serv
 
 
 @pytest.mark.parametrize("type_", ["message.delivered", "read.mark"])
-async def test_a_refused_mark_gets_an_error_frame_with_its_ref_id(either_server: Server, type_: str) -> None:
+async def test_refused_mark_gets_an_error_frame_with_ref_id(either_server: Server, type_: str) -> None:
     async with connected(either_server, someone()) as client:
         id_ = await client.send(type_, {"chatId": "1", "seq": 1})
         error = await client.expect("error")
         assert (error["code"], error["refId"]) == ("NOT_A_MEMBER", id_)
 
 
-async def test_acks_of_a_message_carry_what_the_protocol_names(either_server: Server) -> None:
+async def test_message_ack_has_the_fields_of_the_protocol(either_server: Server) -> None:
     ada, bob = someone(), someone()
     async with connected(either_server, ada) as client:
         ack = await client.say(direct(ada, bob))
@@ -117,7 +117,7 @@ async def test_acks_of_a_message_carry_what_the_protocol_names(either_server: Se
     assert re.fullmatch(r"\d+", ack["messageId"])
 
 
-async def test_unknown_fields_are_ignored_in_envelope_and_payload(either_server: Server) -> None:
+async def test_unknown_fields_of_envelope_and_payload_are_ignored(either_server: Server) -> None:
     ada, bob = someone(), someone()
     async with connected(either_server, ada) as client:
         payload = {"chatId": str(direct(ada, bob)), "content": "hello", "colour": {"deep": [1]}}
@@ -125,7 +125,7 @@ async def test_unknown_fields_are_ignored_in_envelope_and_payload(either_server:
         assert (await client.ack(id_))["status"] == "ok"
 
 
-async def test_a_later_frame_takes_effect_after_an_earlier_one(either_server: Server) -> None:
+async def test_frames_of_a_connection_take_effect_in_order(either_server: Server) -> None:
     """The sync that follows ten sends without waiting for their acks holds all ten, and its ack comes last."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -138,7 +138,7 @@ async def test_a_later_frame_takes_effect_after_an_earlier_one(either_server: Se
     assert [frame["payload"]["refId"] for frame in client.frames if frame["type"] == "ack"] == sent
 
 
-async def test_pipelined_sends_are_stored_and_acked_in_their_order(either_server: Server) -> None:
+async def test_pipelined_sends_are_stored_and_acked_in_order(either_server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     async with connected(either_server, ada) as a, connected(either_server, bob) as b:
@@ -150,7 +150,7 @@ async def test_pipelined_sends_are_stored_and_acked_in_their_order(either_server
     assert [message["content"] for message in news] == [f"{n}" for n in range(200)]
 
 
-async def test_a_trace_context_travels_to_the_recipients(either_server: Server) -> None:
+async def test_trace_context_reaches_the_recipients(either_server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     async with connected(either_server, ada) as a, connected(either_server, bob) as b:
@@ -167,7 +167,7 @@ async def test_a_trace_context_travels_to_the_recipients(either_server: Server) 
     ("alias", "payload", "answer"),
     [("request-backfill", {"limit": 5}, "backfill-messages"), ("sync.request", {"limit": 5}, "sync.response")],
 )
-async def test_the_older_backfill_is_answered_by_its_older_name(
+async def test_legacy_backfill_is_answered_under_its_legacy_name(
     either_server: Server, alias: str, payload: Any, answer: str
 ) -> None:
     ada, bob = someone(), someone()
@@ -180,7 +180,7 @@ async def test_the_older_backfill_is_answered_by_its_older_name(
     assert [message["content"] for message in response["chats"][0]["messages"]] == ["earlier"]
 
 
-async def test_the_sender_is_told_on_other_devices_but_not_on_the_connection_that_sent(either_server: Server) -> None:
+async def test_message_reaches_senders_other_devices_but_not_the_sending_connection(either_server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     async with connected(either_server, ada) as one, connected(either_server, ada) as other:
@@ -190,7 +190,7 @@ async def test_the_sender_is_told_on_other_devices_but_not_on_the_connection_tha
     assert (new["id"], new["state"]) == (ack["messageId"], "sent")
 
 
-async def test_only_the_sender_is_told_a_state(either_server: Server) -> None:
+async def test_only_the_sender_gets_a_message_state(either_server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     async with connected(either_server, ada) as a, connected(either_server, bob) as b:

@@ -38,14 +38,14 @@ def ticket_of(person: Someone) -> str:
 # --- credentials ------------------------------------------------------------------------------------------------------
 
 
-async def test_a_bearer_token_opens_a_socket(either_server: Server) -> None:
+async def test_bearer_token_opens_a_socket(either_server: Server) -> None:
     ada = someone()
     async with opened(either_server, headers=bearer(ada.access)) as client:
         hello = await client.expect("hello")
     assert (hello["userId"], hello["deviceId"]) == (str(ada.id), str(ada.device_id))
 
 
-async def test_a_ticket_opens_one_socket_and_no_second(either_server: Server) -> None:
+async def test_ticket_opens_only_one_socket(either_server: Server) -> None:
     ada = someone()
     query = f"?ticket={ticket_of(ada)}"
     async with opened(either_server, query) as client:
@@ -57,7 +57,7 @@ async def test_a_ticket_opens_one_socket_and_no_second(either_server: Server) ->
 
 
 @pytest.mark.parametrize("origin", ["own", "none", "null", "foreign", "other port"])
-async def test_the_web_sessions_cookie_counts_for_our_own_pages_only(either_server: Server, origin: str) -> None:
+async def test_session_cookie_opens_a_socket_from_own_origin_only(either_server: Server, origin: str) -> None:
     ada = someone()
     origins = {
         "own": either_server.url,
@@ -75,7 +75,7 @@ async def test_the_web_sessions_cookie_counts_for_our_own_pages_only(either_serv
             assert client.frames == []
 
 
-async def test_a_cookie_of_another_application_does_not_hide_ours(either_server: Server) -> None:
+async def test_session_cookie_is_found_beside_foreign_cookies(either_server: Server) -> None:
     """Cookies are shared by all ports of a host, and some of them are not what RFC 6265 allows."""
     ada = someone()
     headers = {"Cookie": f'prefs={{"dark":[1,2]}}; =x; odd; {cookie_of(ada)}', "Origin": either_server.url}
@@ -83,13 +83,13 @@ async def test_a_cookie_of_another_application_does_not_hide_ours(either_server:
         assert (await client.expect("hello"))["userId"] == str(ada.id)
 
 
-async def test_a_token_in_the_address_counts_where_the_setting_allows_it(either_server: Server) -> None:
+async def test_token_in_the_address_is_accepted_if_the_setting_is_on(either_server: Server) -> None:
     ada = someone()
     async with opened(either_server, f"?token={ada.access}") as client:
         assert (await client.expect("hello"))["userId"] == str(ada.id)
 
 
-async def test_a_token_in_the_address_is_refused_where_the_setting_is_off(open_database: None) -> None:
+async def test_token_in_the_address_is_refused_if_the_setting_is_off(open_database: None) -> None:
     ada = someone()
     with serve(settings.DATABASES["default"]["NAME"], PARLEY_TOKEN_IN_URL="0") as server:
         async with opened(server, f"?token={ada.access}") as refused:
@@ -104,26 +104,26 @@ async def test_a_token_in_the_address_is_refused_where_the_setting_is_off(open_d
     [{}, bearer("nonsense"), bearer(""), {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer \xff"}],
     ids=["none", "nonsense", "empty", "basic", "not ASCII"],
 )
-async def test_without_a_good_credential_there_is_no_hello(either_server: Server, headers: dict[str, str]) -> None:
+async def test_socket_without_valid_credential_gets_no_hello(either_server: Server, headers: dict[str, str]) -> None:
     async with opened(either_server, headers=headers) as client:
         assert await client.closed() == 4401
     assert client.frames == []
 
 
-async def test_the_first_credential_decides(either_server: Server) -> None:
+async def test_first_credential_in_the_order_of_the_protocol_decides(either_server: Server) -> None:
     ada = someone()
     async with opened(either_server, f"?ticket={ticket_of(ada)}", headers=bearer("nonsense")) as client:
         assert await client.closed() == 4401
 
 
-async def test_the_token_of_a_signed_out_device_is_refused(either_server: Server) -> None:
+async def test_token_of_a_signed_out_device_is_refused(either_server: Server) -> None:
     ada = someone()
     devices.revoke(ada.id, ada.device_id)
     async with opened(either_server, headers=bearer(ada.access)) as client:
         assert await client.closed() == 4401
 
 
-async def test_an_expired_token_is_refused(either_server: Server, settings: Settings) -> None:
+async def test_expired_token_is_refused(either_server: Server, settings: Settings) -> None:
     settings.LIMITS = dataclasses.replace(settings.LIMITS, access_token=-1)
     late = another_device(someone())
     async with opened(either_server, headers=bearer(late.access)) as client:
@@ -143,7 +143,7 @@ async def test_an_expired_token_is_refused(either_server: Server, settings: Sett
         ("", [], None),
     ],
 )
-async def test_our_version_is_spoken(
+async def test_supported_protocol_version_is_accepted(
     either_server: Server, query: str, subprotocols: list[str], confirmed: str | None
 ) -> None:
     async with connected(either_server, someone(), query, subprotocols=subprotocols) as client:
@@ -162,7 +162,7 @@ async def test_our_version_is_spoken(
         ("?v=99999999999999999999", []),
     ],
 )
-async def test_another_version_is_told_to_upgrade_and_closed(
+async def test_unsupported_version_gets_upgrade_required_and_is_closed(
     either_server: Server, query: str, subprotocols: list[str]
 ) -> None:
     headers = bearer(someone().access)
@@ -173,7 +173,7 @@ async def test_another_version_is_told_to_upgrade_and_closed(
     assert "refId" not in client.frames[0]["payload"]
 
 
-async def test_the_version_is_answered_before_the_credential(either_server: Server) -> None:
+async def test_version_is_checked_before_the_credential(either_server: Server) -> None:
     async with opened(either_server, subprotocols=["parley.v2"]) as client:
         assert await client.closed() == 4426
 
@@ -183,7 +183,7 @@ async def test_frames_are_not_compressed(either_server: Server) -> None:
         assert client.socket.protocol.extensions == []
 
 
-async def test_any_other_address_is_no_socket(either_server: Server) -> None:
+async def test_unknown_socket_address_is_refused(either_server: Server) -> None:
     elsewhere = f"ws://127.0.0.1:{either_server.port}/ws/v2"
     with pytest.raises(websockets.InvalidStatus) as refused:
         async with websockets.connect(elsewhere, additional_headers=bearer(someone().access)):
@@ -191,7 +191,7 @@ async def test_any_other_address_is_no_socket(either_server: Server) -> None:
     assert refused.value.response.status_code in (403, 404)
 
 
-async def test_a_plain_request_for_the_sockets_address_is_answered_and_harms_nothing(either_server: Server) -> None:
+async def test_plain_http_request_to_the_socket_address_is_answered(either_server: Server) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", either_server.port)
     writer.write(b"GET /ws/v1 HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
     status = (await reader.readline()).decode()
@@ -202,7 +202,7 @@ async def test_a_plain_request_for_the_sockets_address_is_answered_and_harms_not
 # --- hello ------------------------------------------------------------------------------------------------------------
 
 
-async def test_hello_says_all_that_the_protocol_promises(either_server: Server) -> None:
+async def test_hello_has_all_fields_of_the_protocol(either_server: Server) -> None:
     ada = someone()
     async with opened(either_server, headers=bearer(ada.access)) as client:
         frame = await client.expect_frame("hello")
@@ -229,7 +229,7 @@ async def test_hello_says_all_that_the_protocol_promises(either_server: Server) 
     }
 
 
-async def test_every_connection_has_its_own_id_and_resume_token_and_all_share_the_epoch(either_server: Server) -> None:
+async def test_connections_have_own_ids_and_resume_tokens_and_share_the_epoch(either_server: Server) -> None:
     ada = someone()
     async with connected(either_server, ada) as one, connected(either_server, ada) as other:
         first, second = one.hello, other.hello
@@ -238,7 +238,7 @@ async def test_every_connection_has_its_own_id_and_resume_token_and_all_share_th
     assert first["epoch"] == second["epoch"]
 
 
-async def test_a_web_session_has_no_tokens_end(either_server: Server) -> None:
+async def test_web_session_has_no_token_expiry(either_server: Server) -> None:
     headers = {"Cookie": cookie_of(someone()), "Origin": either_server.url}
     async with opened(either_server, headers=headers) as client:
         assert (await client.expect("hello"))["tokenExpiresAt"] is None

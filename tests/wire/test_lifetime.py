@@ -31,7 +31,7 @@ async def until_done(awaited: Awaitable[Any], act: Callable[[], Awaitable[Any]])
 # --- heartbeat --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_silent_connection_is_closed_and_one_that_pings_is_not(impatient: Server) -> None:
+async def test_silent_connection_is_closed_and_pinging_one_stays(impatient: Server) -> None:
     async with connected(impatient, someone()) as silent, connected(impatient, someone()) as alive:
 
         async def ping() -> None:
@@ -42,7 +42,7 @@ async def test_a_silent_connection_is_closed_and_one_that_pings_is_not(impatient
         assert await alive.settled() == []
 
 
-async def test_a_websocket_ping_is_a_sign_of_life(impatient: Server) -> None:
+async def test_websocket_ping_counts_as_heartbeat(impatient: Server) -> None:
     async with connected(impatient, someone()) as silent, connected(impatient, someone()) as alive:
 
         async def ping() -> None:
@@ -52,11 +52,11 @@ async def test_a_websocket_ping_is_a_sign_of_life(impatient: Server) -> None:
         assert await alive.settled() == []
 
 
-async def test_what_a_silent_connection_is_sent_is_no_sign_of_its_life(impatient: Server) -> None:
+async def test_frames_sent_to_a_silent_connection_do_not_keep_it_open(impatient: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
-    async with connected(impatient, ada) as talker, connected(impatient, bob) as silent:
-        assert await until_done(silent.closed(), lambda: talker.say(chat)) == 4408
+    async with connected(impatient, ada) as client, connected(impatient, bob) as silent:
+        assert await until_done(silent.closed(), lambda: client.say(chat)) == 4408
 
 
 # --- the token's end --------------------------------------------------------------------------------------------------
@@ -71,9 +71,7 @@ def short_lived(person: Someone, settings: Settings, seconds: int) -> str:
     return token
 
 
-async def test_a_connection_is_warned_of_its_tokens_end_and_then_closed(
-    either_server: Server, settings: Settings
-) -> None:
+async def test_connection_is_warned_of_token_expiry_and_then_closed(either_server: Server, settings: Settings) -> None:
     ada = someone()
     async with opened(either_server, headers=bearer(short_lived(ada, settings, 3))) as client:
         hello = await client.expect("hello")
@@ -83,7 +81,7 @@ async def test_a_connection_is_warned_of_its_tokens_end_and_then_closed(
     assert [frame["type"] for frame in client.frames] == []
 
 
-async def test_a_renewed_token_keeps_the_connection_and_is_warned_of_again(
+async def test_renewed_token_keeps_the_connection_until_its_own_expiry_warning(
     either_server: Server, settings: Settings
 ) -> None:
     ada = someone()
@@ -101,7 +99,7 @@ async def test_a_renewed_token_keeps_the_connection_and_is_warned_of_again(
         await renewed.settled()
 
 
-async def test_a_token_that_is_not_ones_own_renews_nothing(either_server: Server, settings: Settings) -> None:
+async def test_token_of_another_user_cannot_renew_a_connection(either_server: Server, settings: Settings) -> None:
     ada = someone()
     wrong = {
         "nonsense": "UNAUTHORIZED",
@@ -124,7 +122,7 @@ async def open_many(stack: AsyncExitStack, servers: list[Server], person: Someon
     return [await stack.enter_async_context(connected(server, person)) for server in servers]
 
 
-async def test_a_sixth_connection_closes_the_oldest(either_server: Server) -> None:
+async def test_sixth_connection_closes_the_oldest(either_server: Server) -> None:
     ada = someone()
     async with AsyncExitStack() as stack, connected(either_server, someone()) as stranger:
         clients = await open_many(stack, [either_server] * 6, ada)
@@ -133,7 +131,7 @@ async def test_a_sixth_connection_closes_the_oldest(either_server: Server) -> No
             assert await client.settled() == []
 
 
-async def test_a_sixth_connection_closes_the_oldest_in_another_process(two: Two) -> None:
+async def test_sixth_connection_closes_the_oldest_in_another_process(two: Two) -> None:
     ada = someone()
     async with AsyncExitStack() as stack:
         clients = await open_many(stack, [two.other, two.one, two.other, two.one, two.other, two.one, two.one], ada)
@@ -142,7 +140,7 @@ async def test_a_sixth_connection_closes_the_oldest_in_another_process(two: Two)
             assert await client.settled() == []
 
 
-async def test_a_closed_connection_gives_its_place_back(two: Two) -> None:
+async def test_closed_connection_frees_its_place(two: Two) -> None:
     ada = someone()
     async with AsyncExitStack() as stack:
         clients = await open_many(stack, [two.one] * 4, ada)
@@ -153,7 +151,7 @@ async def test_a_closed_connection_gives_its_place_back(two: Two) -> None:
             assert await client.settled() == []
 
 
-async def test_too_many_handshakes_in_a_minute_are_turned_away(impatient: Server) -> None:
+async def test_handshakes_above_the_rate_are_refused(impatient: Server) -> None:
     ada = someone()
     for _ in range(5):
         async with connected(impatient, ada):
@@ -169,7 +167,7 @@ async def test_too_many_handshakes_in_a_minute_are_turned_away(impatient: Server
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET /ws/v1 HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgra"])
-async def test_a_handshake_that_does_not_come_is_given_up(open_database: None, begun: bytes) -> None:
+async def test_connection_without_a_handshake_is_closed(open_database: None, begun: bytes) -> None:
     """On uvicorn; Twisted gives up Daphne's after a minute."""
     with serve(active.DATABASES["default"]["NAME"], PARLEY_LIMIT_HANDSHAKE_TIMEOUT="1") as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -185,7 +183,7 @@ async def test_a_handshake_that_does_not_come_is_given_up(open_database: None, b
 @pytest.mark.parametrize(
     "line", [b"Cookie: a=" + b"x" * 9000, b"X-Many: 1\r\n" * 200 + b"X-Last: 1"], ids=["long", "many"]
 )
-async def test_a_handshake_too_large_to_be_read_is_answered_and_ended(server: Server, line: bytes) -> None:
+async def test_oversized_handshake_is_answered_and_closed(server: Server, line: bytes) -> None:
     """On uvicorn; Daphne resets such a connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     head = b"GET /ws/v1 HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -25,7 +25,7 @@ def refused(acks: list[Frame]) -> list[Frame]:
     return [ack["error"] for ack in acks if ack["status"] == "error"]
 
 
-async def test_a_burst_is_allowed_and_more_must_wait(strict: Server) -> None:
+async def test_burst_is_allowed_and_more_is_refused(strict: Server) -> None:
     ada = someone()
     chat = group(ada, someone())
     async with connected(strict, ada) as client:
@@ -41,7 +41,7 @@ async def test_a_burst_is_allowed_and_more_must_wait(strict: Server) -> None:
     )
 
 
-async def test_the_time_to_wait_is_enough(strict: Server) -> None:
+async def test_send_succeeds_after_the_returned_wait(strict: Server) -> None:
     ada = someone()
     chat = group(ada, someone())
     async with connected(strict, ada) as client:
@@ -50,7 +50,7 @@ async def test_the_time_to_wait_is_enough(strict: Server) -> None:
         assert (await client.say(chat, "in time"))["status"] == "ok"
 
 
-async def test_the_limit_holds_over_all_of_a_users_chats_devices_and_processes(strict: Server) -> None:
+async def test_limit_holds_across_chats_devices_and_processes(strict: Server) -> None:
     ada, bob = someone(), someone()
     chats = [group(ada, bob), group(ada, bob)]
     with serve(settings.DATABASES["default"]["NAME"], **STRICT) as other:  # type: ignore[arg-type]
@@ -60,7 +60,7 @@ async def test_the_limit_holds_over_all_of_a_users_chats_devices_and_processes(s
             assert (await b.say(chats[0], "another user's bucket"))["status"] == "ok"
 
 
-async def test_strangers_write_less_until_they_are_answered_or_added(strict: Server) -> None:
+async def test_stranger_limit_ends_with_an_answer_or_a_contact(strict: Server) -> None:
     ada, bob, cay = someone(), someone(), someone()
     one, other = direct(ada, bob), direct(ada, cay)
     async with connected(strict, ada) as a, connected(strict, bob) as b:
@@ -74,7 +74,7 @@ async def test_strangers_write_less_until_they_are_answered_or_added(strict: Ser
         assert refused(await flood(a, other, 3)) == []
 
 
-async def test_the_fourth_urgent_message_in_an_hour_is_refused_and_others_go_on(strict: Server) -> None:
+async def test_fourth_urgent_message_in_an_hour_is_refused_and_normal_ones_are_not(strict: Server) -> None:
     ada = someone()
     chat = group(ada, someone())
     async with connected(strict, ada) as client:
@@ -84,7 +84,7 @@ async def test_the_fourth_urgent_message_in_an_hour_is_refused_and_others_go_on(
         assert refused(await flood(client, chat, 1)) == []
 
 
-async def test_a_resend_of_a_stored_message_is_answered_whatever_the_limit(strict: Server) -> None:
+async def test_resend_of_a_stored_message_is_acked_despite_the_limit(strict: Server) -> None:
     """The first ack was lost: the client must be able to learn that its message is stored (protocol 2.4)."""
     ada = someone()
     chat, id_ = group(ada, someone()), "0d3ab1c2-6a3e-4a3e-9a77-3d7a3e5c1f10"
@@ -96,7 +96,7 @@ async def test_a_resend_of_a_stored_message_is_answered_whatever_the_limit(stric
     assert again == {**first, "duplicate": True}
 
 
-async def test_typing_above_one_a_second_is_dropped_in_silence(server: Server) -> None:
+async def test_typing_above_one_a_second_is_dropped_silently(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     async with connected(server, ada) as a, connected(server, bob) as b:
@@ -110,7 +110,7 @@ async def test_typing_above_one_a_second_is_dropped_in_silence(server: Server) -
     assert indicators == [False]
 
 
-async def test_marks_above_five_a_second_are_merged_and_the_highest_counts(server: Server) -> None:
+async def test_marks_above_five_a_second_are_merged_to_the_highest(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     async with connected(server, ada) as a, connected(server, bob) as b:

@@ -71,7 +71,7 @@ def requests(server: Server, person: Someone) -> None:
 
 @pytest.mark.parametrize("format_", ["json", "console"])
 @pytest.mark.parametrize("kind", ["uvicorn", "daphne"])
-async def test_a_servers_log_holds_no_secret_and_no_word_of_a_message(
+async def test_server_log_contains_neither_secrets_nor_message_text(
     open_database: None, kind: str, format_: str
 ) -> None:
     ada, bob = someone(), someone()

@@ -20,7 +20,7 @@ async def turned_away(server: Server, person: Someone) -> Close:
                 return Close(newcomer.socket.close_code or 0, newcomer.socket.close_reason or "")
 
 
-async def test_an_overloaded_process_keeps_its_connections_and_takes_no_new_ones(open_database: None) -> None:
+async def test_overloaded_process_keeps_connections_and_refuses_new_ones(open_database: None) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     with serve(settings.DATABASES["default"]["NAME"], PARLEY_LIMIT_OVERLOAD_LAG="1") as server:

@@ -30,7 +30,7 @@ def contents(frames: list[Frame]) -> list[str]:
     return [frame["payload"]["message"]["content"] for frame in frames if frame["type"] == "message.new"]
 
 
-async def test_what_was_missed_is_replayed_after_hello_in_order(either_server: Server) -> None:
+async def test_missed_events_are_replayed_in_order_after_hello(either_server: Server) -> None:
     ada, bob = someone(), someone()
     one, other = direct(ada, bob), direct(someone(), bob)
     token = await left(either_server, bob)
@@ -45,7 +45,7 @@ async def test_what_was_missed_is_replayed_after_hello_in_order(either_server: S
     assert {frame["payload"]["chatId"] for frame in replayed} == {str(one)} != {str(other)}
 
 
-async def test_what_a_member_may_not_see_is_not_replayed(either_server: Server) -> None:
+async def test_invisible_events_are_not_replayed(either_server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     blocks.block(bob.id, ada.id)
@@ -55,7 +55,7 @@ async def test_what_a_member_may_not_see_is_not_replayed(either_server: Server) 
         assert contents(await client.settled()) == []
 
 
-async def test_a_chat_that_its_user_has_left_meanwhile_is_taken_away(either_server: Server) -> None:
+async def test_chat_left_while_offline_is_removed_by_the_replay(either_server: Server) -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     token = await left(either_server, bob)
@@ -64,7 +64,7 @@ async def test_a_chat_that_its_user_has_left_meanwhile_is_taken_away(either_serv
         assert (await client.expect("chat.removed"))["chatId"] == str(chat)
 
 
-async def test_the_focus_is_restored(either_server: Server) -> None:
+async def test_resume_restores_the_focus(either_server: Server) -> None:
     """The focus shows on nothing yet but in what the next resume would restore."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -85,7 +85,7 @@ def record_of(token: str) -> Resume:
     return msgspec.msgpack.decode(raw, type=Resume)
 
 
-async def test_a_connection_whose_end_the_server_has_not_noticed_is_resumed(either_server: Server) -> None:
+async def test_connection_still_open_on_the_server_is_resumed(either_server: Server) -> None:
     bob = someone()
     async with (
         connected(either_server, bob) as half_open,
@@ -94,7 +94,7 @@ async def test_a_connection_whose_end_the_server_has_not_noticed_is_resumed(eith
         assert client.hello["resumed"] is True
 
 
-async def test_a_connection_is_resumed_in_another_process(two: Two) -> None:
+async def test_connection_is_resumed_in_another_process(two: Two) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     token = await left(two.one, bob)
@@ -104,7 +104,7 @@ async def test_a_connection_is_resumed_in_another_process(two: Two) -> None:
         assert contents(await client.settled()) == ["missed"]
 
 
-async def test_a_resume_token_is_good_once_and_a_new_one_comes(either_server: Server) -> None:
+async def test_resume_token_works_once_and_is_replaced(either_server: Server) -> None:
     bob = someone()
     token = await left(either_server, bob)
     async with connected(either_server, bob, f"?resume={token}") as first:
@@ -115,7 +115,7 @@ async def test_a_resume_token_is_good_once_and_a_new_one_comes(either_server: Se
     assert len({token, first.hello["resumeToken"], second.hello["resumeToken"]}) == 3
 
 
-async def test_a_used_token_stays_used_when_the_connection_that_had_it_ends(either_server: Server) -> None:
+async def test_redeemed_resume_token_stays_redeemed_after_its_connection_closes(either_server: Server) -> None:
     bob = someone()
     async with connected(either_server, bob) as half_open:
         token = half_open.hello["resumeToken"]
@@ -128,7 +128,7 @@ async def test_a_used_token_stays_used_when_the_connection_that_had_it_ends(eith
 
 
 @pytest.mark.parametrize("whose", ["another user", "another device", "nobody"])
-async def test_a_token_of_somebody_else_resumes_nothing(either_server: Server, whose: str) -> None:
+async def test_resume_token_of_another_user_is_ignored(either_server: Server, whose: str) -> None:
     bob = someone()
     tokens = {"another user": someone(), "another device": another_device(bob)}
     token = await left(either_server, tokens[whose]) if whose in tokens else "nonsense"
@@ -137,14 +137,14 @@ async def test_a_token_of_somebody_else_resumes_nothing(either_server: Server, w
         assert await client.settled() == []
 
 
-async def test_the_window_is_as_long_as_hello_says(either_server: Server) -> None:
+async def test_resume_window_is_as_long_as_hello_says(either_server: Server) -> None:
     bob = someone()
     async with connected(either_server, bob) as client:
         token, window = client.hello["resumeToken"], client.hello["resumeWindow"]
     await until(lambda: window - 5 < int(thread_client().ttl(f"resume:{token}")) <= window)
 
 
-async def test_an_expired_token_resumes_nothing(either_server: Server) -> None:
+async def test_expired_resume_token_is_ignored(either_server: Server) -> None:
     bob = someone()
     token = await left(either_server, bob)
     thread_client().delete(f"resume:{token}")
@@ -152,7 +152,7 @@ async def test_an_expired_token_resumes_nothing(either_server: Server) -> None:
         assert client.hello["resumed"] is False
 
 
-async def test_too_much_to_replay_is_left_to_a_sync(either_server: Server) -> None:
+async def test_replay_above_the_limit_is_left_to_sync(either_server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     token = await left(either_server, bob)
@@ -178,7 +178,7 @@ async def chatter(client: Client, chat: int, stop: asyncio.Event) -> int:
     return said
 
 
-async def test_hello_comes_first_whatever_is_said_meanwhile(either_server: Server) -> None:
+async def test_hello_comes_before_concurrent_messages(either_server: Server) -> None:
     ada, bob = someone(), someone()
     chat, stop = direct(ada, bob), asyncio.Event()
     async with connected(either_server, ada) as a:
@@ -193,7 +193,7 @@ async def test_hello_comes_first_whatever_is_said_meanwhile(either_server: Serve
     assert firsts == ["hello"] * 20
 
 
-async def test_a_resumed_connection_misses_nothing_that_is_said_meanwhile(either_server: Server) -> None:
+async def test_resumed_connection_misses_no_concurrent_message(either_server: Server) -> None:
     """What it is replayed and what it is told live overlap; together they have no hole."""
     ada, bob = someone(), someone()
     chat, stop = direct(ada, bob), asyncio.Event()
@@ -219,7 +219,7 @@ async def test_a_resumed_connection_misses_nothing_that_is_said_meanwhile(either
     assert seen == set(range(1, newest + 1))
 
 
-async def test_a_resume_record_bears_the_last_sign_of_life(either_server: Server) -> None:
+async def test_resume_record_has_the_last_sign_of_life(either_server: Server) -> None:
     ada, bob = someone(), someone()
     before = time.time()
     token = await left(either_server, bob, focus=direct(ada, bob))

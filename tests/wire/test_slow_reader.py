@@ -56,7 +56,7 @@ async def flood(client: Client, chat: int, count: int) -> None:
         assert (await client.ack(id_))["status"] == "ok"
 
 
-async def test_a_slow_reader_is_told_to_sync_and_holds_a_history_without_a_hole(narrow: Server) -> None:
+async def test_slow_reader_is_closed_and_syncs_without_a_gap(narrow: Server) -> None:
     ada, bob, cay = someone(), someone(), someone()
     chat = group(ada, bob, cay)
     async with (
@@ -74,7 +74,7 @@ async def test_a_slow_reader_is_told_to_sync_and_holds_a_history_without_a_hole(
     assert 0 < len(seqs) < MANY
 
 
-async def test_what_is_cosmetic_makes_room_for_messages(narrow: Server) -> None:
+async def test_cosmetic_frames_are_dropped_before_messages(narrow: Server) -> None:
     """One slow reader tells how much fits; another gets a little less, much typing, and then more messages."""
     ada, bob, cay = someone(), someone(), someone()
     chat, other = group(ada, bob), group(ada, cay)
@@ -94,7 +94,7 @@ async def test_what_is_cosmetic_makes_room_for_messages(narrow: Server) -> None:
     assert len(typed) < TYPED
 
 
-async def test_one_who_never_reads_again_is_cut_off_and_costs_no_memory(narrow: Server) -> None:
+async def test_client_that_stops_reading_is_aborted_and_freed(narrow: Server) -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     process = psutil.Process(narrow.process.pid)
@@ -117,7 +117,7 @@ async def test_one_who_never_reads_again_is_cut_off_and_costs_no_memory(narrow: 
         assert (await a.say(chat, "we go on"))["status"] == "ok"
 
 
-async def test_one_who_sends_faster_than_they_are_served_is_not_read_ahead_without_end(narrow: Server) -> None:
+async def test_client_that_sends_too_fast_is_not_read_ahead_without_limit(narrow: Server) -> None:
     """While a frame waits for a lock, a little of what follows is read; all of it is answered in the end."""
     ada = someone()
     chat = group(ada, someone())

@@ -98,7 +98,7 @@ async def calm(client: Client, chat: int, reader: Reader) -> int:
                 return seq
 
 
-async def test_a_chat_that_is_too_fast_is_told_by_summaries_and_whoever_syncs_has_all(hasty: Server) -> None:
+async def test_fast_chat_sends_summaries_and_sync_completes_the_history(hasty: Server) -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     async with connected(hasty, ada) as a, connected(hasty, ada) as other, connected(hasty, bob) as b:
@@ -119,7 +119,7 @@ async def test_a_chat_that_is_too_fast_is_told_by_summaries_and_whoever_syncs_ha
             assert reader.live == sorted(set(reader.live)), "each message once, in order"
 
 
-async def test_chats_beside_a_fast_one_are_told_live(hasty: Server) -> None:
+async def test_other_chats_stay_live_beside_a_fast_one(hasty: Server) -> None:
     ada, bob = someone(), someone()
     fast, slow = group(ada, bob), direct(ada, bob)
     async with connected(hasty, ada) as a, connected(hasty, bob) as b:
@@ -130,7 +130,7 @@ async def test_chats_beside_a_fast_one_are_told_live(hasty: Server) -> None:
         assert told == [f"{n}" for n in range(RATE)]
 
 
-async def test_what_changes_in_a_fast_chat_comes_with_its_summaries(hasty: Server) -> None:
+async def test_changes_in_a_fast_chat_are_covered_by_its_summaries(hasty: Server) -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     async with connected(hasty, ada) as a, connected(hasty, bob) as b:
@@ -145,7 +145,7 @@ async def test_what_changes_in_a_fast_chat_comes_with_its_summaries(hasty: Serve
         assert not {"message.updated", "message.deleted"} & reader.types
 
 
-async def test_who_comes_in_or_comes_back_while_a_chat_is_fast_misses_nothing(hasty: Server) -> None:
+async def test_new_or_resumed_connection_misses_nothing_of_a_fast_chat(hasty: Server) -> None:
     ada, bob, cay = someone(), someone(), someone()
     chat = group(ada, bob, cay)
     async with connected(hasty, ada) as a:
@@ -167,7 +167,7 @@ async def test_who_comes_in_or_comes_back_while_a_chat_is_fast_misses_nothing(ha
             assert new.holds_all()
 
 
-async def test_a_message_of_another_process_counts_as_one_of_ones_own(hasty: Server) -> None:
+async def test_messages_of_another_process_count_for_summary_mode(hasty: Server) -> None:
     """Each process counts what passes it; the sender's is not the only one that changes over."""
     bob, people = someone(), crowd(2 * RATE)
     chat = group(bob, *people)

@@ -35,7 +35,7 @@ def chatty(one: Someone, other: Someone, count: int) -> int:
     return chat
 
 
-async def test_what_is_above_the_watermark_comes_and_the_new_watermark_covers_it(server: Server) -> None:
+async def test_sync_returns_messages_above_the_watermark_and_a_new_watermark(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = chatty(ada, bob, 5)
     async with connected(server, bob) as client:
@@ -49,7 +49,7 @@ async def test_what_is_above_the_watermark_comes_and_the_new_watermark_covers_it
     assert texts(fresh) == []
 
 
-async def test_a_chat_that_the_client_does_not_name_comes_from_its_start(server: Server) -> None:
+async def test_chat_missing_in_the_request_is_synced_from_its_start(server: Server) -> None:
     ada, bob = someone(), someone()
     one, other = chatty(ada, bob, 2), group(bob, ada)
     say(ada, other, "in the group")
@@ -63,7 +63,7 @@ async def test_a_chat_that_the_client_does_not_name_comes_from_its_start(server:
     assert response["removed"] == []
 
 
-async def test_pages_follow_until_there_is_no_more(server: Server) -> None:
+async def test_sync_pages_continue_until_has_more_is_false(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = chatty(ada, bob, 10)
     seq, rev, pages = 0, 0, []
@@ -79,7 +79,7 @@ async def test_pages_follow_until_there_is_no_more(server: Server) -> None:
     assert seq == 10
 
 
-async def test_a_watermark_never_covers_what_was_not_sent(server: Server) -> None:
+async def test_watermark_never_covers_unsent_messages(server: Server) -> None:
     """A page that ends early has a seq to match, and what comes live meanwhile is no reason to skip."""
     ada, bob = someone(), someone()
     chat = chatty(ada, bob, 6)
@@ -91,7 +91,7 @@ async def test_a_watermark_never_covers_what_was_not_sent(server: Server) -> Non
     assert texts(rest) == ["4", "5", "6", "7"]
 
 
-async def test_more_than_five_hundred_missed_messages_are_too_large(server: Server) -> None:
+async def test_more_than_500_missed_messages_are_too_large(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     async with connected(server, ada) as a, connected(server, bob) as b:
@@ -105,7 +105,7 @@ async def test_more_than_five_hundred_missed_messages_are_too_large(server: Serv
     assert (most["tooLarge"], len(most["messages"]), most["seq"]) == (False, 500, 501)
 
 
-async def test_chats_that_are_left_or_never_were_ones_own_are_removed(server: Server) -> None:
+async def test_left_and_foreign_chats_are_reported_as_removed(server: Server) -> None:
     ada, bob, cay = someone(), someone(), someone()
     left, theirs, kept = group(ada, bob), direct(ada, cay), direct(ada, bob)
     say(ada, left, "before")
@@ -119,7 +119,7 @@ async def test_chats_that_are_left_or_never_were_ones_own_are_removed(server: Se
     assert set(response["removed"]) == {str(left), str(theirs), "1"}
 
 
-async def test_the_watermark_moves_past_what_is_hidden(server: Server) -> None:
+async def test_watermark_advances_past_hidden_messages(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say(bob, chat, "hello")
@@ -134,7 +134,7 @@ async def test_the_watermark_moves_past_what_is_hidden(server: Server) -> None:
 
 
 @pytest.mark.parametrize("shared", [True, False])
-async def test_a_newcomer_syncs_what_the_group_shares(server: Server, shared: bool) -> None:
+async def test_new_member_syncs_the_shared_history(server: Server, shared: bool) -> None:
     ada, bob = someone(), someone()
     chat = group(ada, someone())
     Conversation.objects.filter(pk=chat).update(shares_history=shared)
@@ -149,7 +149,7 @@ async def test_a_newcomer_syncs_what_the_group_shares(server: Server, shared: bo
     assert (texts(by_name), by_name["seq"]) == (texts(unnamed), unnamed["seq"]) == (expected, 3)
 
 
-async def test_a_watermark_from_the_future_gets_nothing_and_harms_nothing(server: Server) -> None:
+async def test_watermark_above_the_last_seq_returns_no_messages(server: Server) -> None:
     """The server lost what the client holds; epoch and CLOCK_AHEAD tell, sync does not."""
     ada, bob = someone(), someone()
     chat = chatty(ada, bob, 2)
@@ -163,7 +163,7 @@ async def test_a_watermark_from_the_future_gets_nothing_and_harms_nothing(server
 
 
 @pytest.mark.parametrize("type_", ["sync.request", "request-backfill"])
-async def test_one_chat_is_synced_by_its_last_message(server: Server, type_: str) -> None:
+async def test_single_chat_is_synced_from_its_last_message(server: Server, type_: str) -> None:
     ada, bob = someone(), someone()
     chat, other = chatty(ada, bob, 1), group(ada, bob)
     last = say(ada, chat, "2")
@@ -177,7 +177,7 @@ async def test_one_chat_is_synced_by_its_last_message(server: Server, type_: str
     assert wrong["error"]["code"] == "NOT_FOUND"
 
 
-async def test_a_sync_while_messages_come_misses_none(server: Server) -> None:
+async def test_sync_during_sends_misses_no_message(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     async with connected(server, ada) as a, connected(server, bob) as b:
@@ -199,7 +199,7 @@ async def test_a_sync_while_messages_come_misses_none(server: Server) -> None:
     assert seen == set(range(1, 101))
 
 
-async def test_ticks_and_members_come_with_the_sync(server: Server) -> None:
+async def test_sync_includes_ticks_and_members(server: Server) -> None:
     ada, bob = someone("Ada"), someone("Bob")
     chat = chatty(ada, bob, 2)
     async with connected(server, bob) as b, connected(server, ada) as a:

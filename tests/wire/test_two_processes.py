@@ -32,7 +32,7 @@ def told(news: list[Frame]) -> list[tuple[int, str]]:
     return [(message["seq"], message["content"]) for message in news]
 
 
-async def test_everybody_sees_one_order_wherever_they_are_and_whoever_writes(two: Two) -> None:
+async def test_all_members_see_one_order_across_processes(two: Two) -> None:
     ada, bob, cay, dan = (someone(name) for name in ("Ada", "Bob", "Cay", "Dan"))
     chat = group(ada, bob, cay, dan)
     async with (
@@ -56,7 +56,7 @@ async def test_everybody_sees_one_order_wherever_they_are_and_whoever_writes(two
         assert [text for _, text in history if text.startswith(prefix)] == [f"{prefix}{n}" for n in range(MANY)]
 
 
-async def test_the_same_message_sent_at_once_through_two_processes_is_stored_once(two: Two) -> None:
+async def test_message_sent_twice_through_two_processes_is_stored_once(two: Two) -> None:
     ada, bob = someone(), someone()
     chat, ids = direct(ada, bob), [str(uuid4()) for _ in range(40)]
 
@@ -81,7 +81,7 @@ async def test_the_same_message_sent_at_once_through_two_processes_is_stored_onc
     assert Message.objects.filter(conversation_id=chat).count() == len(ids)
 
 
-async def test_the_same_id_is_new_in_another_chat_and_from_another_sender(two: Two) -> None:
+async def test_client_id_is_unique_by_chat_and_sender_only(two: Two) -> None:
     ada, bob, cay = someone(), someone(), someone()
     one, other, id_ = group(ada, bob), direct(ada, cay), str(uuid4())
     async with connected(two.one, ada) as a, connected(two.other, bob) as b:
@@ -94,7 +94,7 @@ async def test_the_same_id_is_new_in_another_chat_and_from_another_sender(two: T
     assert len({ack["messageId"] for ack in acks}) == 3
 
 
-async def test_a_member_removed_while_messages_fly_has_what_came_before_and_nothing_after(two: Two) -> None:
+async def test_removed_member_receives_no_later_message(two: Two) -> None:
     ada, bob, cay = someone(), someone(), someone()
     chat = group(ada, bob, cay)
     async with connected(two.one, ada) as a, connected(two.other, bob) as b, connected(two.other, cay) as c:
@@ -113,7 +113,7 @@ async def test_a_member_removed_while_messages_fly_has_what_came_before_and_noth
     assert told(everything) == stored(chat)
 
 
-async def test_a_removed_member_can_neither_write_nor_sync_nor_mark(two: Two) -> None:
+async def test_removed_member_can_neither_send_nor_sync_nor_mark(two: Two) -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob, someone())
     async with connected(two.one, ada) as a, connected(two.other, bob) as b:
@@ -132,7 +132,7 @@ async def test_a_removed_member_can_neither_write_nor_sync_nor_mark(two: Two) ->
     assert [text for _, text in stored(chat)] == ["before", "Someone removed Someone"]
 
 
-async def test_a_newcomer_hears_what_is_said_from_then_on(two: Two) -> None:
+async def test_new_member_receives_messages_from_then_on(two: Two) -> None:
     ada, bob, cay = someone(), someone(), someone()
     chat = group(ada, cay)
     async with connected(two.one, ada) as a, connected(two.other, bob) as b:
@@ -146,7 +146,7 @@ async def test_a_newcomer_hears_what_is_said_from_then_on(two: Two) -> None:
     assert created["chat"]["memberCount"] == 3
 
 
-async def test_a_blocked_persons_message_is_acked_and_never_seen(two: Two) -> None:
+async def test_message_of_a_blocked_sender_is_acked_but_never_delivered(two: Two) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     blocks.block(bob.id, ada.id)
@@ -174,7 +174,7 @@ async def test_a_blocked_persons_message_is_acked_and_never_seen(two: Two) -> No
     assert synced["chats"][0]["seq"] == 2
 
 
-async def test_in_a_group_only_the_blockers_side_skips_the_blocked_person(two: Two) -> None:
+async def test_in_a_group_only_the_blocking_member_misses_messages_of_the_blocked_one(two: Two) -> None:
     ada, bob, cay = someone(), someone(), someone()
     chat = group(cay, ada, bob)
     blocks.block(bob.id, ada.id)
@@ -187,7 +187,7 @@ async def test_in_a_group_only_the_blockers_side_skips_the_blocked_person(two: T
         assert [f for f in await b.settled() if f["type"] == "message.new"] == []
 
 
-async def test_typing_and_marks_cross_processes(two: Two) -> None:
+async def test_typing_and_marks_reach_members_on_another_process(two: Two) -> None:
     ada, bob = someone("Ada"), someone("Bob")
     chat = direct(ada, bob)
     async with connected(two.one, ada) as a, connected(two.other, bob) as b:
@@ -200,7 +200,7 @@ async def test_typing_and_marks_cross_processes(two: Two) -> None:
     assert receipt["receipts"] == [{"userId": str(bob.id), "messageId": ack["messageId"], "seq": 1}]
 
 
-async def test_a_process_that_was_empty_meanwhile_tells_nothing_old(two: Two) -> None:
+async def test_process_that_had_no_connections_delivers_no_old_events(two: Two) -> None:
     """It told nobody while nobody was there; what it tells one who comes back begins with the present."""
     ada, bob, cay = someone(), someone(), someone()
     chat, marker = direct(ada, bob), direct(ada, cay)
@@ -221,7 +221,7 @@ async def test_a_process_that_was_empty_meanwhile_tells_nothing_old(two: Two) ->
     assert heard == [(22, "now")]
 
 
-async def test_a_message_over_rest_ends_the_typing_on_a_socket_before_it_arrives(two: Two) -> None:
+async def test_rest_message_stops_typing_before_it_arrives(two: Two) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
 

@@ -30,7 +30,7 @@ def alias_of(client: Client, chat: int) -> int:
     return alias
 
 
-async def test_a_client_that_asks_is_given_an_alias_for_each_of_its_chats(either_server: Server) -> None:
+async def test_compact_client_gets_an_alias_for_each_chat(either_server: Server) -> None:
     ada, bob, cem = someone(), someone(), someone()
     one, other = direct(ada, bob), group(ada, bob, cem)
     say(ada, one)
@@ -44,7 +44,7 @@ async def test_a_client_that_asks_is_given_an_alias_for_each_of_its_chats(either
     assert "aliases" not in plain.hello
 
 
-async def test_typing_delivered_and_seen_travel_in_bytes_both_ways(either_server: Server) -> None:
+async def test_typing_delivered_and_seen_travel_as_bytes_in_both_directions(either_server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say(ada, chat)
@@ -63,7 +63,7 @@ async def test_typing_delivered_and_seen_travel_in_bytes_both_ways(either_server
     assert JSON_INDICATORS.isdisjoint(others)
 
 
-async def test_bytes_and_text_say_the_same_to_each_other(either_server: Server) -> None:
+async def test_compact_and_text_clients_understand_each_other(either_server: Server) -> None:
     ada, bob = someone("Ada"), someone("Bob")
     chat = direct(ada, bob)
     stored = say_many(ada, chat, 2)
@@ -84,7 +84,7 @@ async def test_bytes_and_text_say_the_same_to_each_other(either_server: Server) 
     assert answered == from_server(TYPING | ACTIVE, alias, ada.id, chat)
 
 
-async def test_a_new_chat_brings_its_alias_along(either_server: Server) -> None:
+async def test_new_chat_frame_carries_its_alias(either_server: Server) -> None:
     ada, bob = someone(), someone()
 
     async with connected(either_server, ada, COMPACT) as a, connected(either_server, bob) as b:
@@ -124,9 +124,7 @@ async def test_a_new_chat_brings_its_alias_along(either_server: Server) -> None:
     ],
     ids=lambda content: content[:8].hex() or "empty",
 )
-async def test_bytes_that_cannot_be_read_get_an_error_and_nothing_of_them_counts(
-    either_server: Server, content: bytes
-) -> None:
+async def test_unreadable_binary_frame_gets_an_error_and_has_no_effect(either_server: Server, content: bytes) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say(ada, chat)
@@ -137,14 +135,14 @@ async def test_bytes_that_cannot_be_read_get_an_error_and_nothing_of_them_counts
     assert Member.objects.get(conversation_id=chat, user_id=bob.id).delivered_seq == 0
 
 
-async def test_the_twentieth_frame_of_such_bytes_ends_the_connection(either_server: Server) -> None:
+async def test_twentieth_unreadable_binary_frame_closes_the_connection(either_server: Server) -> None:
     async with connected(either_server, someone(), COMPACT) as client:
         for _ in range(20):
             await client.socket.send(b"\xff")
         assert await client.closed() == 4400
 
 
-async def test_a_mark_in_a_chat_that_one_has_left_is_refused_and_the_connection_lives(either_server: Server) -> None:
+async def test_mark_in_a_left_chat_is_refused_and_keeps_the_connection(either_server: Server) -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat, other = group(ada, bob, cem), direct(ada, bob)
     say(ada, chat)
@@ -159,7 +157,7 @@ async def test_a_mark_in_a_chat_that_one_has_left_is_refused_and_the_connection_
     assert receipt["chatId"] == str(other)
 
 
-async def test_nobody_speaks_for_another_member(either_server: Server) -> None:
+async def test_binary_frame_cannot_act_for_another_member(either_server: Server) -> None:
     """A number in a client's indicator is read over: the mark is its own user's."""
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
@@ -170,7 +168,7 @@ async def test_nobody_speaks_for_another_member(either_server: Server) -> None:
     assert dict(Member.objects.filter(conversation_id=chat).values_list("user_id", "read_seq"))[cem.id] == 0
 
 
-async def test_many_marks_are_one_frame_of_the_highest(either_server: Server) -> None:
+async def test_many_marks_become_one_frame_with_the_highest(either_server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, 30)
@@ -180,7 +178,7 @@ async def test_many_marks_are_one_frame_of_the_highest(either_server: Server) ->
         assert in_frames(a.frames, "read.receipt") == []
 
 
-async def test_a_resumed_connection_is_compact_where_it_says_so(server: Server) -> None:
+async def test_resumed_connection_is_compact_only_if_requested(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say(ada, chat)

@@ -19,7 +19,7 @@ class Held(NamedTuple):
     content: str
 
 
-class Talker:
+class ChatClient:
     """One person's client in one chat, over any number of connections."""
 
     def __init__(self, person: Someone, chat: int) -> None:

@@ -5,7 +5,7 @@ from tests.factories import direct, someone
 from tests.servers import Server
 
 
-async def test_a_message_is_acked_and_reaches_the_other(either_server: Server) -> None:
+async def test_message_is_acked_and_reaches_the_other_member(either_server: Server) -> None:
     ada, bob = someone("Ada"), someone("Bob")
     chat = direct(ada, bob)
 
@@ -19,7 +19,7 @@ async def test_a_message_is_acked_and_reaches_the_other(either_server: Server) -
     assert new["message"]["sender"] == {"id": str(ada.id), "displayName": "Ada"}
 
 
-async def test_the_same_id_again_returns_the_first_ack(either_server: Server) -> None:
+async def test_resent_message_gets_the_first_ack(either_server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
 
@@ -52,7 +52,7 @@ async def test_marks_reach_the_sender(either_server: Server) -> None:
     assert seen["receipts"] == [{"userId": str(bob.id), "messageId": ack["messageId"], "seq": 1}]
 
 
-async def test_typing_ends_before_the_message_comes(either_server: Server) -> None:
+async def test_typing_stops_before_the_message_arrives(either_server: Server) -> None:
     ada, bob = someone("Ada"), someone()
     chat = direct(ada, bob)
 

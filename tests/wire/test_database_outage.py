@@ -20,7 +20,7 @@ def cut(name: str) -> int:
         return int(cursor.fetchone()[0])
 
 
-async def test_sends_survive_cuts_of_the_databases_connections(open_database: None) -> None:
+async def test_sends_survive_broken_database_connections(open_database: None) -> None:
     ada, bob = someone(), someone()
     chat, name = direct(ada, bob), f"cut-{ada.id}"
     with serve(settings.DATABASES["default"]["NAME"], PGAPPNAME=name) as server:

@@ -43,7 +43,7 @@ async def collect(client: Client) -> dict[str, dict[str, object]]:
 
 
 @pytest.mark.parametrize("kind", ["uvicorn", "daphne"])
-async def test_sigterm_acks_what_it_took_and_says_when_to_come_back(kind: str) -> None:
+async def test_sigterm_acks_frames_in_flight_and_closes_with_a_reconnect_delay(kind: str) -> None:
     ada, bob = someone(), someone()
     chat, ids = direct(ada, bob), [str(uuid4()) for _ in range(SENT)]
     server = start(database(), PARLEY_SERVER=kind)
@@ -70,7 +70,7 @@ async def test_sigterm_acks_what_it_took_and_says_when_to_come_back(kind: str) -
 
 
 @pytest.mark.parametrize("kind", ["uvicorn", "daphne"])
-async def test_a_stopping_process_takes_nobody_in(kind: str) -> None:
+async def test_stopping_process_refuses_connections(kind: str) -> None:
     """uvicorn closes its port first; Daphne still answers, with a time to come back."""
     server = start(database(), PARLEY_SERVER=kind)
     ada = someone()
@@ -87,7 +87,7 @@ async def test_a_stopping_process_takes_nobody_in(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["uvicorn", "daphne"])
-async def test_nothing_acked_is_lost_when_the_process_is_killed(kind: str) -> None:
+async def test_killed_process_loses_no_acked_message(kind: str) -> None:
     ada, bob = someone(), someone()
     chat, ids = direct(ada, bob), [str(uuid4()) for _ in range(SENT)]
     first, second = start(database(), PARLEY_SERVER=kind), start(database(), PARLEY_SERVER=kind)
@@ -124,7 +124,7 @@ async def test_nothing_acked_is_lost_when_the_process_is_killed(kind: str) -> No
         second.log.unlink()
 
 
-async def test_what_a_killed_process_had_stored_but_not_told_reaches_the_members_elsewhere(server: Server) -> None:
+async def test_message_stored_but_unpublished_by_a_killed_process_reaches_members_elsewhere(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     dying = start(database())

@@ -47,7 +47,7 @@ def cut(open_database: None, tmp_path: Path) -> Iterator[Cut]:
         between.stop()
 
 
-async def test_messages_go_on_without_redis_and_reach_the_other_process_on_its_return(cut: Cut) -> None:
+async def test_messages_survive_a_redis_outage_and_reach_the_other_process_afterwards(cut: Cut) -> None:
     ada, bob, cay, dan = someone(), someone(), someone(), someone()
     chat, stranger = group(ada, bob, cay), direct(ada, dan)
     lost = another_device(cay)
@@ -88,7 +88,7 @@ async def test_messages_go_on_without_redis_and_reach_the_other_process_on_its_r
         assert OWN_ERRORS.findall(server.text()) == []
 
 
-async def test_a_pause_of_the_subscription_alone_is_noticed_and_healed(cut: Cut) -> None:
+async def test_pause_of_the_subscription_is_detected_and_recovered(cut: Cut) -> None:
     """Pub/sub loses what is published while a subscription is broken, and says nothing; the next number tells."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)

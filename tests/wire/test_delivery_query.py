@@ -10,7 +10,7 @@ from tests.receipts.test_traces import staff
 from tests.wire.conftest import Two
 
 
-async def test_staff_learn_which_gateway_handed_it_to_which_connection(two: Two) -> None:
+async def test_staff_trace_shows_gateway_and_connection_of_each_delivery(two: Two) -> None:
     ada, bob, cay, eve = someone(), someone(), someone(), staff()
     desk, late, chat = another_device(bob), another_device(bob), group(ada, bob, cay)
     async with connected(two.one, ada) as a, connected(two.other, bob) as phone:
@@ -49,7 +49,7 @@ async def test_staff_learn_which_gateway_handed_it_to_which_connection(two: Two)
     assert {(g["gateway"], g["host"]) for g in acked.body["gateways"]} == {(name, None) for name in at}
 
 
-async def test_who_was_not_to_get_it_was_handed_nothing(two: Two) -> None:
+async def test_trace_shows_no_delivery_to_members_who_block_the_sender(two: Two) -> None:
     """A block in a direct chat, and one in a group."""
     ada, bob, cay, eve = someone(), someone(), someone(), staff()
     pair, many = direct(ada, bob), group(ada, bob, cay)

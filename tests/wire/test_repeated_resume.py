@@ -17,7 +17,7 @@ from tests.wire.test_resume import contents, left, saved
 MINUTE = 60.0
 
 
-async def test_a_replay_that_broke_off_comes_again_whole(either_server: Server) -> None:
+async def test_interrupted_replay_is_repeated_in_full(either_server: Server) -> None:
     """The next hello came, and its token; of what was replayed after it nothing may have arrived."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -40,7 +40,7 @@ async def test_a_replay_that_broke_off_comes_again_whole(either_server: Server) 
         assert contents(await client.settled()) == ["0", "1", "2"]
 
 
-async def test_a_phone_that_comes_back_again_and_again_costs_its_users_other_devices_nothing(two: Two) -> None:
+async def test_flapping_device_does_not_close_the_users_other_connections(two: Two) -> None:
     """Each time it leaves behind a connection whose end no server has noticed; that is not one of the five."""
     ada = someone()
     phone = another_device(ada)
