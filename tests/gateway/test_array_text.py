@@ -1,4 +1,4 @@
-"""Columns of a batch as PostgreSQL's own text of an array: what goes in comes out."""
+"""Columns of a batch as PostgreSQL array text: PostgreSQL returns the same values."""
 
 from typing import Any
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Natural batching: a lone item at once, what comes meanwhile together, and batches apart where they are told to be."""
+"""Natural batching: a lone item at once, items that arrive meanwhile together, and batches apart if asked."""
 
 import asyncio
 from collections.abc import Sequence

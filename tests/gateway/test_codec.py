@@ -1,4 +1,4 @@
-"""The decoder, driven with whatever there is: only the two documented refusals ever come out of it."""
+"""The decoder with arbitrary input: it only ever raises the two documented refusals."""
 
 import json
 import sys
@@ -59,7 +59,7 @@ PIECES = st.sampled_from(
 
 
 def decode(text: str | bytes) -> tuple[Envelope, list[Frame]] | None:
-    """Read a text as every frame there is; None where its envelope is refused. Anything but a refusal is a bug."""
+    """Decode a text as every frame. Return None if its envelope is refused; anything but a refusal fails."""
     try:
         envelope = codec.read_envelope(text)
     except BadFrame as refusal:
@@ -112,7 +112,7 @@ def test_json_shaped_like_an_envelope_is_decoded_or_refused(envelope: dict[str, 
 @EXAMPLES
 @given(PAYLOADS)
 def test_decoded_payload_matches_its_types(payload: dict[str, Any]) -> None:
-    """What passes the decoder can be encoded again, and is read again as the same."""
+    """A decoded payload can be encoded, and decoded again to an equal one."""
     read = decode(json.dumps({"type": "x", "payload": payload}))
     for frame in read[1] if read else []:
         again = msgspec.json.decode(codec.encode(frame), type=type(frame))
@@ -120,7 +120,7 @@ def test_decoded_payload_matches_its_types(payload: dict[str, Any]) -> None:
 
 
 def finite(value: Any) -> bool:
-    """Return whether JSON can hold it: neither an infinity nor what is no number."""
+    """Return whether JSON can hold a value: no infinity, no NaN."""
     if isinstance(value, float):
         return value - value == 0
     if isinstance(value, dict):
@@ -137,7 +137,7 @@ def test_timestamp_is_utc_with_milliseconds(at: datetime) -> None:
 
 
 def test_formatting_old_times_in_a_thread_does_not_change_now() -> None:
-    """A history page is written on a handler's thread while the event loop stamps its frames."""
+    """A handler's thread formats a history page while the event loop stamps its frames."""
     done, usual = threading.Event(), sys.getswitchinterval()
 
     def history() -> None:

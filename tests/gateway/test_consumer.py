@@ -1,4 +1,4 @@
-"""The consumer with doors that a test holds: a handshake that cannot be finished, and handlers that end as none should."""
+"""The consumer with functions of the test: handshakes that fail, and handlers that fail."""
 
 import asyncio
 import dataclasses
@@ -29,7 +29,7 @@ def nothing(*_: Any) -> Any:
 
 
 class Socket:
-    """The server's side of one socket: what the client sends goes in, what the application says comes out."""
+    """The server's side of one socket: `inbox` is read by the application, `told` is written by it."""
 
     def __init__(self, application: Any, query: str = "") -> None:
         self.inbox: asyncio.Queue[Message] = asyncio.Queue()
@@ -66,7 +66,7 @@ async def here(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hub]:
 
 
 def application(routes: dict[str, Route] | None = None, **doors: Any) -> Any:
-    """Return the consumer for one new user, with these doors in place of ones that say nothing."""
+    """Return the consumer for one new user; `doors` replace functions of the wiring that do nothing."""
     session = Session(next(_users), 1, None)
     usual: dict[str, Any] = {
         "authenticate": lambda shown: session, "renew": nothing, "replay": nothing, "epoch": lambda: "e",

@@ -1,4 +1,4 @@
-"""The hub: who gets an event, in which order, and what happens when one is missing; with lookups that a test controls."""
+"""The hub: receivers of an event, order, missing events; with lookups that the test controls."""
 
 import asyncio
 import itertools
@@ -26,7 +26,7 @@ _ids = itertools.count(1)
 
 
 class Database:
-    """What the lookups answer, and how often they were asked."""
+    """The answers of the lookups, and a record of the questions."""
 
     def __init__(self) -> None:
         self.version = 1
@@ -43,7 +43,7 @@ class Database:
             raise OperationalError("away")
 
     def audience(self, conversation_id: int, known: Known | None) -> Audience:
-        """As the real one, but that all who have left are named again and again."""
+        """Answer like the real lookup, but always list all former members."""
         self.ask("audience" if known is None else "news")
         seq = max((joined for joined, _ in self.members.values()), default=0)
         found = [Interval(user, *span) for user, span in self.members.items() if span[1] is not None]
@@ -82,7 +82,7 @@ def database() -> Database:
 
 @pytest.fixture
 async def hub(database: Database) -> AsyncIterator[Hub]:
-    """A hub that has not joined the bus; what it would publish goes nowhere."""
+    """A hub that has not joined the bus: it publishes to nobody."""
     here = Hub(Lookups(audience=database.audience, between=database.between, since=database.since))
     yield here
     await here.stop()
@@ -105,7 +105,7 @@ def enter(hub: Hub, *peers: Peer) -> None:
 
 
 async def heard(hub: Hub, events: Sequence[Event]) -> None:
-    """Bring events as from another process, and wait until the hub has looked up what it wanted."""
+    """Deliver events like another process, and wait until the hub has loaded the members."""
     hub._receive(events)
     topic = hub._topics.get(CHAT)
     if topic is not None and topic.loading is not None:
@@ -139,7 +139,7 @@ async def test_members_are_loaded_once_per_version(hub: Hub, database: Database)
 
 
 async def test_former_member_gets_late_event_from_before_leaving(hub: Hub, database: Database) -> None:
-    """An event of an older version that comes late goes to the members of its seq."""
+    """A late event of an older version goes to the members at its seq."""
     database.version, database.members = 2, {ADA: (0, None), BOB: (0, 1), CAY: (1, None)}
     ada, bob, cay = Peer(ADA), Peer(BOB), Peer(CAY)
     enter(hub, ada, bob, cay)
@@ -283,7 +283,7 @@ async def test_close_order_during_handshake_closes_the_connection_afterwards(hub
 
 
 async def test_drain_waits_for_acks_of_frames_in_flight(hub: Hub) -> None:
-    """Also what was sent while 64 others were being stored, and begins only as they end."""
+    """Including a frame that waited for 64 others and starts only when they end."""
     ada = Peer(ADA)
     enter(hub, ada)
     loop = asyncio.get_running_loop()
@@ -525,7 +525,7 @@ async def test_large_conversation_iterates_over_connected_members_only(hub: Hub,
 
 
 async def test_membership_changes_of_a_large_conversation_are_loaded_alone(hub: Hub, database: Database) -> None:
-    """Only who changed is named; somebody who left and came back is in again, a message in between is not theirs."""
+    """Only changed members are loaded; a member who left and returned misses the message in between."""
     database.members = dict(CROWD)
     ada, bob, cay, new = Peer(ADA), Peer(BOB), Peer(CAY), Peer(200)
     enter(hub, ada, bob, cay, new)
@@ -597,7 +597,7 @@ async def test_closing_connection_does_not_count_for_the_cap(hub: Hub, monkeypat
 
 
 async def test_event_after_a_removal_waits_for_the_newer_members(hub: Hub, database: Database) -> None:
-    """It comes while the members are being read as they were before."""
+    """The event comes while the members from before the removal are being loaded."""
     ada, bob = Peer(ADA), Peer(BOB)
     enter(hub, ada, bob)
     reading, go_on = threading.Event(), threading.Event()

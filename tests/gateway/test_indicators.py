@@ -1,4 +1,4 @@
-"""Indicators in bytes: what the protocol's page says they are, there and back, and nothing that breaks the reader."""
+"""Indicators as bytes: the vectors of the protocol page in both directions, and arbitrary input."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ NUMBERS = st.one_of(st.integers(0, 300), st.integers(0, LARGEST))
 
 
 def vectors(whose: str) -> list[tuple[str, int, int, int, int]]:
-    """Return the page's rows: bytes, state, alias, seq, number."""
+    """Return the rows of the page: bytes, state, alias, seq, number."""
     rows = VECTOR.findall(PAGE.read_text())
     return [(b, STATES[s], int(alias), int(seq or 0), int(n or 0)) for b, who, s, alias, seq, n in rows if who == whose]
 
@@ -44,7 +44,7 @@ def test_server_vectors_of_protocol_page_are_encoded(row: tuple[str, int, int, i
 
 @pytest.mark.parametrize("content, why", REFUSED.findall(PAGE.read_text()))
 def test_invalid_vectors_of_protocol_page_are_refused(content: str, why: str) -> None:
-    """An alias that does not exist is known by the connection, and `sent` by the table of what a client may say."""
+    """Unknown aliases are refused by the connection, and `sent` by the table of client indicators."""
     try:
         claims = indicators.decode(bytes.fromhex(content))
     except BadFrame:

@@ -1,4 +1,4 @@
-"""Token buckets: the script in Redis, and the stand-in with the same arithmetic."""
+"""Token buckets: the script in Redis, and the local buckets with the same arithmetic."""
 
 import asyncio
 import secrets

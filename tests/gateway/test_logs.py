@@ -1,4 +1,4 @@
-"""No token, ticket, query string, cookie or stored text reaches a log line, whatever logger it came by."""
+"""No token, ticket, query string, cookie or stored text reaches a log line, from any logger."""
 
 import io
 import json
@@ -31,7 +31,7 @@ LEAKS = {
 
 
 def written(formatter: logging.Formatter, message: Any, *arguments: Any, **options: Any) -> str:
-    """Return what a logger with Parley's handler writes for one call."""
+    """Return the output of a logger with Parley's handler for one call."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter)

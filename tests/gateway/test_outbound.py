@@ -1,4 +1,4 @@
-"""A connection's queue: at once while the socket takes it, in order of importance when it does not."""
+"""A connection's queue: frames are written at once to a writable socket, and else queued by importance."""
 
 import asyncio
 from typing import Any
@@ -12,7 +12,7 @@ Message = dict[str, Any]
 
 
 class Peer:
-    """The socket's side: takes frames at once, or only when told to, or is gone."""
+    """A socket that is writable, blocked until released, or gone."""
 
     def __init__(self) -> None:
         self.taken: list[str] = []
@@ -85,7 +85,7 @@ async def test_full_queue_drops_least_important_frames_but_no_message() -> None:
 
 
 async def test_queue_is_limited_in_bytes() -> None:
-    """A client that asks for sync after sync and reads none would else be kept a thousand answers."""
+    """Without it, a client that requests syncs and reads none would fill the memory with a thousand answers."""
     peer = Peer()
     out = Outbound(peer.send, limit=1000)
     peer.open.clear()

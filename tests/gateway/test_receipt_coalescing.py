@@ -1,4 +1,4 @@
-"""Receipts gathered for a reader: at once after a quiet time, then one batch in 100 ms, the highest of each member."""
+"""Receipt coalescing: at once after a quiet time, then one frame in 100 ms, the highest seq of each member."""
 
 import asyncio
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ TYPES = {DELIVERED: "delivery.receipt", SEEN: "read.receipt"}
 
 
 class Clockwork(asyncio.SelectorEventLoop):
-    """An event loop whose clock stands still until it is moved."""
+    """An event loop whose clock is moved by the test."""
 
     now = 1000.0
 
@@ -32,7 +32,7 @@ class Clockwork(asyncio.SelectorEventLoop):
 
 
 class Reader:
-    """A connection's side of it."""
+    """A connection, as the buffer sees it."""
 
     def __init__(self, loop: Clockwork, aliases: dict[int, int] | None = None) -> None:
         self.loop = loop
@@ -45,7 +45,7 @@ class Reader:
         self.got.append(msgspec.json.decode(message["text"]) if "text" in message else message["bytes"])
 
     def tell(self, state: int, seq: int, user: int = BOB, chat: int = CHAT) -> None:
-        """Tell of one mark, as an event does."""
+        """Add one mark, as an event does."""
         entry = {"userId": str(user), "seq": seq}
         frame = codec.frame(TYPES[state], {"chatId": str(chat), "receipts": [entry]})
         said = [Indicator(state, user, user, seq, msgspec.json.encode(entry))]
@@ -57,7 +57,7 @@ class Reader:
         self.loop.run_until_complete(add())
 
     def said(self) -> list[tuple[str, list[tuple[int, int]]]]:
-        """Return the frames so far: type, and whose receipts up to which seq."""
+        """Return the frames so far: type, and pairs of user and seq."""
         return [(f["type"], [(int(r["userId"]), r["seq"]) for r in f["payload"]["receipts"]]) for f in self.got]
 
 
@@ -171,7 +171,7 @@ def test_chat_without_alias_gets_text_receipts(loop: Clockwork) -> None:
 
 
 def test_slow_peer_gets_only_latest_receipts_once_writable(loop: Clockwork) -> None:
-    """F427: order stays, nothing is lost, and nothing piles up."""
+    """F427: order is kept, nothing is lost, and no backlog grows."""
     reader = Reader(loop)
     reader.slow = True
     for seq in range(1, 50):
@@ -204,7 +204,7 @@ def test_flush_sends_unsent_receipts_and_discard_drops_later_ones(loop: Clockwor
 
 
 def test_lagging_process_coalesces_receipts_for_longer(loop: Clockwork) -> None:
-    """F316: what is optional gives way first."""
+    """F316: optional frames are delayed first."""
     reader = Reader(loop)
     reader.tell(DELIVERED, 1)
     loop.pass_()

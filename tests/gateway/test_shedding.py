@@ -1,4 +1,4 @@
-"""How much load is too much, and for how long new connections are kept out (U5, U15)."""
+"""The load at which new connections are refused, and for how long (U5, U15)."""
 
 from django.conf import settings
 

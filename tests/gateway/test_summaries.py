@@ -1,4 +1,4 @@
-"""Summary mode by the clock: when a conversation goes in, what a summary says, when it comes out."""
+"""Summary mode: when a conversation enters it, the content of a summary, when it leaves."""
 
 from dataclasses import replace
 from typing import Any
@@ -24,7 +24,7 @@ def event(rev: int, *, seq: int | None = None, **more: Any) -> Event:
 
 
 def live(mode: SummaryMode, first: int, last: int, at: float) -> list[int]:
-    """Let messages come at a moment; return the revs of those that are told by themselves."""
+    """Count messages at a time. Return the revs of those that are sent as frames."""
     return [rev for rev in range(first, last + 1) if not mode.absorbs(event(rev), at)]
 
 
@@ -93,7 +93,7 @@ def test_changes_count_for_the_rate_and_advance_only_rev() -> None:
 
 
 def test_member_skipped_by_all_events_gets_no_summary() -> None:
-    """Who blocks the only writer of an interval; whoever may see one message of it is told."""
+    """A member who blocks the only sender of an interval; one visible message is enough for a summary."""
     mode = SummaryMode()
     live(mode, 1, 10, at=100.0)
     mode.absorbs(event(11, skip_users=[1, 2]), 100.0)

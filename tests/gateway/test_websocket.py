@@ -1,4 +1,4 @@
-"""uvicorn's protocol with our additions: what a client sends piece by piece costs no more than its length."""
+"""uvicorn's protocol with our additions: memory of fragments and of closed HTTP protocols."""
 
 import asyncio
 import gc
@@ -14,7 +14,7 @@ from gateway.websocket import Http, Protocol
 
 
 async def test_empty_fragments_of_a_message_use_no_memory() -> None:
-    """They count nothing towards the limit of a frame's size: a client could send them without end."""
+    """Empty fragments do not count for the size limit: a client could send them without end."""
 
     async def application(scope: object, receive: object, send: object) -> None: ...
 
@@ -38,7 +38,7 @@ HANDSHAKE = (
 
 
 async def test_http_protocol_is_freed_once_socket_is_open() -> None:
-    """Without the collector, which comes seldom: it would be some kilobytes for each connection."""
+    """Without the garbage collector, which runs rarely: some kilobytes for each connection."""
     config = uvicorn.Config(echo.application, ws=Protocol)
     config.load()
     spoke: list[weakref.ref[Http]] = []

@@ -1,4 +1,4 @@
-"""A client as the protocol wants one: keeps what it holds, resends what was not acked, heals its gaps by sync."""
+"""A client of the protocol: it keeps its messages, resends those that were not acked, and fills gaps by sync."""
 
 import json
 from typing import NamedTuple
@@ -36,14 +36,14 @@ class ChatClient:
 
     @property
     def seq(self) -> int:
-        """Everything up to here is held."""
+        """The highest seq without a gap below it."""
         seq = 0
         while seq + 1 in self.held:
             seq += 1
         return seq
 
     async def connect(self, server: Server, *, resume: bool) -> None:
-        """Open a connection, and send again what was not acked on the last one."""
+        """Open a connection, and resend the messages that were not acked on the last one."""
         query = f"?resume={self.resume}" if resume and self.resume else ""
         self.socket = await connect(
             server.ws_url + query, additional_headers=bearer(self.person.access), ping_interval=None, max_queue=None
@@ -56,7 +56,7 @@ class ChatClient:
             await self.put(id_)
 
     def drop(self) -> None:
-        """Lose the connection and whatever is on its way, both ways."""
+        """Abort the connection and lose all frames on their way, in both directions."""
         assert self.socket is not None
         self.socket.transport.abort()
         self.socket = None
@@ -73,13 +73,13 @@ class ChatClient:
         await self._send("message.send", {"chatId": self.chat, "content": self.said[id_]}, id_)
 
     async def listen(self) -> None:
-        """Take everything that is on its way."""
+        """Receive all frames that are on their way."""
         await self._send("ping", {}, "ping")
         while (await self._take())["type"] != "pong":
             pass
 
     async def sync(self) -> None:
-        """Ask for what is missing until there is no more."""
+        """Sync until there are no more pages."""
         more = True
         while more:
             await self._send("sync.request", {"chats": {self.chat: {"seq": self.seq, "rev": 0}}, "limit": 7}, "sync")
@@ -93,7 +93,7 @@ class ChatClient:
             await self._take()
 
     async def reach(self, seq: int) -> None:
-        """Wait for news up to a seq, and heal what is missing below it."""
+        """Wait for a seq, and sync the gaps below it."""
         if self.behind:
             await self.sync()
         while max(self.held, default=0) < seq:
@@ -132,5 +132,5 @@ class ChatClient:
         self._keep(message["seq"], Held(message["id"], message["clientId"], message["content"]))
 
     def _keep(self, seq: int, held: Held) -> None:
-        """A seq names one message for good, however often and by whatever way it comes."""
+        """Store a message. A seq stands for one message for ever, on every path."""
         assert self.held.setdefault(seq, held) == held

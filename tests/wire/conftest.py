@@ -1,4 +1,4 @@
-"""Servers for tests that want more than one, or numbers of their own."""
+"""Servers for tests that need two, or limits of their own."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -26,14 +26,14 @@ class Two(NamedTuple):
 
 @pytest.fixture(scope="session")
 def two(server: Server) -> Iterator[Two]:
-    """The shared process on uvicorn, and one on Daphne: frames pass between them as between any two."""
+    """The shared process on uvicorn, and another on Daphne."""
     with serve(settings.DATABASES["default"]["NAME"], PARLEY_SERVER="daphne") as other:
         yield Two(server, other)
 
 
 @pytest.fixture(scope="session", params=["uvicorn", "daphne"])
 def impatient(request: pytest.FixtureRequest, open_database: None) -> Iterator[Server]:
-    """A process that gives up a silent connection after a second and a half, and takes five handshakes a minute."""
+    """A process that closes silent connections after 1.5 s, and accepts five handshakes a minute."""
     with serve(
         settings.DATABASES["default"]["NAME"],
         PARLEY_SERVER=request.param,
@@ -45,6 +45,6 @@ def impatient(request: pytest.FixtureRequest, open_database: None) -> Iterator[S
 
 @pytest.fixture(scope="session")
 def strict(open_database: None) -> Iterator[Server]:
-    """A process that limits messages as protocol 2.7 says, but for smaller numbers a minute."""
+    """A process with the message limits of protocol 2.7, but lower numbers a minute."""
     with serve(settings.DATABASES["default"]["NAME"], **STRICT) as running:  # type: ignore[arg-type]
         yield running

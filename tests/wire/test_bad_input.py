@@ -1,4 +1,4 @@
-"""Whatever a client sends, it gets the documented error, and the connection and the data survive; on both servers."""
+"""Malformed input gets the documented error; connection and data survive; on both servers."""
 
 import json
 from typing import Any
@@ -43,7 +43,7 @@ MALFORMED = {
 
 
 async def error_of(client: Client, text: str | bytes) -> Frame:
-    """Send a text that is no frame; return the one error that comes, and prove that the connection lives."""
+    """Send an unreadable frame. Return its only error, and check that the connection still works."""
     await client.send_raw(text)
     error = await client.expect("error")
     assert await client.settled() == []
@@ -107,7 +107,7 @@ async def test_twentieth_malformed_frame_within_a_minute_closes_the_connection(e
 
 
 def padded(length: int) -> str:
-    """Return a ping that is so many bytes long."""
+    """Return a ping of so many bytes."""
     bare = json.dumps({"type": "ping", "x": ""})
     return json.dumps({"type": "ping", "x": "x" * (length - len(bare))})
 
@@ -227,7 +227,7 @@ BESIDE: dict[str, Frame] = {
 
 
 def whole(type_: str, chat: int) -> Frame:
-    """Return a payload in which one field can be replaced by a wrong one."""
+    """Return a valid payload, in which a test replaces one field."""
     payload: Frame = {"chatId": str(chat)}
     if type_ == "message.send":
         payload["content"] = "never stored"

@@ -1,4 +1,4 @@
-"""Changes of messages on the wire: one ack with what the protocol names, and the frame to every connection of all members."""
+"""Changes of messages on the wire: one ack, and the frame to all connections of all members."""
 
 import asyncio
 

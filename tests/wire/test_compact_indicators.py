@@ -1,4 +1,4 @@
-"""Indicators in bytes on real sockets, on both servers (F125, protocol 2.5): negotiated, both ways, and what is wrong with them."""
+"""Indicators as bytes on real sockets, on both servers (F125, protocol 2.5): negotiation, both directions, errors."""
 
 import pytest
 
@@ -15,12 +15,12 @@ JSON_INDICATORS = {"typing.indicator", "delivery.receipt", "read.receipt"}
 
 
 def told(state: int, alias: int, *numbers: int) -> bytes:
-    """Return an indicator as a client writes it."""
+    """Return an indicator as a client encodes it."""
     return bytes((state,)) + b"".join(number(value) for value in (alias, *numbers))
 
 
 def from_server(state: int, alias: int, person: int, chat: int, *seq: int) -> bytes:
-    """Return an indicator as the server writes it, with the member's number."""
+    """Return an indicator as the server encodes it, with the member's number."""
     n = Member.objects.get(conversation_id=chat, user_id=person, left_seq=None).n
     return told(state | USER, alias, *seq, n)
 
@@ -158,7 +158,7 @@ async def test_mark_in_a_left_chat_is_refused_and_keeps_the_connection(either_se
 
 
 async def test_binary_frame_cannot_act_for_another_member(either_server: Server) -> None:
-    """A number in a client's indicator is read over: the mark is its own user's."""
+    """The member number in a client's indicator is ignored: the mark is its own user's."""
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     say(ada, chat)

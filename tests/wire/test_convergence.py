@@ -1,4 +1,4 @@
-"""Two clients that send, drop, come back, send again and sync, on two processes: both end with the database's history."""
+"""Two clients send, disconnect, resume, resend and sync on two processes: both end with the database's history."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -21,7 +21,7 @@ STEP_SECONDS = 20
 
 
 class Conversation(RuleBasedStateMachine):
-    """Whatever happens in between: exactly once, in one order, in the sender's order, everywhere."""
+    """After any sequence of steps: each message exactly once, in one order, which keeps each sender's order."""
 
     two: Two
 
@@ -47,7 +47,7 @@ class Conversation(RuleBasedStateMachine):
 
     @rule(who=WHO, part=st.floats(0, 1))
     def repeat(self, who: int, part: float) -> None:
-        """Send something again that was said before, acked or not."""
+        """Resend an earlier message, acked or not."""
         client = self.clients[who]
         if client.socket and client.said:
             self.run(client.put(list(client.said)[int(part * (len(client.said) - 1))]))
@@ -73,7 +73,7 @@ class Conversation(RuleBasedStateMachine):
             self.run(self.clients[who].connect(self.two[place], resume=resume))
 
     def teardown(self) -> None:
-        """Let everybody come back and settle; then all three histories are one."""
+        """Reconnect and sync all clients, and compare their histories with the database."""
         if hasattr(self, "clients"):
             for client in self.clients:
                 if not client.socket:
@@ -101,7 +101,7 @@ class Conversation(RuleBasedStateMachine):
 
 
 class Shaken(Conversation):
-    """The same, while the processes lose one another again and again."""
+    """The same, while the processes repeatedly lose their connection to the bus."""
 
     @rule()
     def lose_the_bus(self) -> None:
@@ -109,7 +109,7 @@ class Shaken(Conversation):
 
 
 async def both_are_well(two: Two) -> None:
-    """Wait until each process hears the bus again."""
+    """Wait until each process receives from the bus again."""
     for server in two:
         degraded = ["?"]
         while degraded:

@@ -1,4 +1,4 @@
-"""Connections to the database are cut in the middle of sends: each message is stored once, acked, and told."""
+"""Database connections break during sends: each message is stored once, acked and published."""
 
 from django.conf import settings
 from django.db import connection
@@ -14,7 +14,7 @@ MANY, CUTS = 300, 5
 
 
 def cut(name: str) -> int:
-    """End every session of a server; return how many there were."""
+    """Terminate all database sessions of a server. Return their number."""
     with connection.cursor() as cursor:
         cursor.execute(CUT, [name])
         return int(cursor.fetchone()[0])

@@ -1,4 +1,4 @@
-"""What gateways remember of a message on its way, asked of all of them through any one (F347)."""
+"""The delivery reports of all processes for a message, queried through any of them (F347)."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ async def test_staff_trace_shows_gateway_and_connection_of_each_delivery(two: Tw
             trace: dict[str, Any] = {}
 
             def complete() -> bool:
-                """A process that an earlier test has killed is thought to be there for three seconds more."""
+                """Wait for all reports: a process killed by an earlier test is still counted for three seconds."""
                 trace.update(Api(two.one, eve).get(f"messages/{message}/trace?reason=ticket").body)
                 ends = [c["closeCode"] for r in trace["recipients"] for c in r["connections"] or ()]
                 return trace["silentGateways"] == 0 and any(ends)
@@ -50,7 +50,7 @@ async def test_staff_trace_shows_gateway_and_connection_of_each_delivery(two: Tw
 
 
 async def test_trace_shows_no_delivery_to_members_who_block_the_sender(two: Two) -> None:
-    """A block in a direct chat, and one in a group."""
+    """One block in a direct chat, one in a group."""
     ada, bob, cay, eve = someone(), someone(), someone(), staff()
     pair, many = direct(ada, bob), group(ada, bob, cay)
     blocks.block(bob.id, ada.id)

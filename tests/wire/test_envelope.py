@@ -1,4 +1,4 @@
-"""Every frame is answered as protocol 2 says: one ack for each acked frame, none for the others, an error with its refId."""
+"""Answers to frames (protocol 2): one ack for each acked frame, none for others, errors with a refId."""
 
 import re
 from typing import Any
@@ -126,7 +126,7 @@ async def test_unknown_fields_of_envelope_and_payload_are_ignored(either_server:
 
 
 async def test_frames_of_a_connection_take_effect_in_order(either_server: Server) -> None:
-    """The sync that follows ten sends without waiting for their acks holds all ten, and its ack comes last."""
+    """A sync right after ten sends returns all ten, and its ack comes last."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     async with connected(either_server, ada) as client:

@@ -1,4 +1,4 @@
-"""Who may open a socket, in which version, and what `hello` says (protocol 1); on both servers alike."""
+"""The handshake: credentials, versions and the content of `hello` (protocol 1); on both servers."""
 
 import asyncio
 import dataclasses
@@ -21,7 +21,7 @@ from tests.servers import Server, serve
 
 
 def cookie_of(person: Someone) -> str:
-    """Return the session cookie of somebody who is signed in on the web."""
+    """Return the session cookie of a user signed in on the web."""
     session = import_module(settings.SESSION_ENGINE).SessionStore()
     user = User.objects.get(pk=person.id)
     session[SESSION_KEY] = str(user.pk)
@@ -76,7 +76,7 @@ async def test_session_cookie_opens_a_socket_from_own_origin_only(either_server:
 
 
 async def test_session_cookie_is_found_beside_foreign_cookies(either_server: Server) -> None:
-    """Cookies are shared by all ports of a host, and some of them are not what RFC 6265 allows."""
+    """All ports of a host share their cookies, and some are not valid by RFC 6265."""
     ada = someone()
     headers = {"Cookie": f'prefs={{"dark":[1,2]}}; =x; odd; {cookie_of(ada)}', "Origin": either_server.url}
     async with opened(either_server, headers=headers) as client:

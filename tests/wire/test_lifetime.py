@@ -1,4 +1,4 @@
-"""How long a connection lives: heartbeats, the token's end, the cap of five, the rate of handshakes (protocol 2.1, 2.6)."""
+"""The lifetime of a connection: heartbeats, token expiry, the cap of five, the handshake rate (protocol 2.1, 2.6)."""
 
 import asyncio
 import dataclasses
@@ -20,7 +20,7 @@ PACE = 0.2
 
 
 async def until_done(awaited: Awaitable[Any], act: Callable[[], Awaitable[Any]]) -> Any:
-    """Act again and again, at a client's pace, until something else has happened; return its result."""
+    """Repeat an action, at a client's pace, until another task is done. Return its result."""
     task = asyncio.ensure_future(awaited)
     while not task.done():
         await act()
@@ -63,7 +63,7 @@ async def test_frames_sent_to_a_silent_connection_do_not_keep_it_open(impatient:
 
 
 def short_lived(person: Someone, settings: Settings, seconds: int) -> str:
-    """Return an access token of the same device that ends soon."""
+    """Return an access token of the same device that expires soon."""
     usual = settings.LIMITS
     settings.LIMITS = dataclasses.replace(usual, access_token=seconds)
     token = tokens.issue(devices.live(person.id, person.device_id)).access
@@ -168,7 +168,7 @@ async def test_handshakes_above_the_rate_are_refused(impatient: Server) -> None:
 
 @pytest.mark.parametrize("begun", [b"", b"GET /ws/v1 HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgra"])
 async def test_connection_without_a_handshake_is_closed(open_database: None, begun: bytes) -> None:
-    """On uvicorn; Twisted gives up Daphne's after a minute."""
+    """On uvicorn; on Daphne, Twisted closes such connections after a minute."""
     with serve(active.DATABASES["default"]["NAME"], PARLEY_LIMIT_HANDSHAKE_TIMEOUT="1") as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(begun)

@@ -1,4 +1,4 @@
-"""What is too much gets the documented refusal with the time to wait, or is merged or dropped in silence (protocol 2.7)."""
+"""Frames above a limit are refused with the time to wait, merged, or dropped silently (protocol 2.7)."""
 
 import asyncio
 import time
@@ -85,7 +85,7 @@ async def test_fourth_urgent_message_in_an_hour_is_refused_and_normal_ones_are_n
 
 
 async def test_resend_of_a_stored_message_is_acked_despite_the_limit(strict: Server) -> None:
-    """The first ack was lost: the client must be able to learn that its message is stored (protocol 2.4)."""
+    """After a lost ack, a client must be able to learn that its message is stored (protocol 2.4)."""
     ada = someone()
     chat, id_ = group(ada, someone()), "0d3ab1c2-6a3e-4a3e-9a77-3d7a3e5c1f10"
     payload = {"chatId": str(chat), "content": "once"}

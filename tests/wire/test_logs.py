@@ -1,4 +1,4 @@
-"""No token, ticket, cookie, query string or word of a message in a server's log, whatever happens; in both formats."""
+"""A server's log has no token, ticket, cookie, query string or message text, in both formats."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ QUERY = "quetzalcoatl"
 
 
 async def handshakes(server: Server, person: Someone) -> list[str]:
-    """Open sockets with every credential there is, good and bad; return the secrets that were shown."""
+    """Open sockets with every kind of credential, valid and invalid. Return the secrets used."""
     ticket = tickets.issue(Session(person.id, person.device_id, None)).ticket
     wrong = {name: f"{name}-{uuid4().hex}" for name in ("bearer", "ticket", "token", "cookie", "resume")}
     async with connected(server, person) as client:
@@ -42,7 +42,7 @@ async def handshakes(server: Server, person: Someone) -> list[str]:
 
 
 async def frames(server: Server, person: Someone, chat: int) -> None:
-    """Send what is stored, what is refused, what is malformed, and what is far too large."""
+    """Send accepted, refused, malformed and oversized frames."""
     async with connected(server, person) as client:
         assert (await client.say(chat, SAID))["status"] == "ok"
         await client.say(1, SAID)
@@ -57,7 +57,7 @@ async def frames(server: Server, person: Someone, chat: int) -> None:
 
 
 def requests(server: Server, person: Someone) -> None:
-    """Ask over HTTP for what is not there and for what is not one's own, with secrets in the address."""
+    """Request missing and foreign objects over HTTP, with secrets in the address."""
     for route in (
         f"/nowhere?token={person.access}&q={QUERY}",
         f"/api/v1/conversations/x?q={QUERY}",

@@ -1,4 +1,4 @@
-"""Two people on real sockets, on both servers: stored, acked, delivered, marked, typed."""
+"""Two users on real sockets, on both servers: a message is stored, acked, delivered and marked; typing."""
 
 from tests.clients import connected
 from tests.factories import direct, someone

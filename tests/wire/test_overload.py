@@ -1,4 +1,4 @@
-"""A process above its load keeps whom it has and sends newcomers away with a time to come back (F308)."""
+"""An overloaded process keeps its connections and refuses new ones with a reconnect delay (F308)."""
 
 import asyncio
 import signal
@@ -13,7 +13,7 @@ STANDSTILL_SECONDS = 2.5
 
 
 async def turned_away(server: Server, person: Someone) -> Close:
-    """Knock until the process lets nobody in, and return how it says so."""
+    """Open connections until one is refused. Return its close."""
     while True:
         async with opened(server, headers=bearer(person.access)) as newcomer:
             if await newcomer.first() != "hello":

@@ -1,4 +1,4 @@
-"""Redis is gone for a while: messages are stored, acked and delivered locally; on its return all the rest arrives."""
+"""An outage of Redis: messages are stored, acked and delivered locally; the others arrive after its return."""
 
 import re
 from collections.abc import Iterator
@@ -89,7 +89,7 @@ async def test_messages_survive_a_redis_outage_and_reach_the_other_process_after
 
 
 async def test_pause_of_the_subscription_is_detected_and_recovered(cut: Cut) -> None:
-    """Pub/sub loses what is published while a subscription is broken, and says nothing; the next number tells."""
+    """Pub/sub silently loses packets while a subscription is broken; the next packet number reveals it."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     raw = redis.Redis.from_url(cut.redis.url)

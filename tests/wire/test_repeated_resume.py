@@ -1,4 +1,4 @@
-"""Coming back more than once: a replay that broke off comes again whole, and the connections left behind cost nobody theirs."""
+"""Repeated resumes: an interrupted replay is repeated in full, and abandoned connections do not count for the cap."""
 
 import time
 from contextlib import AsyncExitStack
@@ -18,7 +18,7 @@ MINUTE = 60.0
 
 
 async def test_interrupted_replay_is_repeated_in_full(either_server: Server) -> None:
-    """The next hello came, and its token; of what was replayed after it nothing may have arrived."""
+    """The client got hello and its token, but perhaps nothing of the replay after it."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     token = await left(either_server, bob, focus=chat)
@@ -41,7 +41,7 @@ async def test_interrupted_replay_is_repeated_in_full(either_server: Server) -> 
 
 
 async def test_flapping_device_does_not_close_the_users_other_connections(two: Two) -> None:
-    """Each time it leaves behind a connection whose end no server has noticed; that is not one of the five."""
+    """Each resume leaves a connection whose end the server has not noticed; it does not count for the cap of five."""
     ada = someone()
     phone = another_device(ada)
     async with AsyncExitStack() as stack, connected(two.one, ada) as desk:

@@ -1,4 +1,4 @@
-"""Coming back within the window: what was missed comes, focus is restored, each token opens one door once (protocol 2.8)."""
+"""Resuming within the window: missed events are replayed, focus is restored, each token works once (protocol 2.8)."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from tests.wire.conftest import Two
 
 
 async def left(server: Server, person: Someone, *, focus: int | None = None) -> str:
-    """Connect and go, after a moment's focus; return the resume token."""
+    """Connect, set the focus, and disconnect. Return the resume token."""
     async with connected(server, person) as client:
         token = str(client.hello["resumeToken"])
         if focus is not None:
@@ -65,7 +65,7 @@ async def test_chat_left_while_offline_is_removed_by_the_replay(either_server: S
 
 
 async def test_resume_restores_the_focus(either_server: Server) -> None:
-    """The focus shows on nothing yet but in what the next resume would restore."""
+    """The focus is visible only in the next resume record."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     token = await left(either_server, bob, focus=chat)
@@ -75,7 +75,7 @@ async def test_resume_restores_the_focus(either_server: Server) -> None:
 
 
 async def saved(token: str) -> Resume:
-    """Return what is kept for a resume token, once the focus at the end of its connection has been noted."""
+    """Return the resume record of a token, once it has the focus at the end of its connection."""
     await until(lambda: record_of(token).focus is not None)
     return record_of(token)
 
@@ -166,11 +166,11 @@ async def test_replay_above_the_limit_is_left_to_sync(either_server: Server) -> 
         assert contents(await back.settled()) == []
 
 
-# --- hello is the first frame, and nothing falls between it and the live frames -----------------------------------------
+# --- hello is the first frame, and no live frame is missed after it ---------------------------------------------------
 
 
 async def chatter(client: Client, chat: int, stop: asyncio.Event) -> int:
-    """Say something again and again, each after the last one's ack; return the number of messages."""
+    """Send messages one after the other, each after the ack of the last. Return their number."""
     said = 0
     while not stop.is_set():
         assert (await client.say(chat, f"{said}"))["status"] == "ok"
@@ -194,7 +194,7 @@ async def test_hello_comes_before_concurrent_messages(either_server: Server) -> 
 
 
 async def test_resumed_connection_misses_no_concurrent_message(either_server: Server) -> None:
-    """What it is replayed and what it is told live overlap; together they have no hole."""
+    """Replay and live events overlap; together they have no gap."""
     ada, bob = someone(), someone()
     chat, stop = direct(ada, bob), asyncio.Event()
     seen: set[int] = set()

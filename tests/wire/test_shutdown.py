@@ -1,4 +1,4 @@
-"""A process that stops, politely or not: what is un-acked is acked or sent again, what is acked is stored (C, K29)."""
+"""A process that stops or is killed: acked messages are stored, others are acked or resent (C, K29)."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ def database() -> str:
 
 
 async def pipeline(client: Client, chat: int, ids: list[str]) -> None:
-    """Send a message for each id without waiting for acks, until the connection ends."""
+    """Send a message for each id without waiting for acks, until the connection closes."""
     try:
         for number, id_ in enumerate(ids):
             await client.send("message.send", {"chatId": str(chat), "content": f"{number}"}, id_=id_)
@@ -34,7 +34,7 @@ async def pipeline(client: Client, chat: int, ids: list[str]) -> None:
 
 
 async def collect(client: Client) -> dict[str, dict[str, object]]:
-    """Return the acks that come before the connection ends, by the ids of their frames."""
+    """Return the acks that arrive before the connection closes, by frame id."""
     try:
         while True:
             client.frames.append(json.loads(await client.socket.recv()))
@@ -71,7 +71,7 @@ async def test_sigterm_acks_frames_in_flight_and_closes_with_a_reconnect_delay(k
 
 @pytest.mark.parametrize("kind", ["uvicorn", "daphne"])
 async def test_stopping_process_refuses_connections(kind: str) -> None:
-    """uvicorn closes its port first; Daphne still answers, with a time to come back."""
+    """uvicorn closes its port first; Daphne still answers, with a reconnect delay."""
     server = start(database(), PARLEY_SERVER=kind)
     ada = someone()
     async with connected(server, ada) as client:
@@ -141,7 +141,7 @@ async def test_message_stored_but_unpublished_by_a_killed_process_reaches_member
 
 
 def store_untold(sender_id: int, chat: int, content: str) -> None:
-    """Commit a message as a process does that is killed right after: nobody is told."""
+    """Commit a message without publishing it, like a process that is killed right after the commit."""
     draft = validation.draft(conversation_id=chat, sender_id=sender_id, client_id=str(uuid4()), content=content)
     with connection.cursor() as cursor:
         cursor.execute(ingest.STORE, ingest._columns([draft], careful=True))

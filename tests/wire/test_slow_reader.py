@@ -30,7 +30,7 @@ MEGABYTE = 1024 * 1024
 
 @pytest.fixture(scope="module", params=["uvicorn", "daphne"])
 def narrow(request: pytest.FixtureRequest, open_database: None) -> Iterator[Server]:
-    """A process that queues two hundred frames for a connection."""
+    """A process that queues 200 frames for a connection."""
     with serve(
         settings.DATABASES["default"]["NAME"],
         PARLEY_SERVER=request.param,
@@ -41,7 +41,7 @@ def narrow(request: pytest.FixtureRequest, open_database: None) -> Iterator[Serv
 
 
 def reads_little(server: Server) -> dict[str, Any]:
-    """Return options of a connection that takes a few kilobytes and then waits for its reader."""
+    """Return options of a connection that buffers a few kilobytes and then waits for its reader."""
     own = socket.socket()
     own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     own.connect(("127.0.0.1", server.port))
@@ -75,7 +75,7 @@ async def test_slow_reader_is_closed_and_syncs_without_a_gap(narrow: Server) -> 
 
 
 async def test_cosmetic_frames_are_dropped_before_messages(narrow: Server) -> None:
-    """One slow reader tells how much fits; another gets a little less, much typing, and then more messages."""
+    """One slow reader measures how much fits; another gets a little less, much typing, and then more messages."""
     ada, bob, cay = someone(), someone(), someone()
     chat, other = group(ada, bob), group(ada, cay)
     async with connected(narrow, ada) as a, connected(narrow, bob, **reads_little(narrow)) as measured:
@@ -118,7 +118,7 @@ async def test_client_that_stops_reading_is_aborted_and_freed(narrow: Server) ->
 
 
 async def test_client_that_sends_too_fast_is_not_read_ahead_without_limit(narrow: Server) -> None:
-    """While a frame waits for a lock, a little of what follows is read; all of it is answered in the end."""
+    """While a frame waits for a lock, only some later frames are read; all are answered in the end."""
     ada = someone()
     chat = group(ada, someone())
     async with connected(narrow, ada) as client:

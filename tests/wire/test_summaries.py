@@ -1,4 +1,4 @@
-"""A chat that goes too fast to be told: summaries instead of frames, and every member holds everything all the same (F303)."""
+"""A chat with too many events: summaries instead of frames, and all members still get everything (F303)."""
 
 import asyncio
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ MANY = 100
 
 @pytest.fixture(scope="module", params=["uvicorn", "daphne"])
 def hasty(request: pytest.FixtureRequest, open_database: None) -> Iterator[Server]:
-    """A process that tells a chat by summaries from twenty messages in a second on."""
+    """A process with summary mode from 20 messages a second on."""
     with serve(
         settings.DATABASES["default"]["NAME"],
         PARLEY_SERVER=request.param,
@@ -29,7 +29,7 @@ def hasty(request: pytest.FixtureRequest, open_database: None) -> Iterator[Serve
 
 
 class Reader:
-    """A client that keeps what it is told, and syncs from what it holds whenever a summary says so."""
+    """A client that keeps the messages it gets, and syncs after each summary."""
 
     def __init__(self, client: Client, chat: int) -> None:
         self.client, self.chat = client, str(chat)
@@ -40,13 +40,13 @@ class Reader:
         self.seq = self.rev = 0
 
     async def begin(self) -> "Reader":
-        """Sync what is there."""
+        """Sync once."""
         await self.client.send("sync.request", {"chats": {self.chat: {"seq": self.seq, "rev": self.rev}}})
         await self.take(await self.client.expect_frame("sync.response"))
         return self
 
     async def until(self, seq: int) -> None:
-        """Take what comes until everything up to a seq is held."""
+        """Receive frames until all messages up to a seq are held."""
         async with asyncio.timeout(20):
             while self.seq < seq:
                 await self.take(await self.client.next())
@@ -89,7 +89,7 @@ async def flood(client: Client, chat: int, count: int) -> list[Frame]:
 
 
 async def calm(client: Client, chat: int, reader: Reader) -> int:
-    """Send now and then until a message is told by itself again; return its seq."""
+    """Send messages slowly until one is delivered live again. Return its seq."""
     async with asyncio.timeout(20):
         while True:
             seq = int((await client.say(chat, "now and then"))["seq"])
@@ -168,7 +168,7 @@ async def test_new_or_resumed_connection_misses_nothing_of_a_fast_chat(hasty: Se
 
 
 async def test_messages_of_another_process_count_for_summary_mode(hasty: Server) -> None:
-    """Each process counts what passes it; the sender's is not the only one that changes over."""
+    """Each process counts all events; not only the sender's process enters summary mode."""
     bob, people = someone(), crowd(2 * RATE)
     chat = group(bob, *people)
     async with connected(hasty, bob) as b:

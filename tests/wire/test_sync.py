@@ -1,4 +1,4 @@
-"""Gap-fill over the socket: watermarks, pages, what is too large, what is gone, what is hidden (protocol 2.4, 2.8)."""
+"""Sync over the socket: watermarks, pages, too large gaps, removed chats, hidden messages (protocol 2.4, 2.8)."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ from tests.servers import Server
 
 
 async def synced(client: Client, payload: Frame) -> Frame:
-    """Ask for a sync and return its response; the ack comes after it."""
+    """Sync and return the response; the ack comes after it."""
     id_ = await client.send("sync.request", payload)
     response = await client.expect("sync.response")
     assert (await client.ack(id_))["status"] == "ok"
@@ -80,7 +80,7 @@ async def test_sync_pages_continue_until_has_more_is_false(server: Server) -> No
 
 
 async def test_watermark_never_covers_unsent_messages(server: Server) -> None:
-    """A page that ends early has a seq to match, and what comes live meanwhile is no reason to skip."""
+    """The seq of a partial page matches its last message, and live messages do not advance it."""
     ada, bob = someone(), someone()
     chat = chatty(ada, bob, 6)
     async with connected(server, bob) as b, connected(server, ada) as a:
@@ -150,7 +150,7 @@ async def test_new_member_syncs_the_shared_history(server: Server, shared: bool)
 
 
 async def test_watermark_above_the_last_seq_returns_no_messages(server: Server) -> None:
-    """The server lost what the client holds; epoch and CLOCK_AHEAD tell, sync does not."""
+    """The server lost messages that the client has; epoch and CLOCK_AHEAD report it, sync does not."""
     ada, bob = someone(), someone()
     chat = chatty(ada, bob, 2)
     async with connected(server, bob) as client:

@@ -1,4 +1,4 @@
-"""Two processes on one database and one Redis: one order, everybody who may see it, nobody else, each message once."""
+"""Two processes on one database and one Redis: each message once, in one order, to its receivers and nobody else."""
 
 import asyncio
 from uuid import uuid4
@@ -18,7 +18,7 @@ MANY = 150
 
 
 async def pipeline(client: Client, chat: int, prefix: str, count: int) -> list[Frame]:
-    """Send so many messages without waiting, then return their acks in the order in which they came."""
+    """Send so many messages without waiting. Return their acks in order of arrival."""
     for number in range(count):
         await client.send("message.send", {"chatId": str(chat), "content": f"{prefix}{number}"})
     return [await client.expect("ack") for _ in range(count)]
@@ -201,7 +201,7 @@ async def test_typing_and_marks_reach_members_on_another_process(two: Two) -> No
 
 
 async def test_process_that_had_no_connections_delivers_no_old_events(two: Two) -> None:
-    """It told nobody while nobody was there; what it tells one who comes back begins with the present."""
+    """It delivered to nobody while it had no connections; a new connection gets only events from then on."""
     ada, bob, cay = someone(), someone(), someone()
     chat, marker = direct(ada, bob), direct(ada, cay)
     with serve(settings.DATABASES["default"]["NAME"]) as empty:
