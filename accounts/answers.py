@@ -1,12 +1,5 @@
 """From the rows of accounts to the bodies of its answers, and from addresses and changes to what was asked."""
 
-from typing import Any, NamedTuple
-
-import msgspec
-from django.conf import settings
-from msgspec import UNSET
-from rest_framework.request import Request
-
 from accounts.access import Person
 from accounts.bodies import (
     Account,
@@ -27,34 +20,12 @@ from accounts.bodies import (
 )
 from accounts.entrance import Entry
 from accounts.models import User
-from accounts.pages import Page
 from accounts.privacy import NAMES, Settings
 from accounts.queries import Listed, SignedIn
 from accounts.tickets import Ticket
 from accounts.tokens import Pair
 from gateway.codec import timestamp
-from gateway.http import wire_int
-
-PAGING = {"cursor": str, "limit": int}
-
-
-class Paging(NamedTuple):
-    """Which part of a list is asked for."""
-
-    cursor: str | None
-    limit: int
-
-
-def paging(request: Request) -> Paging:
-    """Return the `cursor` and `limit` of an address. Raises InvalidPayload with the name of the wrong one."""
-    limit = wire_int(request, "limit", default=settings.LIMITS.page_default, low=1, high=settings.LIMITS.page_max)
-    return Paging(request.query_params.get("cursor") or None, limit)
-
-
-def given(change: msgspec.Struct) -> dict[str, Any]:
-    """Return the fields that a change names."""
-    values = {name: getattr(change, name) for name in change.__struct_fields__}
-    return {name: value for name, value in values.items() if value is not UNSET}
+from gateway.paging import Page, listing
 
 
 def token_pair(pair: Pair) -> TokenPair:
@@ -128,20 +99,16 @@ def device(row: SignedIn) -> SomeDevice:
 
 
 def people_page(page: Page[Person]) -> PeoplePage:
-    return PeoplePage(results=[person(row) for row in page.results], **_rest(page))
+    return listing(PeoplePage, map(person, page.results), page.next_cursor)
 
 
 def contacts_page(page: Page[Listed]) -> ContactsPage:
-    return ContactsPage(results=[contact(row) for row in page.results], **_rest(page))
+    return listing(ContactsPage, map(contact, page.results), page.next_cursor)
 
 
 def blocks_page(page: Page[Listed]) -> BlocksPage:
-    return BlocksPage(results=[block(row) for row in page.results], **_rest(page))
+    return listing(BlocksPage, map(block, page.results), page.next_cursor)
 
 
 def devices_page(page: Page[SignedIn]) -> DevicesPage:
-    return DevicesPage(results=[device(row) for row in page.results], **_rest(page))
-
-
-def _rest(page: Page[Person] | Page[Listed] | Page[SignedIn]) -> dict[str, Any]:
-    return {"next_cursor": page.next_cursor, "has_more": page.has_more}
+    return listing(DevicesPage, map(device, page.results), page.next_cursor)

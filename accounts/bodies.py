@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from gateway.frames import Frame
+from gateway.paging import Listing
 
 Given = Annotated[str, Meta(max_length=1000)]
 
@@ -133,22 +134,17 @@ class SomeDevice(Frame, frozen=True):
     current: bool
 
 
-class Listing(Frame, frozen=True):
-    next_cursor: str | None
-    has_more: bool
+class PeoplePage(Listing[SomePerson], frozen=True):
+    """A page of the directory."""
 
 
-class PeoplePage(Listing, frozen=True):
-    results: list[SomePerson]
+class ContactsPage(Listing[SomeContact], frozen=True):
+    """A page of the caller's contacts."""
 
 
-class ContactsPage(Listing, frozen=True):
-    results: list[SomeContact]
+class BlocksPage(Listing[SomeBlock], frozen=True):
+    """A page of the people whom the caller has blocked."""
 
 
-class BlocksPage(Listing, frozen=True):
-    results: list[SomeBlock]
-
-
-class DevicesPage(Listing, frozen=True):
-    results: list[SomeDevice]
+class DevicesPage(Listing[SomeDevice], frozen=True):
+    """A page of the caller's devices."""

@@ -8,9 +8,9 @@ from django.db import connection
 
 from accounts.access import Person
 from accounts.models import Block, Contact, Device, User
-from accounts.pages import Page, read_cursor, write_cursor
 from accounts.users import name_key
 from gateway.errors import InvalidPayload
+from gateway.paging import Page, read_cursor, write_cursor
 
 # An e-mail address is found by its beginning from so many characters on: one letter would list them all.
 MIN_EMAIL_PREFIX = 3

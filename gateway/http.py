@@ -112,6 +112,11 @@ def body(request: Request, shape: type[S]) -> S:
         raise errors.InvalidPayload(str(fault), field=codec.field_of(fault)) from None
 
 
+def fields_set(change: msgspec.Struct) -> dict[str, Any]:
+    """Return the fields that a change sets, by Python name; a field that is left out is `UNSET`."""
+    return {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not msgspec.UNSET}
+
+
 def answer(content: Any, *, status: int = 200) -> HttpResponse:
     """Return a response of structs as JSON, encoded as on the socket."""
     return HttpResponse(codec.encode(content), status=status, content_type="application/json", headers=HEADERS)

@@ -1,6 +1,7 @@
 """The answers of the REST routes of receipts."""
 
 from gateway.frames import Frame
+from gateway.paging import Listing
 
 
 class Receipt(Frame, frozen=True):
@@ -22,15 +23,12 @@ class Counts(Frame, frozen=True):
     seen: int
 
 
-class Receipts(Frame, frozen=True):
+class Receipts(Listing[Receipt], frozen=True):
     """`GET /messages/{id}/receipts`: counts first; names where `named` says that the chat lists them (K5)."""
 
     message_id: str
     counts: Counts
     named: bool
-    results: list[Receipt]
-    next_cursor: str | None
-    has_more: bool
 
 
 class DeliveryState(Frame, frozen=True):

@@ -14,6 +14,7 @@ from chat.frames import wire_time
 from chat.messages import history
 from gateway.errors import NotFound
 from gateway.frames import Session
+from gateway.paging import listing
 from receipts.bodies import Counts, DeliveryState, Receipt, Receipts
 from receipts.states import State
 
@@ -119,13 +120,13 @@ def receipts(viewer: Session, message_id: int, *, after: int = 0) -> Receipts:
     named = message.named
     rows = _rows(message, viewer.user_id, shows=shows, after=after) if named else []
     ends_with = following(message, after) if named else None
-    return Receipts(
+    return listing(
+        Receipts,
+        [_receipt(message, row) for row in rows],
+        str(ends_with) if ends_with else None,
         message_id=str(message.id),
         counts=_counts(message, shows=shows),
         named=named,
-        results=[_receipt(message, row) for row in rows],
-        next_cursor=str(ends_with) if ends_with else None,
-        has_more=ends_with is not None,
     )
 
 

@@ -7,10 +7,10 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts import answers, bodies, devices, entrance, queries, tickets, tokens
-from accounts.answers import PAGING, paging
 from accounts.authentication import address_of, session_of
 from accounts.ids import from_wire
 from gateway.http import answer, body
+from gateway.paging import QUERY, limit_of
 from gateway.schema import described
 
 
@@ -77,10 +77,10 @@ class WsTicket(APIView):
 
 
 class Devices(APIView):
-    @described(answers=bodies.DevicesPage, query=PAGING)
+    @described(answers=bodies.DevicesPage, query=QUERY)
     def get(self, request: Request) -> HttpResponse:
         """List the devices that are signed in, the latest first."""
-        session, (cursor, limit) = session_of(request), paging(request)
+        session, cursor, limit = session_of(request), request.query_params.get("cursor") or None, limit_of(request)
         page = queries.devices_of(session.user_id, current=session.device_id, cursor=cursor, limit=limit)
         return answer(answers.devices_page(page))
 

@@ -5,10 +5,10 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts import answers, blocks, bodies, contacts, privacy, queries, users
-from accounts.answers import PAGING, paging
 from accounts.authentication import session_of
 from accounts.ids import from_wire
-from gateway.http import answer, body
+from gateway.http import answer, body, fields_set
+from gateway.paging import QUERY, limit_of
 from gateway.schema import described
 
 
@@ -21,7 +21,7 @@ class Me(APIView):
     @described(takes=bodies.ProfileChange, answers=bodies.Profile)
     def patch(self, request: Request) -> HttpResponse:
         """Change name or avatar."""
-        changes = answers.given(body(request, bodies.ProfileChange))
+        changes = fields_set(body(request, bodies.ProfileChange))
         return answer(answers.profile(users.change_profile(session_of(request).user_id, **changes)))
 
 
@@ -34,9 +34,9 @@ class Privacy(APIView):
     @described(takes=bodies.PrivacySettings, answers=bodies.PrivacySettings)
     def patch(self, request: Request) -> HttpResponse:
         """Change the given settings."""
-        changes = answers.given(body(request, bodies.PrivacySettings))
+        changes = fields_set(body(request, bodies.PrivacySettings))
         named = changes.pop("device_overrides", {})
-        overrides = {from_wire(device_id): answers.given(values) for device_id, values in named.items()}
+        overrides = {from_wire(device_id): fields_set(values) for device_id, values in named.items()}
         privacy.change(session_of(request).user_id, settings=changes, overrides=overrides)
         return _privacy_of(session_of(request).user_id)
 
@@ -46,10 +46,10 @@ def _privacy_of(user_id: int) -> HttpResponse:
 
 
 class Blocks(APIView):
-    @described(answers=bodies.BlocksPage, query=PAGING)
+    @described(answers=bodies.BlocksPage, query=QUERY)
     def get(self, request: Request) -> HttpResponse:
         """List whom the caller has blocked, the latest first."""
-        cursor, limit = paging(request)
+        cursor, limit = request.query_params.get("cursor") or None, limit_of(request)
         return answer(answers.blocks_page(queries.blocks_of(session_of(request).user_id, cursor=cursor, limit=limit)))
 
 
@@ -68,10 +68,10 @@ class Block(APIView):
 
 
 class Contacts(APIView):
-    @described(answers=bodies.ContactsPage, query=PAGING)
+    @described(answers=bodies.ContactsPage, query=QUERY)
     def get(self, request: Request) -> HttpResponse:
         """List the caller's contacts, the latest first."""
-        cursor, limit = paging(request)
+        cursor, limit = request.query_params.get("cursor") or None, limit_of(request)
         page = queries.contacts_of(session_of(request).user_id, cursor=cursor, limit=limit)
         return answer(answers.contacts_page(page))
 

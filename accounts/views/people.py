@@ -5,18 +5,18 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts import access, answers, bodies, queries
-from accounts.answers import PAGING, paging
 from accounts.authentication import session_of
 from accounts.ids import from_wire
 from gateway.http import answer
+from gateway.paging import QUERY, limit_of
 from gateway.schema import described
 
 
 class People(APIView):
-    @described(answers=bodies.PeoplePage, query={"q": str, **PAGING})
+    @described(answers=bodies.PeoplePage, query={"q": str, **QUERY})
     def get(self, request: Request) -> HttpResponse:
         """Find other people by the beginning of a name or e-mail address; without `q`, all by name."""
-        cursor, limit = paging(request)
+        cursor, limit = request.query_params.get("cursor") or None, limit_of(request)
         sought = request.query_params.get("q", "")
         page = queries.directory(session_of(request).user_id, q=sought, cursor=cursor, limit=limit)
         return answer(answers.people_page(page))

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from chat.frames import ConversationMember, ConversationObject, Message, Seq, WireId
 from gateway.frames import Frame
+from gateway.paging import Listing
 
 
 class NewConversation(Frame, frozen=True):
@@ -75,28 +76,16 @@ class Backfill(Frame, frozen=True):
     limit: Annotated[int, Meta(ge=1, le=500)] | None = None
 
 
-class Conversations(Frame, frozen=True):
+class Conversations(Listing[ConversationObject], frozen=True):
     """A page of conversations: the pinned ones first, then the newest first."""
 
-    results: list[ConversationObject]
-    next_cursor: str | None
-    has_more: bool
 
-
-class Messages(Frame, frozen=True):
+class Messages(Listing[Message], frozen=True):
     """A page of messages in seq order."""
 
-    results: list[Message]
-    next_cursor: str | None
-    has_more: bool
 
-
-class Members(Frame, frozen=True):
+class Members(Listing[ConversationMember], frozen=True):
     """A page of a conversation's members, in the order in which they came."""
-
-    results: list[ConversationMember]
-    next_cursor: str | None
-    has_more: bool
 
 
 class Sent(Frame, frozen=True):
@@ -111,8 +100,3 @@ class Unread(Frame, frozen=True):
 
     total_unread: int
     chats: dict[str, int]
-
-
-def given(wanted: msgspec.Struct) -> dict[str, Any]:
-    """Return the fields of a body that were given, by their Python names."""
-    return {name: value for name in wanted.__struct_fields__ if (value := getattr(wanted, name)) is not UNSET}

@@ -4,6 +4,7 @@ from typing import Any
 
 from chat.frames import Message, Options, Person, Seq, WireId
 from gateway.frames import Frame
+from gateway.paging import Listing
 
 
 class EditMessage(Frame, frozen=True):
@@ -22,12 +23,8 @@ class MessageVersion(Frame, frozen=True):
     written_at: str
 
 
-class MessageVersions(Frame, frozen=True):
+class MessageVersions(Listing[MessageVersion], frozen=True):
     """What a message says and said, the latest first."""
-
-    results: list[MessageVersion]
-    next_cursor: str | None
-    has_more: bool
 
 
 class Reacted(Frame, frozen=True):
@@ -45,12 +42,8 @@ class OneReaction(Frame, frozen=True):
     created_at: str
 
 
-class Reactions(Frame, frozen=True):
+class Reactions(Listing[OneReaction], frozen=True):
     """Who reacted to a message, the first one first."""
-
-    results: list[OneReaction]
-    next_cursor: str | None
-    has_more: bool
 
 
 class PollVotes(Frame, frozen=True):
@@ -67,22 +60,16 @@ class Vote(Frame, frozen=True):
     created_at: str
 
 
-class Votes(Frame, frozen=True):
+class Votes(Listing[Vote], frozen=True):
     """Your choice, and who chose what; an anonymous poll tells nobody else's."""
 
     mine: list[int]
-    results: list[Vote]
-    next_cursor: str | None
-    has_more: bool
 
 
-class Replies(Frame, frozen=True):
+class Replies(Listing[Message], frozen=True):
     """The replies of a thread in seq order, and how many of all of them you have not read."""
 
-    results: list[Message]
     unread_count: int
-    next_cursor: str | None
-    has_more: bool
 
 
 class ThreadMark(Frame, frozen=True):
@@ -100,9 +87,5 @@ class Thread(Frame, frozen=True):
     unread_count: int
 
 
-class Threads(Frame, frozen=True):
+class Threads(Listing[Thread], frozen=True):
     """The threads of a conversation, the latest reply first."""
-
-    results: list[Thread]
-    next_cursor: str | None
-    has_more: bool

@@ -6,6 +6,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from chat.frames import WireId
 from gateway.frames import Frame
+from gateway.paging import Listing
 
 
 class NewTeam(Frame, frozen=True):
@@ -56,12 +57,8 @@ class TeamObject(Frame, frozen=True):
     created_at: str
 
 
-class Teams(Frame, frozen=True):
+class Teams(Listing[TeamObject], frozen=True):
     """The viewer's teams."""
-
-    results: list[TeamObject]
-    next_cursor: str | None = None
-    has_more: bool = False
 
 
 class TeamMemberObject(Frame, frozen=True):
@@ -72,12 +69,8 @@ class TeamMemberObject(Frame, frozen=True):
     role: str
 
 
-class TeamMembers(Frame, frozen=True):
+class TeamMembers(Listing[TeamMemberObject], frozen=True):
     """A page of a team's members."""
-
-    results: list[TeamMemberObject]
-    next_cursor: str | None
-    has_more: bool
 
 
 class ChannelObject(Frame, frozen=True):
@@ -92,9 +85,5 @@ class ChannelObject(Frame, frozen=True):
     joined: bool
 
 
-class Channels(Frame, frozen=True):
+class Channels(Listing[ChannelObject], frozen=True):
     """A page of a team's channels that the viewer may know of."""
-
-    results: list[ChannelObject]
-    next_cursor: str | None
-    has_more: bool

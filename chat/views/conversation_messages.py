@@ -10,7 +10,6 @@ from rest_framework.views import APIView
 
 from accounts.authentication import session_of
 from accounts.ids import from_wire
-from accounts.pages import read_cursor, write_cursor
 from chat import access, events
 from chat.bodies import conversations as bodies
 from chat.conversations import queries
@@ -19,9 +18,10 @@ from chat.messages import history, ingest, validation
 from chat.sync import sync
 from gateway.errors import InvalidPayload
 from gateway.http import answer, body, wire_int
+from gateway.paging import QUERY, cursor_of, limit_of, listing, write_cursor
 from gateway.schema import described
 
-PAGE_QUERY = {"before": int, "after": int, "around": int, "cursor": str, "limit": int}
+PAGE_QUERY = {"before": int, "after": int, "around": int, **QUERY}
 
 
 class ConversationMessages(APIView):
@@ -79,14 +79,15 @@ def _named(chat: Any) -> int:
 
 def _history(request: Request, conversation_id: int) -> HttpResponse:
     session = session_of(request)
-    limit = wire_int(request, "limit", default=settings.LIMITS.page_default, low=1, high=settings.LIMITS.page_max)
     edges = {name: wire_int(request, name) for name in ("before", "after", "around")}
-    if cursor := request.query_params.get("cursor"):
-        onward, seq = read_cursor(cursor, tuple[Literal["before", "after"], int])
+    if cursor := cursor_of(request, tuple[Literal["before", "after"], int]):
+        onward, seq = cursor
         edges = {**dict.fromkeys(edges), onward: seq}
-    page, direction = history.page(session.user_id, conversation_id, limit=limit, device=session.device_id, **edges)
+    page, direction = history.page(
+        session.user_id, conversation_id, limit=limit_of(request), device=session.device_id, **edges
+    )
     following = write_cursor((direction, page.next_seq)) if page.has_more else None
-    return answer(bodies.Messages(results=page.messages, next_cursor=following, has_more=page.has_more))
+    return answer(listing(bodies.Messages, page.messages, following))
 
 
 def _send(request: Request, wanted: bodies.NewMessage, conversation_id: int) -> HttpResponse:

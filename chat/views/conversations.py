@@ -2,14 +2,12 @@
 
 from datetime import datetime
 
-from django.conf import settings
 from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts.authentication import session_of
 from accounts.ids import from_wire
-from accounts.pages import read_cursor, write_cursor
 from chat import access, read_state
 from chat.bodies import conversations as bodies
 from chat.conversations import conversations, members, preferences, queries
@@ -17,7 +15,8 @@ from chat.frames import ConversationObject
 from chat.teams import channels
 from gateway.errors import Forbidden, InvalidPayload
 from gateway.frames import Session
-from gateway.http import answer, body, wire_int
+from gateway.http import answer, body, fields_set
+from gateway.paging import QUERY, cursor_of, limit_of, listing, write_cursor
 from gateway.schema import described
 
 
@@ -27,19 +26,18 @@ def seen_by(session: Session, conversation_id: int) -> ConversationObject:
 
 
 class Conversations(APIView):
-    @described(answers=bodies.Conversations, query={"cursor": str, "limit": int, "archived": bool})
+    @described(answers=bodies.Conversations, query={"archived": bool, **QUERY})
     def get(self, request: Request) -> HttpResponse:
         """List your conversations, pinned ones first, then newest first; `archived=true` lists the archived ones."""
-        cursor = request.query_params.get("cursor")
-        after = queries.Cursor(*read_cursor(cursor, tuple[bool, datetime, int])) if cursor else None
-        limit = wire_int(request, "limit", default=settings.LIMITS.page_default, low=1, high=100)
+        cursor = cursor_of(request, tuple[bool, datetime, int])
+        after = queries.Cursor(*cursor) if cursor else None
         archived = request.query_params.get("archived") == "true"
         session = session_of(request)
         page = queries.conversation_list(
-            session.user_id, after=after, limit=limit, archived=archived, device=session.device_id
+            session.user_id, after=after, limit=limit_of(request, high=100), archived=archived, device=session.device_id
         )
         following = write_cursor(tuple(page.next)) if page.next else None
-        return answer(bodies.Conversations(results=page.conversations, next_cursor=following, has_more=bool(page.next)))
+        return answer(listing(bodies.Conversations, page.conversations, following))
 
     @described(takes=bodies.NewConversation, answers=ConversationObject, status=201, again=200)
     def post(self, request: Request) -> HttpResponse:
@@ -81,7 +79,7 @@ class Conversation(APIView):
     def patch(self, request: Request, conversation_id: str) -> HttpResponse:
         """Change name, topic, picture, or whether newcomers see what was said before them, as an admin."""
         session, conversation = session_of(request), from_wire(conversation_id)
-        conversations.change(session.user_id, conversation, bodies.given(body(request, bodies.ConversationChange)))
+        conversations.change(session.user_id, conversation, fields_set(body(request, bodies.ConversationChange)))
         return answer(seen_by(session, conversation))
 
     @described(status=204)
@@ -97,11 +95,9 @@ class Members(APIView):
         """List all members, 100 a page, in the order in which they came."""
         session, conversation = session_of(request), from_wire(conversation_id)
         access.member_of(session.user_id, conversation)
-        cursor = request.query_params.get("cursor")
-        after = read_cursor(cursor, int) if cursor else 0
+        after = cursor_of(request, int) or 0
         listed, following = read_state.page(session.user_id, conversation, after=after, device=session.device_id)
-        onward = write_cursor(following) if following is not None else None
-        return answer(bodies.Members(results=listed, next_cursor=onward, has_more=following is not None))
+        return answer(listing(bodies.Members, listed, write_cursor(following)))
 
     @described(takes=bodies.NewMembers, answers=ConversationObject)
     def post(self, request: Request, conversation_id: str) -> HttpResponse:
@@ -121,7 +117,7 @@ class Member(APIView):
         """Set what is yours in a conversation (mute, pin, archive, mark unread, draft), or a member's role as an admin."""
         session, conversation, whom = session_of(request), from_wire(conversation_id), from_wire(user_id)
         user = session.user_id
-        wanted = bodies.given(body(request, bodies.MemberChange))
+        wanted = fields_set(body(request, bodies.MemberChange))
         role = wanted.pop("role", None)
         if wanted and whom != user:
             access.member_of(user, conversation)

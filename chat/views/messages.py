@@ -1,7 +1,6 @@
 """The REST routes of single messages: protocol 3, each in, one call, out."""
 
 from datetime import datetime
-from typing import Any
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -9,16 +8,16 @@ from rest_framework.views import APIView
 
 from accounts.authentication import session_of
 from accounts.ids import from_wire
-from accounts.pages import read_cursor, write_cursor
 from chat.bodies import messages as bodies
 from chat.frames import Message, Person, wire_time
 from chat.messages import deletions, edits, history, polls, reactions, threads
 from gateway.errors import InvalidPayload
 from gateway.frames import Session
-from gateway.http import answer, body, wire_int
+from gateway.http import answer, body
+from gateway.paging import QUERY, cursor_of, limit_of, listing, write_cursor
 from gateway.schema import described
 
-PAGE_QUERY = {"cursor": str, "limit": int}
+PAGE = {"default": 50, "high": 100}
 
 
 class OneMessage(APIView):
@@ -47,32 +46,30 @@ class OneMessage(APIView):
 
 
 class Versions(APIView):
-    @described(answers=bodies.MessageVersions, query=PAGE_QUERY)
+    @described(answers=bodies.MessageVersions, query=QUERY)
     def get(self, request: Request, message_id: str) -> HttpResponse:
         """Return what a message says and said, the latest first."""
-        below = cursor_of(request)
-        page = edits.versions(session_of(request).user_id, from_wire(message_id), below=below, limit=limit_of(request))
-        return answer(
-            bodies.MessageVersions(
-                results=[
-                    bodies.MessageVersion(version=v.version, content=v.content, written_at=moment(v.written_at))
-                    for v in page.versions
-                ],
-                **onward(page.next),
-            )
+        below = cursor_of(request, int)
+        page = edits.versions(
+            session_of(request).user_id, from_wire(message_id), below=below, limit=limit_of(request, **PAGE)
         )
+        versions = [
+            bodies.MessageVersion(version=v.version, content=v.content, written_at=moment(v.written_at))
+            for v in page.versions
+        ]
+        return answer(listing(bodies.MessageVersions, versions, write_cursor(page.next)))
 
 
 class Reactions(APIView):
-    @described(answers=bodies.Reactions, query={"emoji": str, **PAGE_QUERY})
+    @described(answers=bodies.Reactions, query={"emoji": str, **QUERY})
     def get(self, request: Request, message_id: str) -> HttpResponse:
         """Return who reacted to a message, all or with one emoji."""
         page = reactions.people(
             session_of(request).user_id,
             from_wire(message_id),
             emoji=request.query_params.get("emoji") or None,
-            after=cursor_of(request) or 0,
-            limit=limit_of(request),
+            after=cursor_of(request, int) or 0,
+            limit=limit_of(request, **PAGE),
         )
         listed = [
             bodies.OneReaction(
@@ -82,7 +79,7 @@ class Reactions(APIView):
             )
             for who in page.people
         ]
-        return answer(bodies.Reactions(results=listed, **onward(page.next)))
+        return answer(listing(bodies.Reactions, listed, write_cursor(page.next)))
 
 
 class Reaction(APIView):
@@ -118,10 +115,10 @@ class Close(APIView):
 
 
 class Votes(APIView):
-    @described(answers=bodies.Votes, query=PAGE_QUERY)
+    @described(answers=bodies.Votes, query=QUERY)
     def get(self, request: Request, message_id: str) -> HttpResponse:
         """Return what you chose in a poll and, unless it is anonymous, who chose what."""
-        after, limit = cursor_of(request) or 0, limit_of(request)
+        after, limit = cursor_of(request, int) or 0, limit_of(request, **PAGE)
         page = polls.ballots(session_of(request).user_id, from_wire(message_id), after=after, limit=limit)
         listed = [
             bodies.Vote(
@@ -131,20 +128,22 @@ class Votes(APIView):
             )
             for ballot in page.ballots
         ]
-        return answer(bodies.Votes(mine=page.mine, results=listed, **onward(page.next)))
+        return answer(listing(bodies.Votes, listed, write_cursor(page.next), mine=page.mine))
 
 
 class Replies(APIView):
-    @described(answers=bodies.Replies, query=PAGE_QUERY)
+    @described(answers=bodies.Replies, query=QUERY)
     def get(self, request: Request, message_id: str) -> HttpResponse:
         """Return the replies of the thread that begins at a message, in seq order."""
-        session, after = session_of(request), cursor_of(request) or 0
+        session, after = session_of(request), cursor_of(request, int) or 0
         page = threads.replies(
-            session.user_id, from_wire(message_id), after=after, limit=limit_of(request), device=session.device_id
+            session.user_id,
+            from_wire(message_id),
+            after=after,
+            limit=limit_of(request, **PAGE),
+            device=session.device_id,
         )
-        return answer(
-            bodies.Replies(results=page.messages, unread_count=page.unread, **onward(page.next)),
-        )
+        return answer(listing(bodies.Replies, page.messages, write_cursor(page.next), unread_count=page.unread))
 
 
 class RepliesRead(APIView):
@@ -157,40 +156,23 @@ class RepliesRead(APIView):
 
 
 class Threads(APIView):
-    @described(answers=bodies.Threads, query=PAGE_QUERY)
+    @described(answers=bodies.Threads, query=QUERY)
     def get(self, request: Request, conversation_id: str) -> HttpResponse:
         """List the threads of a conversation, the latest reply first."""
-        user, before = session_of(request).user_id, cursor_of(request)
-        page = threads.threads(user, from_wire(conversation_id), before=before, limit=limit_of(request))
+        user, before = session_of(request).user_id, cursor_of(request, int)
+        page = threads.threads(user, from_wire(conversation_id), before=before, limit=limit_of(request, **PAGE))
         listed = [
             bodies.Thread(
                 thread_id=str(thread.id), root=thread.root, last_seq=thread.last_seq, unread_count=thread.unread
             )
             for thread in page.threads
         ]
-        return answer(bodies.Threads(results=listed, **onward(page.next)))
+        return answer(listing(bodies.Threads, listed, write_cursor(page.next)))
 
 
 def seen_by(session: Session, message_id: int) -> Message:
     """Return a message as it is shown on the device that asks."""
     return history.message_by_id(session.user_id, message_id, device=session.device_id)
-
-
-def limit_of(request: Request) -> int:
-    """Return the length of page that a request asks for."""
-    limit: int = wire_int(request, "limit", default=50, low=1, high=100)
-    return limit
-
-
-def cursor_of(request: Request) -> int | None:
-    """Return the key at which a request goes on, None for the first page."""
-    cursor = request.query_params.get("cursor")
-    return read_cursor(cursor, int) if cursor else None
-
-
-def onward(key: int | None) -> dict[str, Any]:
-    """Return how a list goes on, as its answer has it."""
-    return {"next_cursor": write_cursor(key) if key is not None else None, "has_more": key is not None}
 
 
 def moment(at: datetime) -> str:

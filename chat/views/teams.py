@@ -6,14 +6,13 @@ from rest_framework.views import APIView
 
 from accounts.authentication import session_of
 from accounts.ids import from_wire
-from accounts.pages import read_cursor, write_cursor
 from chat.bodies import teams as bodies
-from chat.bodies.conversations import given
 from chat.conversations import queries
 from chat.frames import ConversationObject, wire_time
 from chat.teams import channels, teams
 from gateway.errors import InvalidPayload
-from gateway.http import answer, body
+from gateway.http import answer, body, fields_set
+from gateway.paging import cursor_of, listing, write_cursor
 from gateway.schema import described
 
 
@@ -21,7 +20,7 @@ class Teams(APIView):
     @described(answers=bodies.Teams)
     def get(self, request: Request) -> HttpResponse:
         """List your teams."""
-        return answer(bodies.Teams(results=[_seen(team) for team in teams.listed(session_of(request).user_id)]))
+        return answer(listing(bodies.Teams, map(_seen, teams.listed(session_of(request).user_id)), None))
 
     @described(takes=bodies.NewTeam, answers=bodies.TeamObject, status=201)
     def post(self, request: Request) -> HttpResponse:
@@ -41,7 +40,7 @@ class Team(APIView):
     def patch(self, request: Request, team_id: str) -> HttpResponse:
         """Change name or description, as an admin of the team."""
         user, team = session_of(request).user_id, from_wire(team_id)
-        teams.change(user, team, given(body(request, bodies.TeamChange)))
+        teams.change(user, team, fields_set(body(request, bodies.TeamChange)))
         return answer(_seen(teams.team(user, team)))
 
     @described(status=204)
@@ -55,14 +54,12 @@ class TeamMembers(APIView):
     @described(answers=bodies.TeamMembers, query={"cursor": str})
     def get(self, request: Request, team_id: str) -> HttpResponse:
         """List a team's members, 100 a page."""
-        cursor = request.query_params.get("cursor")
-        after = read_cursor(cursor, int) if cursor else 0
+        after = cursor_of(request, int) or 0
         found, following = teams.people(session_of(request).user_id, from_wire(team_id), after=after)
         results = [
             bodies.TeamMemberObject(user_id=str(p.user_id), display_name=p.display_name, role=p.role) for p in found
         ]
-        onward = write_cursor(following) if following is not None else None
-        return answer(bodies.TeamMembers(results=results, next_cursor=onward, has_more=following is not None))
+        return answer(listing(bodies.TeamMembers, results, write_cursor(following)))
 
     @described(takes=bodies.NewTeamMembers, answers=bodies.TeamObject)
     def post(self, request: Request, team_id: str) -> HttpResponse:
@@ -94,12 +91,10 @@ class TeamChannels(APIView):
     @described(answers=bodies.Channels, query={"cursor": str})
     def get(self, request: Request, team_id: str) -> HttpResponse:
         """List a team's channels and broadcasts: the public ones, and private ones that you are in."""
-        cursor = request.query_params.get("cursor")
-        after = read_cursor(cursor, int) if cursor else 0
+        after = cursor_of(request, int) or 0
         found, following = channels.listed(session_of(request).user_id, from_wire(team_id), after=after)
         results = [bodies.ChannelObject(**{**channel._asdict(), "id": str(channel.id)}) for channel in found]
-        onward = write_cursor(following) if following is not None else None
-        return answer(bodies.Channels(results=results, next_cursor=onward, has_more=following is not None))
+        return answer(listing(bodies.Channels, results, write_cursor(following)))
 
     @described(takes=bodies.NewChannel, answers=ConversationObject, status=201)
     def post(self, request: Request, team_id: str) -> HttpResponse:
