@@ -29,14 +29,14 @@ def nothing(*_: Any) -> Any:
 
 
 class Socket:
-    """The server's side of one socket: `inbox` is read by the application, `told` is written by it."""
+    """The server's side of one socket: `inbox` is read by the application, `written` is written by it."""
 
     def __init__(self, application: Any, query: str = "") -> None:
         self.inbox: asyncio.Queue[Message] = asyncio.Queue()
-        self.told: asyncio.Queue[Message] = asyncio.Queue()
+        self.written: asyncio.Queue[Message] = asyncio.Queue()
         self.inbox.put_nowait({"type": "websocket.connect"})
         scope = {"type": "websocket", "headers": [], "query_string": query.encode(), "subprotocols": []}
-        self.task = asyncio.create_task(application(scope, self.inbox.get, self.told.put))
+        self.task = asyncio.create_task(application(scope, self.inbox.get, self.written.put))
 
     def say(self, type_: str, id_: str) -> None:
         self.inbox.put_nowait({"type": "websocket.receive", "text": f'{{"type":"{type_}","id":"{id_}"}}'})
@@ -44,7 +44,7 @@ class Socket:
     async def hear(self) -> Message:
         """Return the next message of the application: the payload of a frame with its type, or the ASGI message."""
         async with asyncio.timeout(WAIT_SECONDS):
-            message = await self.told.get()
+            message = await self.written.get()
         if message["type"] != "websocket.send":
             return message
         frame = msgspec.json.decode(message["text"])

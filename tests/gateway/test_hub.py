@@ -63,7 +63,7 @@ class Peer:
     """A connection whose socket is a list."""
 
     def __init__(self, user: int, *, device: int = 0) -> None:
-        self.told: list[str] = []
+        self.received: list[str] = []
         self.closes: list[tuple[int, str]] = []
         self.connection = Connection(next(_ids), Session(user, device or user * 10, None), self.send, limit=100)
         self.connection.greet([])
@@ -72,7 +72,7 @@ class Peer:
         if message["type"] == "websocket.close":
             self.closes.append((message["code"], message["reason"]))
         else:
-            self.told.append(message["text"])
+            self.received.append(message["text"])
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def enter(hub: Hub, *peers: Peer) -> None:
         hub.add(peer.connection)
 
 
-async def heard(hub: Hub, events: Sequence[Event]) -> None:
+async def deliver(hub: Hub, events: Sequence[Event]) -> None:
     """Deliver events like another process, and wait until the hub has loaded the members."""
     hub._receive(events)
     topic = hub._topics.get(CHAT)
@@ -112,30 +112,30 @@ async def heard(hub: Hub, events: Sequence[Event]) -> None:
         await topic.loading
 
 
-async def until(peer: Peer, told: list[str]) -> None:
+async def until(peer: Peer, received: list[str]) -> None:
     async with asyncio.timeout(5):
-        while len(peer.told) < len(told):  # noqa: ASYNC110
+        while len(peer.received) < len(received):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
-    assert peer.told == told
+    assert peer.received == received
 
 
 async def test_members_get_an_event_once_and_other_users_never(hub: Hub) -> None:
     ada, bob, cay = Peer(ADA), Peer(BOB), Peer(CAY)
     enter(hub, ada, bob, cay)
-    await heard(hub, [event(1), event(2), event(2), event(1)])
-    assert (ada.told, bob.told, cay.told) == (["m1", "m2"], ["m1", "m2"], [])
+    await deliver(hub, [event(1), event(2), event(2), event(1)])
+    assert (ada.received, bob.received, cay.received) == (["m1", "m2"], ["m1", "m2"], [])
 
 
 async def test_members_are_loaded_once_per_version(hub: Hub, database: Database) -> None:
     ada, cay = Peer(ADA), Peer(CAY)
     enter(hub, ada, cay)
-    await heard(hub, [event(1)])
-    await heard(hub, [event(2)])
+    await deliver(hub, [event(1)])
+    await deliver(hub, [event(2)])
     assert database.asked == ["audience"]
     database.version, database.members = 2, {ADA: (0, 2), CAY: (2, None)}
-    await heard(hub, [event(3, version=2), event(4, version=2)])
+    await deliver(hub, [event(3, version=2), event(4, version=2)])
     assert database.asked == ["audience", "news"]
-    assert (ada.told, cay.told) == (["m1", "m2"], ["m3", "m4"])
+    assert (ada.received, cay.received) == (["m1", "m2"], ["m3", "m4"])
 
 
 async def test_former_member_gets_late_event_from_before_leaving(hub: Hub, database: Database) -> None:
@@ -143,18 +143,18 @@ async def test_former_member_gets_late_event_from_before_leaving(hub: Hub, datab
     database.version, database.members = 2, {ADA: (0, None), BOB: (0, 1), CAY: (1, None)}
     ada, bob, cay = Peer(ADA), Peer(BOB), Peer(CAY)
     enter(hub, ada, bob, cay)
-    await heard(hub, [event(1, version=1), event(2, version=2)])
-    assert (ada.told, bob.told, cay.told) == (["m1", "m2"], ["m1"], ["m2"])
+    await deliver(hub, [event(1, version=1), event(2, version=2)])
+    assert (ada.received, bob.received, cay.received) == (["m1", "m2"], ["m1"], ["m2"])
 
 
 async def test_events_out_of_order_are_delivered_by_rev(hub: Hub, database: Database) -> None:
     ada = Peer(ADA)
     enter(hub, ada)
-    await heard(hub, [event(2), event(4)])
-    await heard(hub, [event(3)])
-    assert ada.told == []
-    await heard(hub, [event(1)])
-    assert ada.told == ["m1", "m2", "m3", "m4"]
+    await deliver(hub, [event(2), event(4)])
+    await deliver(hub, [event(3)])
+    assert ada.received == []
+    await deliver(hub, [event(1)])
+    assert ada.received == ["m1", "m2", "m3", "m4"]
     assert database.asked == ["audience"]
 
 
@@ -162,11 +162,11 @@ async def test_missing_event_is_loaded_from_the_database(hub: Hub, database: Dat
     ada = Peer(ADA)
     enter(hub, ada)
     database.rows = [event(2), event(3)]
-    await heard(hub, [event(1), event(4)])
-    assert ada.told == ["m1"]
+    await deliver(hub, [event(1), event(4)])
+    assert ada.received == ["m1"]
     await until(ada, ["m1", "m2", "m3", "m4"])
-    await heard(hub, [event(2), event(3), event(5)])
-    assert ada.told == ["m1", "m2", "m3", "m4", "m5"]
+    await deliver(hub, [event(2), event(3), event(5)])
+    assert ada.received == ["m1", "m2", "m3", "m4", "m5"]
 
 
 async def test_unavailable_database_delays_events_but_loses_none(
@@ -176,10 +176,10 @@ async def test_unavailable_database_delays_events_but_loses_none(
     ada = Peer(ADA)
     enter(hub, ada)
     database.away = 2
-    await heard(hub, [event(1)])
-    assert ada.told == ["m1"]
+    await deliver(hub, [event(1)])
+    assert ada.received == ["m1"]
     database.away, database.rows = 2, [event(2)]
-    await heard(hub, [event(3), event(4)])
+    await deliver(hub, [event(3), event(4)])
     await until(ada, ["m1", "m2", "m3", "m4"])
     database.away, database.rows = 2, [event(5)]
     hub._recover()
@@ -191,7 +191,7 @@ async def test_rev_without_a_frame_delays_later_events_only_briefly(hub: Hub) ->
     ada = Peer(ADA)
     enter(hub, ada)
     began = asyncio.get_running_loop().time()
-    await heard(hub, [event(1), event(3), event(6)])
+    await deliver(hub, [event(1), event(3), event(6)])
     await until(ada, ["m1", "m3", "m6"])
     assert asyncio.get_running_loop().time() - began >= GAP_WAIT
 
@@ -200,10 +200,10 @@ async def test_new_topic_waits_for_events_above_the_settled_rev(hub: Hub, databa
     ada = Peer(ADA)
     enter(hub, ada)
     database.settled = 10
-    await heard(hub, [event(12)])
-    assert ada.told == []
-    await heard(hub, [event(11)])
-    assert ada.told == ["m11", "m12"]
+    await deliver(hub, [event(12)])
+    assert ada.received == []
+    await deliver(hub, [event(11)])
+    assert ada.received == ["m11", "m12"]
 
 
 async def test_process_without_connections_loads_nothing_and_later_delivers_only_new_events(
@@ -211,42 +211,42 @@ async def test_process_without_connections_loads_nothing_and_later_delivers_only
 ) -> None:
     first, second = Peer(ADA), Peer(ADA)
     enter(hub, first)
-    await heard(hub, [event(1)])
+    await deliver(hub, [event(1)])
     hub.remove(first.connection)
-    await heard(hub, [event(2), event(4, version=2)])
+    await deliver(hub, [event(2), event(4, version=2)])
     enter(hub, second)
-    await heard(hub, [event(5, version=1)])
+    await deliver(hub, [event(5, version=1)])
     assert database.asked == ["audience"]
-    assert second.told == ["m5"]
+    assert second.received == ["m5"]
 
 
 async def test_ephemeral_events_are_delivered_without_waiting(hub: Hub) -> None:
     ada = Peer(ADA)
     enter(hub, ada)
-    await heard(hub, [event(1)])
-    await heard(hub, [event(3), Event(conversation_id=CHAT, version=1, cls=Class.TYPING, frame=b"typing")])
-    assert ada.told == ["m1", "typing"]
+    await deliver(hub, [event(1)])
+    await deliver(hub, [event(3), Event(conversation_id=CHAT, version=1, cls=Class.TYPING, frame=b"typing")])
+    assert ada.received == ["m1", "typing"]
 
 
 async def test_senders_other_connection_gets_frame_with_state_and_sending_one_gets_none(hub: Hub) -> None:
     sending, other, bob = Peer(ADA), Peer(ADA), Peer(BOB)
     enter(hub, sending, other, bob)
     frame = b'{"payload":{"message":{"x":1}}}'
-    told = Event(
+    received = Event(
         conversation_id=CHAT, version=1, seq=1, rev=1, frame=frame, own=b',"state":"sent"}}}', actor=ADA,
         skip_connection=sending.connection.id,
     )  # fmt: skip
-    await heard(hub, [told])
-    assert sending.told == []
-    assert other.told == ['{"payload":{"message":{"x":1,"state":"sent"}}}']
-    assert bob.told == [frame.decode()]
+    await deliver(hub, [received])
+    assert sending.received == []
+    assert other.received == ['{"payload":{"message":{"x":1,"state":"sent"}}}']
+    assert bob.received == [frame.decode()]
 
 
 async def test_skipped_user_gets_no_frame(hub: Hub) -> None:
     ada, bob = Peer(ADA), Peer(BOB)
     enter(hub, ada, bob)
-    await heard(hub, [event(1, skip_users=[BOB]), event(2)])
-    assert (ada.told, bob.told) == (["m1", "m2"], ["m2"])
+    await deliver(hub, [event(1, skip_users=[BOB]), event(2)])
+    assert (ada.received, bob.received) == (["m1", "m2"], ["m2"])
 
 
 @pytest.mark.parametrize("by", ["device", "connection"])
@@ -303,13 +303,13 @@ async def test_drain_waits_for_acks_of_frames_in_flight(hub: Hub) -> None:
     second.add_done_callback(acked)
     loop.call_later(0.02, first.set_result, None)
     await hub.drain()
-    assert (ada.told, len(ada.closes)) == (["ack"], 1)
+    assert (ada.received, len(ada.closes)) == (["ack"], 1)
 
 
 async def test_events_stored_during_a_loss_are_delivered_once(hub: Hub, database: Database) -> None:
     ada = Peer(ADA)
     enter(hub, ada)
-    await heard(hub, [event(1)])
+    await deliver(hub, [event(1)])
     database.rows = [event(1), event(2), event(3)]
     hub._recover()
     await until(ada, ["m1", "m2", "m3"])
@@ -319,7 +319,7 @@ async def test_events_stored_during_a_loss_are_delivered_once(hub: Hub, database
 async def test_loss_during_recovery_starts_another_recovery(hub: Hub, database: Database) -> None:
     ada = Peer(ADA)
     enter(hub, ada)
-    await heard(hub, [event(1)])
+    await deliver(hub, [event(1)])
     database.rows = [event(2)]
     hub._recover()
     hub._recover()
@@ -336,13 +336,13 @@ async def test_event_that_arrives_in_time_is_not_loaded(
 ) -> None:
     ada = Peer(ADA)
     enter(hub, ada)
-    await heard(hub, [event(1), event(3)])
+    await deliver(hub, [event(1), event(3)])
     topic = hub._topics[CHAT]
     hub._check_gap(CHAT, topic, topic.rev)
-    await heard(hub, [event(2)])
+    await deliver(hub, [event(2)])
     async with asyncio.timeout(5):
         await asyncio.gather(*hub._tasks)
-    assert ada.told == ["m1", "m2", "m3"]
+    assert ada.received == ["m1", "m2", "m3"]
     assert database.asked == ["audience"]
     assert caplog.records == []
 
@@ -375,7 +375,7 @@ async def test_silent_process_is_reported_once_and_stopped_process_never() -> No
 async def test_unpublished_events_of_a_killed_process_are_loaded(hub: Hub, database: Database) -> None:
     ada = Peer(ADA)
     enter(hub, ada)
-    await heard(hub, [event(1)])
+    await deliver(hub, [event(1)])
     database.rows = [event(1), event(2)]
     hub._recover_after_death(3.5)
     await until(ada, ["m1", "m2"])
@@ -386,10 +386,10 @@ async def test_frames_before_the_greeting_are_written_after_it() -> None:
     peer = Peer(ADA)
     fresh = Connection(next(_ids), Session(ADA, 1, None), peer.send, limit=10)
     fresh.write(b"live")
-    assert peer.told == []
+    assert peer.received == []
     fresh.greet([b"hello", b"replayed"])
     fresh.write(b"later")
-    assert peer.told == ["hello", "replayed", "live", "later"]
+    assert peer.received == ["hello", "replayed", "live", "later"]
 
 
 async def test_replay_counts_as_received_only_after_a_later_sign_of_life() -> None:
@@ -448,21 +448,21 @@ async def test_fast_chat_gets_summaries_and_then_live_frames_again(hub: Hub, mon
     hasty(monkeypatch, summary_per_second=2, summary_interval=0.05, summary_calm=0.05)
     ada, cay = Peer(ADA), Peer(CAY)
     enter(hub, ada, cay)
-    await heard(hub, [event(1), event(2), event(4), event(5, seq=0), event(3)])
-    assert ada.told == ["m1", "m2"]
+    await deliver(hub, [event(1), event(2), event(4), event(5, seq=0), event(3)])
+    assert ada.received == ["m1", "m2"]
 
     await until_count(ada, 3)
-    told = json.loads(ada.told[2])
-    assert (told["type"], told["payload"]) == (
+    received = json.loads(ada.received[2])
+    assert (received["type"], received["payload"]) == (
         "message.summary",
         {"chatId": str(CHAT), "count": 2, "fromSeq": 3, "toSeq": 4, "rev": 5},
     )
     async with asyncio.timeout(5):
         while hub._topics[CHAT].summaries.digest is not None:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
-    await heard(hub, [event(6), event(7)])
-    assert ada.told[3:] == ["m6", "m7"]
-    assert cay.told == []
+    await deliver(hub, [event(6), event(7)])
+    assert ada.received[3:] == ["m6", "m7"]
+    assert cay.received == []
 
 
 async def test_summary_goes_to_members_at_its_time(
@@ -471,19 +471,19 @@ async def test_summary_goes_to_members_at_its_time(
     hasty(monkeypatch, summary_per_second=1, summary_interval=0.05)
     ada, bob, cay = Peer(ADA), Peer(BOB), Peer(CAY)
     enter(hub, ada, bob, cay)
-    await heard(hub, [event(1), event(2)])
+    await deliver(hub, [event(1), event(2)])
     database.version, database.members = 2, {ADA: (0, None), BOB: (0, 2), CAY: (2, None)}
-    await heard(hub, [event(3, version=2)])
-    assert bob.told == ["m1"]
+    await deliver(hub, [event(3, version=2)])
+    assert bob.received == ["m1"]
 
     await until_count(ada, 2)
 
-    assert (len(ada.told), len(bob.told), len(cay.told)) == (2, 1, 1)
+    assert (len(ada.received), len(bob.received), len(cay.received)) == (2, 1, 1)
 
 
 async def until_count(peer: Peer, count: int) -> None:
     async with asyncio.timeout(5):
-        while len(peer.told) < count:  # noqa: ASYNC110
+        while len(peer.received) < count:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
 
@@ -494,13 +494,13 @@ async def test_summary_mode_leaves_other_chats_and_ephemeral_events_alone(
     ada = Peer(ADA)
     enter(hub, ada)
     beside = Event(conversation_id=CHAT + 1, version=1, seq=1, rev=1, frame=b"beside")
-    await heard(hub, [event(1), event(2)])
+    await deliver(hub, [event(1), event(2)])
     hub._receive([beside])
     loading = hub._topics[CHAT + 1].loading
     assert loading is not None
     await loading
-    await heard(hub, [Event(conversation_id=CHAT, version=1, cls=Class.TYPING, frame=b"typing")])
-    assert ada.told == ["m1", "beside", "typing"]
+    await deliver(hub, [Event(conversation_id=CHAT, version=1, cls=Class.TYPING, frame=b"typing")])
+    assert ada.received == ["m1", "beside", "typing"]
 
 
 CROWD = dict.fromkeys(range(1, 100), (0, None))
@@ -510,17 +510,17 @@ async def test_large_conversation_iterates_over_connected_members_only(hub: Hub,
     database.members = dict(CROWD)
     ada, bob, again = Peer(ADA), Peer(BOB), Peer(ADA)
     enter(hub, ada)
-    await heard(hub, [event(1)])
+    await deliver(hub, [event(1)])
     enter(hub, bob, again, Peer(1000))
     topic = hub._topics[CHAT]
     assert set(topic.receivers(0)) == {ADA, BOB}
 
-    await heard(hub, [event(2)])
+    await deliver(hub, [event(2)])
     hub.remove(again.connection)
-    await heard(hub, [event(3)])
+    await deliver(hub, [event(3)])
     hub.remove(ada.connection)
 
-    assert (ada.told, bob.told, again.told) == (["m1", "m2", "m3"], ["m2", "m3"], ["m2"])
+    assert (ada.received, bob.received, again.received) == (["m1", "m2", "m3"], ["m2", "m3"], ["m2"])
     assert set(topic.receivers(0)) == {BOB}
 
 
@@ -529,16 +529,16 @@ async def test_membership_changes_of_a_large_conversation_are_loaded_alone(hub: 
     database.members = dict(CROWD)
     ada, bob, cay, new = Peer(ADA), Peer(BOB), Peer(CAY), Peer(200)
     enter(hub, ada, bob, cay, new)
-    await heard(hub, [event(1)])
+    await deliver(hub, [event(1)])
 
     database.version, database.members = 2, {BOB: (0, 1), 200: (1, None)}
-    await heard(hub, [event(2, version=2)])
+    await deliver(hub, [event(2, version=2)])
     database.version, database.members = 3, {BOB: (3, None), CAY: (0, 3)}
-    await heard(hub, [event(4, version=3), event(3, version=2)])
+    await deliver(hub, [event(4, version=3), event(3, version=2)])
 
     assert database.asked == ["audience", "news", "news"]
-    assert (ada.told, bob.told) == (["m1", "m2", "m3", "m4"], ["m1", "m4"])
-    assert (cay.told, new.told) == (["m1", "m2", "m3"], ["m2", "m3", "m4"])
+    assert (ada.received, bob.received) == (["m1", "m2", "m3", "m4"], ["m1", "m4"])
+    assert (cay.received, new.received) == (["m1", "m2", "m3"], ["m2", "m3", "m4"])
 
 
 async def test_former_member_of_a_large_conversation_gets_late_event_from_before_leaving(
@@ -547,8 +547,8 @@ async def test_former_member_of_a_large_conversation_gets_late_event_from_before
     database.version, database.members = 2, {**CROWD, BOB: (0, 1)}
     ada, bob = Peer(ADA), Peer(BOB)
     enter(hub, ada, bob)
-    await heard(hub, [event(1, version=1), event(2, version=2)])
-    assert (ada.told, bob.told) == (["m1", "m2"], ["m1"])
+    await deliver(hub, [event(1, version=1), event(2, version=2)])
+    assert (ada.received, bob.received) == (["m1", "m2"], ["m1"])
 
 
 async def test_task_that_swallows_a_cancellation_does_not_block_stop(database: Database) -> None:
@@ -619,4 +619,4 @@ async def test_event_after_a_removal_waits_for_the_newer_members(hub: Hub, datab
     assert loading is not None
     await loading
 
-    assert (ada.told, bob.told) == (["m1", "m2"], ["m1"])
+    assert (ada.received, bob.received) == (["m1", "m2"], ["m1"])

@@ -28,10 +28,10 @@ def live(mode: SummaryMode, first: int, last: int, at: float) -> list[int]:
     return [rev for rev in range(first, last + 1) if not mode.absorbs(event(rev), at)]
 
 
-def summary(told: Event | None) -> dict[str, Any]:
-    assert told is not None
-    found: dict[str, Any] = msgspec.json.decode(told.frame)["payload"]
-    return found
+def summary(sent: Event | None) -> dict[str, Any]:
+    assert sent is not None
+    payload: dict[str, Any] = msgspec.json.decode(sent.frame)["payload"]
+    return payload
 
 
 def test_events_above_the_rate_go_into_a_summary() -> None:
@@ -39,16 +39,16 @@ def test_events_above_the_rate_go_into_a_summary() -> None:
 
     assert live(mode, 1, 25, at=100.0) == list(range(1, 11))
 
-    told = summary(mode.end_interval(CHAT, 100.5))
-    assert told == {"chatId": "7", "count": 15, "fromSeq": 11, "toSeq": 25, "rev": 25}
+    sent = summary(mode.end_interval(CHAT, 100.5))
+    assert sent == {"chatId": "7", "count": 15, "fromSeq": 11, "toSeq": 25, "rev": 25}
 
 
 def test_rate_is_counted_anew_every_second() -> None:
     mode = SummaryMode()
 
-    told = [*live(mode, 1, 10, at=100.0), *live(mode, 11, 20, at=101.0), *live(mode, 21, 30, at=107.3)]
+    revs = [*live(mode, 1, 10, at=100.0), *live(mode, 11, 20, at=101.0), *live(mode, 21, 30, at=107.3)]
 
-    assert told == list(range(1, 31))
+    assert revs == list(range(1, 31))
     assert mode.digest is None
 
 
@@ -99,9 +99,9 @@ def test_member_skipped_by_all_events_gets_no_summary() -> None:
     mode.absorbs(event(11, skip_users=[1, 2]), 100.0)
     mode.absorbs(event(12, skip_users=[2]), 100.0)
 
-    told = mode.end_interval(CHAT, 100.5)
+    sent = mode.end_interval(CHAT, 100.5)
 
-    assert told is not None
-    assert told.skip_users == [2]
+    assert sent is not None
+    assert sent.skip_users == [2]
     mode.absorbs(event(13), 100.6)
     assert mode.end_interval(CHAT, 101.0).skip_users == []  # type: ignore[union-attr]
