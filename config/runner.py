@@ -14,7 +14,7 @@ from types import FrameType
 from config.embedded.folders import CannotStart
 from config.embedded.running import running
 from config.env import BASE_DIR, ENV
-from config.listening import PortTaken, listen
+from config.port import PortTaken, listen
 from config.processes import Manager, manager
 
 READY_SECONDS = 60

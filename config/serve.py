@@ -21,7 +21,7 @@ import uvicorn
 from config import asgi
 from config.env import ENV
 from config.limits import LIMITS
-from config.listening import PortTaken, listen
+from config.port import PortTaken, listen
 from gateway import websocket
 
 OPEN_FILES = 65536

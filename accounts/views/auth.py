@@ -6,7 +6,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from accounts import answers, bodies, devices, entrance, queries, tickets, tokens
+from accounts import api_sign_in, bodies, devices, queries, serializers, tickets, tokens
 from accounts.authentication import address_of, session_of
 from accounts.ids import from_wire
 from gateway.http import answer, body
@@ -26,14 +26,14 @@ class Register(Open):
     def post(self, request: Request) -> HttpResponse:
         """Make an account and sign this device in."""
         asked = body(request, bodies.Registration)
-        entry = entrance.register(
+        entry = api_sign_in.register(
             email=asked.email,
             password=asked.password,
             display_name=asked.display_name,
             device_name=asked.device_name,
             address=address_of(request),
         )
-        return answer(answers.entered(entry), status=201)
+        return answer(serializers.entered(entry), status=201)
 
 
 class Token(Open):
@@ -41,21 +41,21 @@ class Token(Open):
     def post(self, request: Request) -> HttpResponse:
         """Sign a device in with e-mail address and password."""
         asked = body(request, bodies.Credentials)
-        entry = entrance.with_password(
+        entry = api_sign_in.with_password(
             email=asked.email,
             password=asked.password,
             device_id=from_wire(asked.device_id) if asked.device_id else None,
             device_name=asked.device_name,
             address=address_of(request),
         )
-        return answer(answers.entered(entry))
+        return answer(serializers.entered(entry))
 
 
 class TokenRefresh(Open):
     @described(takes=bodies.Refresh, answers=bodies.TokenPair)
     def post(self, request: Request) -> HttpResponse:
         """Exchange a refresh token, once, for a new pair. Its reuse signs the device out."""
-        return answer(answers.token_pair(tokens.rotate(body(request, bodies.Refresh).refresh)))
+        return answer(serializers.token_pair(tokens.rotate(body(request, bodies.Refresh).refresh)))
 
 
 class Logout(APIView):
@@ -73,7 +73,7 @@ class WsTicket(APIView):
     @described(answers=bodies.SocketTicket)
     def post(self, request: Request) -> HttpResponse:
         """Get a ticket that opens one socket, soon."""
-        return answer(answers.ticket(tickets.issue(session_of(request))))
+        return answer(serializers.ticket(tickets.issue(session_of(request))))
 
 
 class Devices(APIView):
@@ -82,7 +82,7 @@ class Devices(APIView):
         """List the devices that are signed in, the latest first."""
         session, cursor, limit = session_of(request), request.query_params.get("cursor") or None, limit_of(request)
         page = queries.devices_of(session.user_id, current=session.device_id, cursor=cursor, limit=limit)
-        return answer(answers.devices_page(page))
+        return answer(serializers.devices_page(page))
 
 
 class Device(APIView):

@@ -4,7 +4,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from accounts import answers, blocks, bodies, contacts, privacy, queries, users
+from accounts import blocks, bodies, contacts, privacy, queries, serializers, users
 from accounts.authentication import session_of
 from accounts.ids import from_wire
 from gateway.http import answer, body, fields_set
@@ -16,13 +16,13 @@ class Me(APIView):
     @described(answers=bodies.Profile)
     def get(self, request: Request) -> HttpResponse:
         """Return the caller's profile."""
-        return answer(answers.profile(users.get(session_of(request).user_id)))
+        return answer(serializers.profile(users.get(session_of(request).user_id)))
 
     @described(takes=bodies.ProfileChange, answers=bodies.Profile)
     def patch(self, request: Request) -> HttpResponse:
         """Change name or avatar."""
         changes = fields_set(body(request, bodies.ProfileChange))
-        return answer(answers.profile(users.change_profile(session_of(request).user_id, **changes)))
+        return answer(serializers.profile(users.change_profile(session_of(request).user_id, **changes)))
 
 
 class Privacy(APIView):
@@ -42,7 +42,7 @@ class Privacy(APIView):
 
 
 def _privacy_of(user_id: int) -> HttpResponse:
-    return answer(answers.privacy(privacy.of(user_id), privacy.overrides_of(user_id)))
+    return answer(serializers.privacy(privacy.of(user_id), privacy.overrides_of(user_id)))
 
 
 class Blocks(APIView):
@@ -50,7 +50,9 @@ class Blocks(APIView):
     def get(self, request: Request) -> HttpResponse:
         """List whom the caller has blocked, the latest first."""
         cursor, limit = request.query_params.get("cursor") or None, limit_of(request)
-        return answer(answers.blocks_page(queries.blocks_of(session_of(request).user_id, cursor=cursor, limit=limit)))
+        return answer(
+            serializers.blocks_page(queries.blocks_of(session_of(request).user_id, cursor=cursor, limit=limit))
+        )
 
 
 class Block(APIView):
@@ -73,7 +75,7 @@ class Contacts(APIView):
         """List the caller's contacts, the latest first."""
         cursor, limit = request.query_params.get("cursor") or None, limit_of(request)
         page = queries.contacts_of(session_of(request).user_id, cursor=cursor, limit=limit)
-        return answer(answers.contacts_page(page))
+        return answer(serializers.contacts_page(page))
 
 
 class Contact(APIView):

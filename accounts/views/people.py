@@ -4,7 +4,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from accounts import access, answers, bodies, queries
+from accounts import access, bodies, queries, serializers
 from accounts.authentication import session_of
 from accounts.ids import from_wire
 from gateway.http import answer
@@ -19,11 +19,11 @@ class People(APIView):
         cursor, limit = request.query_params.get("cursor") or None, limit_of(request)
         sought = request.query_params.get("q", "")
         page = queries.directory(session_of(request).user_id, q=sought, cursor=cursor, limit=limit)
-        return answer(answers.people_page(page))
+        return answer(serializers.people_page(page))
 
 
 class Person(APIView):
     @described(answers=bodies.SomePerson)
     def get(self, request: Request, user_id: str) -> HttpResponse:
         """Return a person."""
-        return answer(answers.person(access.person(session_of(request).user_id, from_wire(user_id))))
+        return answer(serializers.person(access.person(session_of(request).user_id, from_wire(user_id))))

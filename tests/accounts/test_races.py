@@ -6,7 +6,7 @@ from threading import Thread
 import pytest
 from django.db import connection, transaction
 
-from accounts import blocks, contacts, devices, entrance, tokens, users
+from accounts import api_sign_in, blocks, contacts, devices, tokens, users
 from accounts.models import Contact, Device, User
 from accounts.sign_in import WrongCredentials
 from gateway.bus import Event
@@ -38,8 +38,8 @@ def refused_after(first: Callable[[], object], second: Callable[[], object]) -> 
     return refusals[0] if refusals else None
 
 
-def sign_in(who: Somebody, device_id: int | None = None) -> entrance.Entry:
-    return entrance.with_password(
+def sign_in(who: Somebody, device_id: int | None = None) -> api_sign_in.Entry:
+    return api_sign_in.with_password(
         email=who.user.email or "", password=PASSWORD, device_id=device_id, device_name="", address="192.0.2.1"
     )
 

@@ -15,7 +15,7 @@ import honcho.printer
 import pytest
 
 from config.env import BASE_DIR, ENV
-from config.listening import PortTaken, listen
+from config.port import PortTaken, listen
 from config.processes import Manager, commands
 
 

@@ -1,6 +1,7 @@
 """From the rows of accounts to the bodies of its answers, and from addresses and changes to what was asked."""
 
 from accounts.access import Person
+from accounts.api_sign_in import Entry
 from accounts.bodies import (
     Account,
     BlocksPage,
@@ -18,7 +19,6 @@ from accounts.bodies import (
     SomePerson,
     TokenPair,
 )
-from accounts.entrance import Entry
 from accounts.models import User
 from accounts.privacy import NAMES, Settings
 from accounts.queries import Listed, SignedIn
