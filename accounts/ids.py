@@ -1,12 +1,9 @@
 """Ids of every table: 64 bits, time-ordered, made by PostgreSQL's `new_id()` (migration 0001), strings on the wire."""
 
-from datetime import UTC, datetime
-
 from django.db.models import Func
 
 from gateway.errors import NotFound
 
-EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 NEW_ID = Func(function="new_id")
 MAX_ID = 2**63 - 1
 
@@ -16,8 +13,3 @@ def from_wire(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= MAX_ID):
         raise NotFound
     return int(text)
-
-
-def made_at(number: int) -> datetime:
-    """Return the moment, to the millisecond, at which an id was made."""
-    return datetime.fromtimestamp(EPOCH.timestamp() + (number >> 23) / 1000, UTC)

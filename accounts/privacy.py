@@ -68,8 +68,7 @@ def change(
     Raises NotFound for a device that is not the user's, and changes nothing then.
     """
     with transaction.atomic():
-        Privacy.objects.get_or_create(user_id=user_id)
-        Privacy.objects.select_for_update().get(user_id=user_id)
+        Privacy.objects.select_for_update().get_or_create(user_id=user_id)
         devices = Device.objects.filter(user_id=user_id, revoked_at=None).in_bulk(list(overrides or {}))
         if len(devices) != len(overrides or {}):
             raise NotFound

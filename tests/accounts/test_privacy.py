@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts import devices, privacy
 from accounts.privacy import Settings
@@ -45,3 +47,14 @@ def test_an_override_for_anothers_device_changes_nothing_at_all(somebody: Make) 
         privacy.change(ada.id, settings={"show_typing": False}, overrides={bob.device.pk: {"show_typing": False}})
     assert privacy.of(ada.id) == Settings()
     assert privacy.overrides_of(bob.id) == {}
+
+
+def test_change_of_one_switch_reads_and_writes_the_settings_once(somebody: Make) -> None:
+    person = somebody()
+    privacy.change(person.user.pk, settings={"show_typing": False})
+
+    with CaptureQueriesContext(connection) as executed:
+        privacy.change(person.user.pk, settings={"send_read_receipts": False})
+
+    touching = [query["sql"].split()[0] for query in executed if "accounts_privacy" in query["sql"]]
+    assert touching == ["SELECT", "UPDATE"]
