@@ -47,7 +47,9 @@ class Sync(APIView):
     @described(takes=SyncRequest, answers=SyncResponse)
     def post(self, request: Request) -> HttpResponse:
         """Return what changed in all of your chats since your watermarks; body and answer as the frame."""
-        return answer(company.synchronised(session_of(request).user_id, body(request, SyncRequest)))
+        session = session_of(request)
+        wanted = body(request, SyncRequest)
+        return answer(company.synchronised(session.user_id, wanted, device=session.device_id))
 
 
 class Presence(APIView):

@@ -109,6 +109,7 @@ async def test_a_device_that_wants_to_be_shown_none_is_shown_none_anywhere(serve
         answers = [api.get(path) for path in paths]
         answers.append(api.post(f"conversations/{chat}/backfill", {"after": 0}))
         answers.append(api.post("conversations", {"kind": "direct", "userId": str(bob.id)}))
+        answers.append(api.post("sync", {"chats": {}}))
         async with connected(server, device) as client:
             await client.send("sync.request", {"chats": {}})
             synced = await client.expect("sync.response")
