@@ -5,11 +5,13 @@ from typing import Any
 
 from accounts.ids import from_wire
 from chat.drafts import Stored
-from chat.frames import Delete, Edit, Focus, PollClose, PollVote, React, Send, wire_time
+from chat.frames import Delete, Edit, Focus, PollClose, PollVote, React, Send, SyncRequest, wire_time
 from chat.messages import deletions, edits, polls, reactions, validation
 from chat.messages.ingest import lane_of
-from gateway import hub
+from chat.sync.requests import answer_request
+from gateway import codec, hub
 from gateway.frames import Caller
+from gateway.routes import Answer
 
 
 def send(caller: Caller, frame: Send) -> "asyncio.Future[Stored]":
@@ -90,3 +92,15 @@ def close(caller: Caller, frame: PollClose) -> dict[str, Any]:
     """`poll.close`: the poll as it then is."""
     voted = polls.close(caller.user_id, from_wire(frame.message_id))
     return {"messageId": frame.message_id, "rev": voted.rev, "data": voted.data}
+
+
+def synchronise(caller: Caller, frame: SyncRequest) -> Answer:
+    """`sync.request`: a `sync.response`, then the ack."""
+    response = answer_request(caller.user_id, frame, device=caller.device_id)
+    return Answer(codec.frame("sync.response", response), {})
+
+
+def backfill(caller: Caller, frame: SyncRequest) -> Answer:
+    """`request-backfill`, an older name of `sync.request`: a `backfill-messages`, then the ack (F369)."""
+    response = answer_request(caller.user_id, frame, device=caller.device_id)
+    return Answer(codec.frame("backfill-messages", response), {})

@@ -24,8 +24,8 @@ FRAMES = {
     "presence.subscribe": Route(PresenceWatch, presence.subscribe, hot=True, automatic=True),
     "presence.unsubscribe": Route(PresenceWatch, presence.unsubscribe, hot=True, automatic=True),
     "chat.focus": Route(Focus, chat.focus, hot=True),
-    "sync.request": Route(SyncRequest, presence.synchronise, automatic=True),
-    "request-backfill": Route(SyncRequest, presence.backfill, automatic=True),
+    "sync.request": Route(SyncRequest, chat.synchronise, automatic=True),
+    "request-backfill": Route(SyncRequest, chat.backfill, automatic=True),
 }
 
 # F369: names of the requirement documents, understood for good.

@@ -8,6 +8,7 @@ from config.embedded import endpoints
 from config.env import BASE_DIR, ENV, hosts, secret_key
 from config.limits import LIMITS as LIMITS
 from config.reactions import REACTIONS as REACTIONS
+from config.sync import PARTS
 
 DEMO: bool = ENV["PARLEY_DEMO"]
 DEBUG: bool = ENV["PARLEY_DEBUG"]
@@ -24,6 +25,7 @@ THREADS: int = ENV["PARLEY_THREADS"]
 METRICS_TOKEN: str = ENV["PARLEY_METRICS_TOKEN"]
 WEB_PROCESSES: int = ENV["PARLEY_WEB_PROCESSES"]
 PROTOCOL_VERSION = 1
+SYNC_PARTS = PARTS
 
 INSTALLED_APPS = [
     # Its import alone brings Twisted, 15 MB: only `manage.py runserver` needs it as an app.

@@ -7,13 +7,12 @@ from typing import Any
 from accounts.ids import from_wire
 from accounts.privacy import SWITCHED
 from chat.events import SENDING
-from chat.frames import Send, SyncRequest
-from gateway import codec, hub, threads
+from chat.frames import Send
+from gateway import hub, threads
 from gateway.bus import Event
 from gateway.connection import Connection
 from gateway.frames import Caller
-from gateway.routes import Answer
-from presence import company, states
+from presence import states
 from presence.crowd import TYPES, crowds
 from presence.frames import PresenceUpdate, PresenceWatch, Typing
 from presence.here import CHANGED, LOST, ROUND_SECONDS, here
@@ -67,18 +66,6 @@ def unsubscribe(caller: Caller, frame: PresenceWatch) -> None:
     connection = hub.current().connections.get(caller.connection_id)
     if connection is not None:
         watchers().unwatch(connection, [from_wire(id_) for id_ in frame.user_ids])
-
-
-def synchronise(caller: Caller, frame: SyncRequest) -> Answer:
-    """`sync.request`: a `sync.response`, then the ack."""
-    found = company.synchronised(caller.user_id, frame, device=caller.device_id)
-    return Answer(codec.frame("sync.response", found), {})
-
-
-def backfill(caller: Caller, frame: SyncRequest) -> Answer:
-    """`request-backfill`, an older name: the same, answered by `backfill-messages` (F369)."""
-    found = company.synchronised(caller.user_id, frame, device=caller.device_id)
-    return Answer(codec.frame("backfill-messages", found), {})
 
 
 def opened(connection: Connection) -> None:

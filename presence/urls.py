@@ -5,7 +5,6 @@ from django.urls import path
 from presence import views
 
 urlpatterns = [
-    path("sync", views.Sync.as_view()),
     path("presence", views.Presence.as_view()),
     path("conversations/<str:conversation_id>/typing", views.ConversationTyping.as_view()),
     path("messages/<str:message_id>/typing", views.MessageTyping.as_view()),

@@ -1,4 +1,4 @@
-"""Typing, presence and sync over REST, for clients without a socket."""
+"""Typing and presence over REST, for clients without a socket."""
 
 from functools import partial
 
@@ -11,14 +11,13 @@ from rest_framework.views import APIView
 from accounts.authentication import session_of
 from accounts.ids import from_wire
 from chat import access
-from chat.frames import SyncRequest, SyncResponse
 from chat.messages import history
 from gateway import hub
 from gateway.errors import InvalidPayload
 from gateway.frames import Frame
 from gateway.http import answer, body
 from gateway.schema import described
-from presence import company, states
+from presence import states
 from presence.frames import PresenceList
 from presence.typing import typists
 
@@ -41,15 +40,6 @@ class MessageTyping(APIView):
     def post(self, request: Request, message_id: str) -> HttpResponse:
         """Say that you type in a message's conversation, or no more (K6)."""
         return _typing(request, int(history.message_by_id(session_of(request).user_id, from_wire(message_id)).chat_id))
-
-
-class Sync(APIView):
-    @described(takes=SyncRequest, answers=SyncResponse)
-    def post(self, request: Request) -> HttpResponse:
-        """Return what changed in all of your chats since your watermarks; body and answer as the frame."""
-        session = session_of(request)
-        wanted = body(request, SyncRequest)
-        return answer(company.synchronised(session.user_id, wanted, device=session.device_id))
 
 
 class Presence(APIView):

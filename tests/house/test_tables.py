@@ -13,13 +13,16 @@ from celery import current_app
 from django.apps import apps
 from django.core.management import call_command
 from django.urls import URLPattern, URLResolver
+from django.utils.module_loading import import_string
 
+from chat.frames import SyncResponse
 from config.env import BASE_DIR
 from config.frames import ALIASES, FRAMES
 from config.limits import Limits
 from config.notices import NOTICES, merge
 from config.reactions import REACTIONS
 from config.schedule import SCHEDULE
+from config.sync import PARTS
 from config.urls import urlpatterns
 from gateway.bus import Event
 from gateway.frames import Caller, Frame
@@ -88,6 +91,13 @@ def test_apps_that_listen_to_one_notice_are_all_heard() -> None:
         listen(Event(notice="changed"))
 
     assert heard == ["first", "second"]
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_sync_part_takes_viewer_and_answer_and_returns_an_answer(name: str) -> None:
+    hints = typing.get_type_hints(import_string(name))
+
+    assert list(hints.values()) == [int, SyncResponse, SyncResponse], f"config/sync.py: {name} has another signature"
 
 
 def test_every_path_leads_to_a_view() -> None:

@@ -1,0 +1,23 @@
+"""A client's sync request, over the socket or REST: the answer of chat, and what the apps above add to it."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from chat.frames import SyncRequest, SyncResponse
+from chat.sync import sync
+
+Part = Callable[[int, SyncResponse], SyncResponse]  # viewer and answer → the answer with the part's field
+
+
+def answer_request(viewer: int, request: SyncRequest, *, device: int) -> SyncResponse:
+    """Return the answer to a sync request, with the parts of `config/sync.py`.
+
+    Raises InvalidPayload, NotAMember and NotFound as `chat.sync.sync.requested` does.
+    """
+    response = sync.requested(viewer, request, device=device)
+    for name in settings.SYNC_PARTS:
+        part: Part = import_string(name)
+        response = part(viewer, response)
+    return response
