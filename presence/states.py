@@ -14,9 +14,9 @@ from redis import RedisError
 
 from gateway import codec
 from presence import roll
-from presence.acquaintance import Leave, Pair, visible
 from presence.frames import PresenceState
 from presence.roll import Roll
+from presence.visibility import Pair, PresenceVisibility, read_visibility
 
 logger = logging.getLogger(__name__)
 KEPT = 50_000
@@ -60,33 +60,35 @@ def shown(pairs: Sequence[Pair], clock: Callable[[], float] = time.time) -> dict
     """Return what each viewer is shown of each user: one query and one round trip. From a thread."""
     if not pairs:
         return {}
-    leaves, now = visible(pairs), clock()
+    visibilities, now = read_visibility(pairs), clock()
     users = list({user for _, user in pairs})
     try:
         rolls = roll.read(users)
     except (RedisError, OSError) as fault:
         logger.info("presence: the last known is shown (%s)", type(fault).__name__)
-        return {pair: _remembered(leaves.get(pair), knowledge.of(pair[1], now)) for pair in pairs}
+        return {pair: _remembered(visibilities.get(pair), knowledge.of(pair[1], now)) for pair in pairs}
     knowledge.learn(rolls, now)
-    return {pair: state_of(leaves.get(pair), rolls[pair[1]], now) for pair in pairs}
+    return {pair: state_of(visibilities.get(pair), rolls[pair[1]], now) for pair in pairs}
 
 
-def _remembered(leave: Leave | None, known: tuple[float, Roll] | None) -> State:
+def _remembered(visibility: PresenceVisibility | None, known: tuple[float, Roll] | None) -> State:
     if known is None:
         return State("unknown")
-    return state_of(leave, known[1], known[0])._replace(as_of=known[0])
+    return state_of(visibility, known[1], known[0])._replace(as_of=known[0])
 
 
-def state_of(leave: Leave | None, known: Roll, now: float) -> State:
-    """Return a state as `leave` lets it through. Who is away and lost counts as away only with a last seen (K22)."""
-    if leave is None or not leave.online:
+def state_of(visibility: PresenceVisibility | None, known: Roll, now: float) -> State:
+    """Return a state as `visibility` lets it through. Who is away and lost counts as away only with a last seen (K22)."""
+    if visibility is None or not visibility.shows_online:
         return State("offline")
-    unkept = leave.untimed if leave.last_seen else {entry.device for entry in known.entries}
-    status = known.status(now, unseen=leave.unseen, unkept=unkept)
-    if not leave.last_seen or status not in ("offline", "away"):
+    unkept = (
+        visibility.devices_hiding_last_seen if visibility.shows_last_seen else {entry.device for entry in known.entries}
+    )
+    status = known.status(now, unseen=visibility.devices_hiding_online, unkept=unkept)
+    if not visibility.shows_last_seen or status not in ("offline", "away"):
         return State(status)
-    lately = known.seen_at(unseen=leave.untimed | leave.unseen)
-    stored = leave.shown_at.timestamp() if leave.shown_at else None
+    lately = known.seen_at(unseen=visibility.devices_hiding_last_seen | visibility.devices_hiding_online)
+    stored = visibility.last_shown_at.timestamp() if visibility.last_shown_at else None
     return State(status, max((at for at in (lately, stored) if at is not None), default=None))
 
 

@@ -41,20 +41,20 @@ WHERE NOT EXISTS (SELECT FROM accounts_block b WHERE b.blocker_id = u.id AND b.b
 """
 
 
-class Leave(NamedTuple):
+class PresenceVisibility(NamedTuple):
     """What a viewer may know: the user's settings, the devices that are stricter, and the last seen of the others.
 
     A last seen that moves while somebody is here says that they are: it needs both settings, and both of a device.
     """
 
-    online: bool
-    last_seen: bool
-    unseen: frozenset[int]
-    untimed: frozenset[int]
-    shown_at: datetime | None
+    shows_online: bool
+    shows_last_seen: bool
+    devices_hiding_online: frozenset[int]
+    devices_hiding_last_seen: frozenset[int]
+    last_shown_at: datetime | None
 
 
-def visible(pairs: Sequence[Pair]) -> dict[Pair, Leave]:
+def read_visibility(pairs: Sequence[Pair]) -> dict[Pair, PresenceVisibility]:
     """Return for each viewer and user what may be known; a pair that may know nothing is left out."""
     if not pairs:
         return {}
@@ -62,6 +62,6 @@ def visible(pairs: Sequence[Pair]) -> dict[Pair, Leave]:
     with connection.cursor() as cursor:
         cursor.execute(VISIBLE, {"viewers": list(viewers), "users": list(users)})
         return {
-            (viewer, user): Leave(online, seen, frozenset(unseen), frozenset(untimed), shown_at)
+            (viewer, user): PresenceVisibility(online, seen, frozenset(unseen), frozenset(untimed), shown_at)
             for viewer, user, online, seen, unseen, untimed, shown_at in cursor.fetchall()
         }
