@@ -16,8 +16,8 @@ from redis import RedisError
 from gateway import limits, publish
 from gateway.batching import Batcher
 from gateway.connection import Connection
-from presence import roll
-from presence.roll import Step
+from presence import store
+from presence.store import Update
 
 logger = logging.getLogger(__name__)
 ROUND_SECONDS = 1.0
@@ -121,7 +121,7 @@ class Here:
 
     async def _sweep(self) -> None:
         try:
-            changed = await roll.write(self._clock(), [], sweep=MOST)
+            changed = await store.apply_updates(self._clock(), [], sweep=MOST)
         except (RedisError, OSError) as fault:
             self._lose(fault)
             return
@@ -135,7 +135,7 @@ class Here:
 
     async def _tell(self, jobs: Sequence[Job]) -> list[None]:
         try:
-            changed = await roll.write(self._clock(), [self._step(job) for job in jobs])
+            changed = await store.apply_updates(self._clock(), [self._update_of(job) for job in jobs])
         except (RedisError, OSError) as fault:
             self._lose(fault)
             for job in jobs:  # what was chosen is told when Redis is back
@@ -144,13 +144,13 @@ class Here:
             _publish(changed)
         return [None] * len(jobs)
 
-    def _step(self, job: Job) -> Step:
+    def _update_of(self, job: Job) -> Update:
         """Return a job as the script takes it. The Redis of a lost connection learns how long it may still count."""
         connection, standing, active = job.standing.connection, job.standing, settings.LIMITS
         ago = self._clock() - time.monotonic()
         heard, seen = ago + connection.heard_at, ago + connection.active_at
         seen, standing.seen = (seen, seen) if seen - standing.seen > 0.5 else (0.0, standing.seen)
-        return Step(
+        return Update(
             user=connection.session.user_id,
             what=job.what,
             connection=connection.id,

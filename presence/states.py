@@ -13,9 +13,9 @@ from django.conf import settings
 from redis import RedisError
 
 from gateway import codec
-from presence import roll
+from presence import store
 from presence.frames import PresenceState
-from presence.roll import Roll
+from presence.store import PresenceRecord
 from presence.visibility import Pair, PresenceVisibility, read_visibility
 
 logger = logging.getLogger(__name__)
@@ -34,22 +34,22 @@ class Knowledge:
     """What this process has read of late: the stand-in for a Redis that is away."""
 
     def __init__(self) -> None:
-        self._rolls: dict[int, tuple[float, Roll]] = {}
+        self._records: dict[int, tuple[float, PresenceRecord]] = {}
 
-    def learn(self, rolls: dict[int, Roll], now: float) -> None:
-        if len(self._rolls) + len(rolls) > KEPT:
-            self._rolls.clear()
-        self._rolls.update({user: (now, known) for user, known in rolls.items()})
+    def learn(self, records: dict[int, PresenceRecord], now: float) -> None:
+        if len(self._records) + len(records) > KEPT:
+            self._records.clear()
+        self._records.update({user: (now, known) for user, known in records.items()})
 
     def confirm(self, users: Iterable[int], at: float) -> None:
         """Note that nothing has changed about these users until a moment: each change would have been told."""
         for user in users:
-            if (known := self._rolls.get(user)) is not None:
-                self._rolls[user] = max(at, known[0]), known[1]
+            if (known := self._records.get(user)) is not None:
+                self._records[user] = max(at, known[0]), known[1]
 
-    def of(self, user: int, now: float) -> tuple[float, Roll] | None:
-        """Return the last known roll and its time, None where it is too old to be shown."""
-        known = self._rolls.get(user)
+    def of(self, user: int, now: float) -> tuple[float, PresenceRecord] | None:
+        """Return the last known record and its time, None where it is too old to be shown."""
+        known = self._records.get(user)
         return known if known is not None and now - known[0] <= settings.LIMITS.presence_stale else None
 
 
@@ -63,31 +63,31 @@ def shown(pairs: Sequence[Pair], clock: Callable[[], float] = time.time) -> dict
     visibilities, now = read_visibility(pairs), clock()
     users = list({user for _, user in pairs})
     try:
-        rolls = roll.read(users)
+        records = store.read_records(users)
     except (RedisError, OSError) as fault:
         logger.info("presence: the last known is shown (%s)", type(fault).__name__)
         return {pair: _remembered(visibilities.get(pair), knowledge.of(pair[1], now)) for pair in pairs}
-    knowledge.learn(rolls, now)
-    return {pair: state_of(visibilities.get(pair), rolls[pair[1]], now) for pair in pairs}
+    knowledge.learn(records, now)
+    return {pair: state_of(visibilities.get(pair), records[pair[1]], now) for pair in pairs}
 
 
-def _remembered(visibility: PresenceVisibility | None, known: tuple[float, Roll] | None) -> State:
+def _remembered(visibility: PresenceVisibility | None, known: tuple[float, PresenceRecord] | None) -> State:
     if known is None:
         return State("unknown")
     return state_of(visibility, known[1], known[0])._replace(as_of=known[0])
 
 
-def state_of(visibility: PresenceVisibility | None, known: Roll, now: float) -> State:
+def state_of(visibility: PresenceVisibility | None, known: PresenceRecord, now: float) -> State:
     """Return a state as `visibility` lets it through. Who is away and lost counts as away only with a last seen (K22)."""
     if visibility is None or not visibility.shows_online:
         return State("offline")
-    unkept = (
+    untimed = (
         visibility.devices_hiding_last_seen if visibility.shows_last_seen else {entry.device for entry in known.entries}
     )
-    status = known.status(now, unseen=visibility.devices_hiding_online, unkept=unkept)
+    status = known.status(now, hidden=visibility.devices_hiding_online, untimed=untimed)
     if not visibility.shows_last_seen or status not in ("offline", "away"):
         return State(status)
-    lately = known.seen_at(unseen=visibility.devices_hiding_last_seen | visibility.devices_hiding_online)
+    lately = known.last_seen_at(hidden=visibility.devices_hiding_last_seen | visibility.devices_hiding_online)
     stored = visibility.last_shown_at.timestamp() if visibility.last_shown_at else None
     return State(status, max((at for at in (lately, stored) if at is not None), default=None))
 

@@ -9,7 +9,7 @@ from gateway.bus import Event
 from gateway.connection import Connection
 from gateway.frames import Session
 from gateway.redis_clients import thread_client
-from presence import roll
+from presence import store
 from presence.here import Here
 
 _ids = itertools.count(int(time.time() * 1000) << 22)
@@ -62,7 +62,7 @@ def idle(connection: Connection, seconds: float) -> None:
 
 def status(user: int, clock: Clock, **without: Any) -> str:
     """Return a user's state as Redis has it."""
-    return roll.read([user])[user].status(clock(), **without)
+    return store.read_records([user])[user].status(clock(), **without)
 
 
 async def due(here: Here) -> None:

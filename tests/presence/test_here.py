@@ -12,7 +12,7 @@ from django.conf import settings
 from pytest_django.fixtures import Settings
 
 from gateway.redis_clients import thread_client
-from presence import roll
+from presence import store
 from presence.here import Here
 from tests.presence.moments import Clock, Told, a_connection, due, idle, status
 
@@ -130,7 +130,7 @@ async def test_who_was_away_when_lost_is_shown_so_for_half_an_hour(clock: Clock,
 
     clock.now += LIMITS.presence_away_kept - 1
     await due(here)
-    kept = status(user, clock), status(user, clock, unkept=[user])
+    kept = status(user, clock), status(user, clock, untimed=[user])
     clock.now += 2
     await due(here)
 
@@ -259,14 +259,14 @@ async def test_where_an_answer_is_lost_everybody_looks_again(
     connection = a_connection(user)
     await here.opened(connection)
     told.events.clear()
-    write = roll.write
+    apply_updates = store.apply_updates
 
     async def late(*args: Any, **more: Any) -> list[int]:
-        await write(*args, **more)
+        await apply_updates(*args, **more)
         raise TimeoutError
 
     with monkeypatch.context() as patched:
-        patched.setattr(roll, "write", late)
+        patched.setattr(store, "apply_updates", late)
         await here.closed(connection, on_purpose=True)
     unheard = list(told.events)
     await here.round()
@@ -307,7 +307,7 @@ async def test_devices_of_long_ago_are_not_kept_with_those_of_today(clock: Clock
         clock.now += 86_401
     await here.opened(a_connection(user, 3))
 
-    assert [device for device, _ in roll.read([user])[user].seen] == [3]
+    assert [device for device, _ in store.read_records([user])[user].seen] == [3]
 
 
 async def _round(here: Here, connection: object) -> None:

@@ -113,7 +113,7 @@ _SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 RANK = {"offline": 0, "away": 1, "brb": 2, "dnd": 3, "in_meeting": 4, "available": 5}
 
 
-class Step(NamedTuple):
+class Update(NamedTuple):
     """One line of the script's input. Times are Unix seconds, `seen` 0 for none; `choice` is empty where none is made."""
 
     user: int
@@ -136,35 +136,35 @@ class Entry(NamedTuple):
     kept: float
 
 
-class Roll(NamedTuple):
+class PresenceRecord(NamedTuple):
     """All that Redis knows of a user: connections, and when each device could last be seen."""
 
     entries: tuple[Entry, ...] = ()
     seen: tuple[tuple[int, float], ...] = ()
 
-    def status(self, now: float, *, unseen: Iterable[int] = (), unkept: Iterable[int] = ()) -> str:
-        """Return the best state of the devices at a moment, without the `unseen`; what is lost of the `unkept` is gone.
+    def status(self, now: float, *, hidden: Iterable[int] = (), untimed: Iterable[int] = ()) -> str:
+        """Return the best state of the devices at a moment, without the `hidden`; what is lost of the `untimed` is gone.
 
         Best: available, in_meeting, dnd, brb, away, offline.
         """
-        found = (entry.status for entry in self.entries if entry.device not in unseen and _counts(entry, now, unkept))
+        found = (entry.status for entry in self.entries if entry.device not in hidden and _counts(entry, now, untimed))
         return max(found, key=RANK.__getitem__, default="offline")
 
-    def seen_at(self, *, unseen: Iterable[int] = ()) -> float | None:
-        """Return when a device, not one of the `unseen`, could last be seen."""
-        return max((at for device, at in self.seen if device not in unseen), default=None)
+    def last_seen_at(self, *, hidden: Iterable[int] = ()) -> float | None:
+        """Return when a device, not one of the `hidden`, could last be seen."""
+        return max((at for device, at in self.seen if device not in hidden), default=None)
 
 
-def _counts(entry: Entry, now: float, unkept: Iterable[int]) -> bool:
-    return now < (entry.kept if entry.status == "away" and entry.device not in unkept else entry.alive)
+def _counts(entry: Entry, now: float, untimed: Iterable[int]) -> bool:
+    return now < (entry.kept if entry.status == "away" and entry.device not in untimed else entry.alive)
 
 
-async def write(now: float, steps: Sequence[Step], *, sweep: int = 0) -> list[int]:
-    """Run the script, in the order of the steps, then for at most `sweep` due users; return whose state has changed.
+async def apply_updates(now: float, updates: Sequence[Update], *, sweep: int = 0) -> list[int]:
+    """Run the script, in the order of the updates, then for at most `sweep` due users; return whose state has changed.
 
     Raises RedisError or OSError where Redis is away.
     """
-    packed = msgspec.msgpack.encode([f"{now:.3f}", sweep, [_line(step) for step in steps]])
+    packed = msgspec.msgpack.encode([f"{now:.3f}", sweep, [_encode(update) for update in updates]])
     try:
         changed: Any = await loop_client().evalsha(_SHA, 0, packed)
     except NoScriptError:
@@ -172,22 +172,30 @@ async def write(now: float, steps: Sequence[Step], *, sweep: int = 0) -> list[in
     return [int(user) for user in changed]
 
 
-def _line(step: Step) -> list[str]:
-    seen = f"{step.seen:.3f}" if step.seen else ""
-    times = [f"{step.alive:.3f}", f"{step.kept:.3f}", seen]
-    return [str(step.user), step.what, str(step.connection), str(step.device), step.automatic, *times, step.choice]
+def _encode(update: Update) -> list[str]:
+    seen = f"{update.seen:.3f}" if update.seen else ""
+    times = [f"{update.alive:.3f}", f"{update.kept:.3f}", seen]
+    return [
+        str(update.user),
+        update.what,
+        str(update.connection),
+        str(update.device),
+        update.automatic,
+        *times,
+        update.choice,
+    ]
 
 
-def read(users: Sequence[int]) -> dict[int, Roll]:
+def read_records(users: Sequence[int]) -> dict[int, PresenceRecord]:
     """Return what Redis knows of some users, in one round trip. Raises RedisError or OSError where it is away."""
     with thread_client().pipeline(transaction=False) as pipe:
         for user in users:
             pipe.hgetall(f"presence:{user}")
         answers: Any = pipe.execute()
-    return {user: _roll(fields) for user, fields in zip(users, answers, strict=True)}
+    return {user: _record_of(fields) for user, fields in zip(users, answers, strict=True)}
 
 
-def _roll(fields: dict[bytes, bytes]) -> Roll:
+def _record_of(fields: dict[bytes, bytes]) -> PresenceRecord:
     chosen: dict[int, str] = {}
     seen: list[tuple[int, float]] = []
     found: list[Entry] = []
@@ -199,4 +207,4 @@ def _roll(fields: dict[bytes, bytes]) -> Roll:
         elif name != "=":
             device, status, alive, kept = value.split(" ")[:4]
             found.append(Entry(int(device), status, float(alive), float(kept)))
-    return Roll(tuple(e._replace(status=chosen.get(e.device, e.status)) for e in found), tuple(seen))
+    return PresenceRecord(tuple(e._replace(status=chosen.get(e.device, e.status)) for e in found), tuple(seen))
