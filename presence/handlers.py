@@ -13,9 +13,9 @@ from gateway.bus import Event
 from gateway.connection import Connection
 from gateway.frames import Caller
 from presence import states
+from presence.connections import CHANGED, LOST, ROUND_SECONDS, reporter
 from presence.crowd import TYPES, crowds
 from presence.frames import PresenceUpdate, PresenceWatch, Typing
-from presence.here import CHANGED, LOST, ROUND_SECONDS, here
 from presence.typing import typists
 from presence.watchers import watchers
 
@@ -37,7 +37,7 @@ def sending(caller: Caller, frame: Send) -> None:
 
 def update(caller: Caller, frame: PresenceUpdate) -> "asyncio.Future[None]":
     """`presence.update` (hot): acked when it is taken; it may take effect later (F287)."""
-    return asyncio.get_running_loop().create_task(here().choose(caller.connection_id, frame.status))
+    return asyncio.get_running_loop().create_task(reporter().choose_status(caller.connection_id, frame.status))
 
 
 def subscribe(caller: Caller, frame: PresenceWatch) -> "asyncio.Future[dict[str, Any]] | None":
@@ -70,7 +70,7 @@ def unsubscribe(caller: Caller, frame: PresenceWatch) -> None:
 
 def opened(connection: Connection) -> None:
     """A connection has been greeted: it is here, and a resumed one watches whom it watched."""
-    here().opened(connection)
+    reporter().report_opened(connection)
     if connection.watching:
         watchers().restore(connection)
 
@@ -78,7 +78,7 @@ def opened(connection: Connection) -> None:
 def closing(connection: Connection, on_purpose: bool) -> None:
     """A connection is gone; with a user's last one here, the typing ends."""
     watchers().forget(connection)
-    here().closed(connection, on_purpose=on_purpose)
+    reporter().report_closed(connection, on_purpose=on_purpose)
     if connection.session.user_id not in hub.current().users:
         typists().leave([connection.session.user_id])
 
@@ -87,8 +87,8 @@ async def rounds() -> None:
     """Look after this process's connections and subscriptions once a second, for ever."""
     while True:
         await asyncio.sleep(ROUND_SECONDS)
-        await here().round()
-        watchers().look(away_since=here().away_since, good_at=here().good_at)
+        await reporter().run_round()
+        watchers().look(away_since=reporter().redis_failed_at, good_at=reporter().redis_answered_at)
         watchers().tidy()
 
 

@@ -10,7 +10,7 @@ from gateway.connection import Connection
 from gateway.frames import Session
 from gateway.redis_clients import thread_client
 from presence import store
-from presence.here import Here
+from presence.connections import PresenceReporter
 
 _ids = itertools.count(int(time.time() * 1000) << 22)
 
@@ -65,8 +65,8 @@ def status(user: int, clock: Clock, **without: Any) -> str:
     return store.read_records([user])[user].status(clock(), **without)
 
 
-async def due(here: Here) -> None:
+async def due(reporter: PresenceReporter) -> None:
     """Have everything ended that is due, what other tests have left included."""
-    await here.round()
-    while thread_client().zcount("presence:due", "-inf", here._clock()):
-        await here.round()
+    await reporter.run_round()
+    while thread_client().zcount("presence:due", "-inf", reporter._clock()):
+        await reporter.run_round()

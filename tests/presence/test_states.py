@@ -8,7 +8,7 @@ import pytest
 from accounts import privacy
 from accounts.models import Device
 from presence import states
-from presence.here import Here
+from presence.connections import PresenceReporter
 from presence.states import State
 from tests.factories import Someone, another_device, group, someone
 from tests.presence.moments import Clock, Told, a_connection
@@ -28,7 +28,7 @@ def shown(viewer: Someone, user: Someone) -> State:
 
 async def here_on(device: Someone) -> None:
     """Let a device have a connection."""
-    await Here(Clock()).opened(a_connection(device.id, device.device_id))
+    await PresenceReporter(Clock()).report_opened(a_connection(device.id, device.device_id))
 
 
 async def test_who_hides_being_here_has_no_last_seen_that_moves_with_it() -> None:

@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 
 from gateway.redis_clients import thread_client
 from presence import store
-from presence.here import Here
+from presence.connections import PresenceReporter
 from tests.presence.moments import Clock, Told, a_connection, due, idle, status
 
 _users = itertools.count(int(time.time() * 1_000_000))
@@ -39,15 +39,15 @@ def user() -> int:
 async def test_the_first_connection_is_available_and_the_last_goodbye_offline_at_once(
     clock: Clock, told: Told, user: int
 ) -> None:
-    here = Here(clock)
+    reporter = PresenceReporter(clock)
     one, other = a_connection(user, 1), a_connection(user, 2)
-    await here.opened(one)
-    await here.opened(other)
+    await reporter.report_opened(one)
+    await reporter.report_opened(other)
     assert (status(user, clock), told.about()) == ("available", [user])
 
-    await here.closed(one, on_purpose=True)
+    await reporter.report_closed(one, on_purpose=True)
     assert (status(user, clock), told.about()) == ("available", [])
-    await here.closed(other, on_purpose=True)
+    await reporter.report_closed(other, on_purpose=True)
     assert (status(user, clock), told.about()) == ("offline", [user])
 
 
@@ -55,30 +55,30 @@ async def test_a_lost_connection_counts_until_its_time_and_then_ends_by_any_proc
     clock: Clock, told: Told, user: int
 ) -> None:
     """K22: 120 s after the last sign of life. The process that had it may be dead: another one ends it."""
-    here, elsewhere = Here(clock), Here(clock)
+    reporter, other_reporter = PresenceReporter(clock), PresenceReporter(clock)
     connection = a_connection(user)
-    await here.opened(connection)
-    await here.closed(connection, on_purpose=False)
+    await reporter.report_opened(connection)
+    await reporter.report_closed(connection, on_purpose=False)
     told.about()
 
     clock.now += LIMITS.presence_ttl - 1
-    await due(elsewhere)
+    await due(other_reporter)
     assert (status(user, clock), user in told.about()) == ("available", False)
     clock.now += 2
-    await due(elsewhere)
+    await due(other_reporter)
     assert (status(user, clock), user in told.about()) == ("offline", True)
-    await due(here)
+    await due(reporter)
     assert user not in told.about()
 
 
 async def test_a_lost_connection_counts_from_its_last_sign_and_not_from_its_last_refresh(
     clock: Clock, told: Told, user: int
 ) -> None:
-    here = Here(clock)
+    reporter = PresenceReporter(clock)
     connection = a_connection(user)
-    await here.opened(connection)
+    await reporter.report_opened(connection)
     clock.now += LIMITS.presence_refresh - 1
-    await here.closed(connection, on_purpose=False)
+    await reporter.report_closed(connection, on_purpose=False)
 
     clock.now += LIMITS.presence_ttl - 1
     still = status(user, clock)
@@ -88,51 +88,51 @@ async def test_a_lost_connection_counts_from_its_last_sign_and_not_from_its_last
 
 
 async def test_a_living_connection_is_refreshed_and_nobody_is_told(clock: Clock, told: Told, user: int) -> None:
-    here = Here(clock)
+    reporter = PresenceReporter(clock)
     connection = a_connection(user)
-    await here.opened(connection)
+    await reporter.report_opened(connection)
     told.about()
     key = f"presence:{user}"
     before = thread_client().hget(key, str(connection.id))
 
-    here._standings[connection.id].put_at -= LIMITS.presence_refresh + 1
+    reporter._reported[connection.id].reported_at -= LIMITS.presence_refresh + 1
     clock.now += LIMITS.presence_refresh
-    await here.round()
-    await here._submit(here._standings[connection.id], "put")
+    await reporter.run_round()
+    await reporter._submit(reporter._reported[connection.id], "put")
 
     assert thread_client().hget(key, str(connection.id)) != before
     assert user not in told.about()
 
 
 async def test_five_idle_minutes_make_away_and_activity_available_again(clock: Clock, told: Told, user: int) -> None:
-    here = Here(clock)
+    reporter = PresenceReporter(clock)
     connection = a_connection(user)
-    await here.opened(connection)
+    await reporter.report_opened(connection)
     told.about()
 
     idle(connection, LIMITS.presence_idle - 1)
-    await _round(here, connection)
+    await _round(reporter, connection)
     assert (status(user, clock), user in told.about()) == ("available", False)
     idle(connection, LIMITS.presence_idle)
-    await _round(here, connection)
+    await _round(reporter, connection)
     assert (status(user, clock), user in told.about()) == ("away", True)
     idle(connection, 0)
-    await _round(here, connection)
+    await _round(reporter, connection)
     assert (status(user, clock), user in told.about()) == ("available", True)
 
 
 async def test_who_was_away_when_lost_is_shown_so_for_half_an_hour(clock: Clock, told: Told, user: int) -> None:
-    here = Here(clock)
+    reporter = PresenceReporter(clock)
     connection = a_connection(user)
     idle(connection, LIMITS.presence_idle)
-    await here.opened(connection)
-    await here.closed(connection, on_purpose=False)
+    await reporter.report_opened(connection)
+    await reporter.report_closed(connection, on_purpose=False)
 
     clock.now += LIMITS.presence_away_kept - 1
-    await due(here)
+    await due(reporter)
     kept = status(user, clock), status(user, clock, untimed=[user])
     clock.now += 2
-    await due(here)
+    await due(reporter)
 
     assert kept == ("away", "offline")
     assert status(user, clock) == "offline"
@@ -142,42 +142,42 @@ async def test_who_was_away_when_lost_is_shown_so_for_half_an_hour(clock: Clock,
 async def test_a_chosen_state_holds_against_activity_until_available_is_chosen(
     clock: Clock, told: Told, user: int, chosen: str
 ) -> None:
-    here = Here(clock)
+    reporter = PresenceReporter(clock)
     connection = a_connection(user)
-    await here.opened(connection)
-    await here.choose(connection.id, chosen)
+    await reporter.report_opened(connection)
+    await reporter.choose_status(connection.id, chosen)
     idle(connection, 0)
-    await _round(here, connection)
+    await _round(reporter, connection)
     held = status(user, clock)
     _allow_another(user)
-    await here.choose(connection.id, "available")
+    await reporter.choose_status(connection.id, "available")
 
     assert (held, status(user, clock)) == (chosen, "available")
 
 
 async def test_the_best_device_is_shown(clock: Clock, told: Told, user: int) -> None:
     """available, in_meeting, dnd, brb, away, offline."""
-    here, shown = Here(clock), []
+    reporter, shown = PresenceReporter(clock), []
     for device, chosen in enumerate(["offline", "away", "brb", "dnd", "in_meeting", ""], start=1):
         connection = a_connection(user, device)
         if chosen:
             thread_client().hset(f"presence:{user}", f"c:{device}", chosen)
-        await here.opened(connection)
+        await reporter.report_opened(connection)
         shown.append(status(user, clock))
 
     assert shown == ["offline", "away", "brb", "dnd", "in_meeting", "available"]
 
 
 async def test_a_choice_is_the_devices_and_outlives_its_connection(clock: Clock, told: Told, user: int) -> None:
-    here = Here(clock)
+    reporter = PresenceReporter(clock)
     first = a_connection(user, 1)
-    await here.opened(first)
-    await here.choose(first.id, "dnd")
-    await here.closed(first, on_purpose=True)
+    await reporter.report_opened(first)
+    await reporter.choose_status(first.id, "dnd")
+    await reporter.report_closed(first, on_purpose=True)
     again, other = a_connection(user, 1), a_connection(user, 2)
-    await here.opened(again)
+    await reporter.report_opened(again)
     on_the_same = status(user, clock)
-    await here.opened(other)
+    await reporter.report_opened(other)
 
     assert (on_the_same, status(user, clock)) == ("dnd", "available")
 
@@ -185,41 +185,41 @@ async def test_a_choice_is_the_devices_and_outlives_its_connection(clock: Clock,
 async def test_one_choice_in_ten_seconds_takes_effect_at_once_and_then_the_last_one(
     clock: Clock, told: Told, user: int
 ) -> None:
-    here = Here(clock)
+    reporter = PresenceReporter(clock)
     connection = a_connection(user)
-    await here.opened(connection)
+    await reporter.report_opened(connection)
     for chosen in ("dnd", "brb", "away", "in_meeting"):
-        await here.choose(connection.id, chosen)
-    first, waiting = status(user, clock), here._standings[connection.id].waiting
+        await reporter.choose_status(connection.id, chosen)
+    first, waiting = status(user, clock), reporter._reported[connection.id].waiting_choice
     assert waiting is not None
     waiting.cancel()
     _allow_another(user)
-    await here._later(here._standings[connection.id], 0)
+    await reporter._apply_later(reporter._reported[connection.id], 0)
 
     assert (first, status(user, clock)) == ("dnd", "in_meeting")
 
 
 async def test_a_choice_that_waits_is_not_lost_with_its_connection(clock: Clock, told: Told, user: int) -> None:
-    here = Here(clock)
+    reporter = PresenceReporter(clock)
     connection = a_connection(user)
-    await here.opened(connection)
-    await here.choose(connection.id, "dnd")
-    await here.choose(connection.id, "offline")
-    await here.closed(connection, on_purpose=True)
-    await here.opened(a_connection(user))
+    await reporter.report_opened(connection)
+    await reporter.choose_status(connection.id, "dnd")
+    await reporter.choose_status(connection.id, "offline")
+    await reporter.report_closed(connection, on_purpose=True)
+    await reporter.report_opened(a_connection(user))
 
     assert status(user, clock) == "offline"
 
 
 async def test_a_device_that_comes_back_leaves_no_ghost(clock: Clock, told: Told, user: int) -> None:
     """Lost while away, back, closed on purpose: nobody is away for half an hour by what was lost before."""
-    here = Here(clock)
+    reporter = PresenceReporter(clock)
     lost, back = a_connection(user), a_connection(user)
     idle(lost, LIMITS.presence_idle)
-    await here.opened(lost)
-    await here.closed(lost, on_purpose=False)
-    await here.opened(back)
-    await here.closed(back, on_purpose=True)
+    await reporter.report_opened(lost)
+    await reporter.report_closed(lost, on_purpose=False)
+    await reporter.report_opened(back)
+    await reporter.report_closed(back, on_purpose=True)
 
     assert status(user, clock) == "offline"
 
@@ -227,14 +227,14 @@ async def test_a_device_that_comes_back_leaves_no_ghost(clock: Clock, told: Told
 async def test_a_storm_of_reconnects_is_told_to_nobody(clock: Clock, told: Told) -> None:
     """5,000 people lose their process and come back to another one: their state has not changed, nothing is published."""
     users = [next(_users) for _ in range(5000)]
-    before, after = Here(clock), Here(clock)
+    before, after = PresenceReporter(clock), PresenceReporter(clock)
     lost = [a_connection(user) for user in users]
-    await asyncio.gather(*(before.opened(connection) for connection in lost))
+    await asyncio.gather(*(before.report_opened(connection) for connection in lost))
     assert sorted(told.about()) == users
-    await asyncio.gather(*(before.closed(connection, on_purpose=False) for connection in lost[:2500]))
+    await asyncio.gather(*(before.report_closed(connection, on_purpose=False) for connection in lost[:2500]))
     clock.now += 20
 
-    await asyncio.gather(*(after.opened(a_connection(user)) for user in users))
+    await asyncio.gather(*(after.report_opened(a_connection(user)) for user in users))
     await due(after)
 
     assert set(told.about()) & set(users) == set()
@@ -242,10 +242,10 @@ async def test_a_storm_of_reconnects_is_told_to_nobody(clock: Clock, told: Told)
 
 
 async def test_a_batch_of_changes_is_one_notice(clock: Clock, told: Told) -> None:
-    here = Here(clock)
+    reporter = PresenceReporter(clock)
     users = [next(_users) for _ in range(400)]
 
-    await asyncio.gather(*(here.opened(a_connection(user)) for user in users))
+    await asyncio.gather(*(reporter.report_opened(a_connection(user)) for user in users))
 
     assert len(told.events) <= 2
     assert sorted(told.about()) == users
@@ -255,9 +255,9 @@ async def test_where_an_answer_is_lost_everybody_looks_again(
     clock: Clock, told: Told, user: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The script may have run although its answer came too late: then nobody has heard of the change, in any process."""
-    here = Here(clock)
+    reporter = PresenceReporter(clock)
     connection = a_connection(user)
-    await here.opened(connection)
+    await reporter.report_opened(connection)
     told.events.clear()
     apply_updates = store.apply_updates
 
@@ -267,19 +267,19 @@ async def test_where_an_answer_is_lost_everybody_looks_again(
 
     with monkeypatch.context() as patched:
         patched.setattr(store, "apply_updates", late)
-        await here.closed(connection, on_purpose=True)
+        await reporter.report_closed(connection, on_purpose=True)
     unheard = list(told.events)
-    await here.round()
-    await here.round()
+    await reporter.run_round()
+    await reporter.run_round()
 
     assert (status(user, clock), unheard) == ("offline", [])
     assert [event.notice for event in told.events].count("lost") == 1
 
 
 async def test_nothing_of_it_stays_in_redis_for_good(clock: Clock, told: Told, user: int) -> None:
-    here = Here(clock)
+    reporter = PresenceReporter(clock)
     connection = a_connection(user)
-    await here.opened(connection)
+    await reporter.report_opened(connection)
 
     assert 0 < thread_client().ttl(f"presence:{user}") <= 3600
 
@@ -288,34 +288,34 @@ async def test_it_stays_as_long_as_somebody_lost_is_shown_away(
     clock: Clock, told: Told, user: int, settings: Settings
 ) -> None:
     settings.LIMITS = replace(LIMITS, presence_away_kept=7200)
-    here = Here(clock)
+    reporter = PresenceReporter(clock)
     connection = a_connection(user)
     idle(connection, LIMITS.presence_idle)
-    await here.opened(connection)
-    await here.closed(connection, on_purpose=False)
+    await reporter.report_opened(connection)
+    await reporter.report_closed(connection, on_purpose=False)
     clock.now += LIMITS.presence_ttl + 1
-    await due(here)
+    await due(reporter)
 
     assert thread_client().ttl(f"presence:{user}") >= 7200 - LIMITS.presence_ttl
 
 
 async def test_devices_of_long_ago_are_not_kept_with_those_of_today(clock: Clock, told: Told, user: int) -> None:
-    """Who is always here has a hash that never ends; when each device was seen is in its row by then."""
-    here = Here(clock)
+    """Who is always reporter has a hash that never ends; when each device was seen is in its row by then."""
+    reporter = PresenceReporter(clock)
     for device in (1, 2):
-        await here.opened(a_connection(user, device))
+        await reporter.report_opened(a_connection(user, device))
         clock.now += 86_401
-    await here.opened(a_connection(user, 3))
+    await reporter.report_opened(a_connection(user, 3))
 
     assert [device for device, _ in store.read_records([user])[user].seen] == [3]
 
 
-async def _round(here: Here, connection: object) -> None:
+async def _round(reporter: PresenceReporter, connection: object) -> None:
     """A round, and the end of what it has begun."""
-    await here.round()
-    jobs = here._jobs
-    if jobs._task is not None:
-        await jobs._task
+    await reporter.run_round()
+    reports = reporter._reports
+    if reports._task is not None:
+        await reports._task
 
 
 def _allow_another(user: int) -> None:

@@ -1,0 +1,208 @@
+"""This process's connections, as Redis is told of them: opened, living, idle, lost, closed; and what is chosen on them.
+
+The only clock is a round a second. A change goes to all processes as the notice `presence`; a refresh that changes
+nothing goes nowhere (F144). Knows nothing of who watches.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from django.conf import settings
+from redis import RedisError
+
+from gateway import limits, publish
+from gateway.batching import Batcher
+from gateway.connection import Connection
+from presence import store
+from presence.store import Update
+
+logger = logging.getLogger(__name__)
+ROUND_SECONDS = 1.0
+CHANGED = "presence"
+LOST = "lost"  # the hub's own word for what may have been missed
+MOST = 500
+
+
+class ReportedConnection:
+    """A connection as it was told last: its automatic state, when, and until when activity was told."""
+
+    __slots__ = ("automatic", "choice", "connection", "reported_active_at", "reported_at", "waiting_choice")
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.automatic = ""
+        self.reported_at = 0.0
+        self.reported_active_at = 0.0
+        self.choice = ""  # waits for its turn (F287)
+        self.waiting_choice: asyncio.Task[None] | None = None
+
+
+class Report(NamedTuple):
+    """What Redis is to be told of a connection."""
+
+    reported: ReportedConnection
+    what: str
+    choice: str = ""
+
+
+class PresenceReporter:
+    """The connections of this process. `clock` returns Unix seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._reported: dict[int, ReportedConnection] = {}
+        self._reports: Batcher[Report, None] = Batcher(self._send, most=MOST)
+        self.redis_failed_at = 0.0
+        self.redis_answered_at = clock()
+
+    def report_opened(self, connection: Connection) -> "asyncio.Future[None]":
+        """Take a connection in."""
+        reported = self._reported[connection.id] = ReportedConnection(connection)
+        return self._submit(reported, "put")
+
+    def report_closed(self, connection: Connection, *, on_purpose: bool) -> "asyncio.Future[None]":
+        """Let a connection go: offline at once with a user's last one, if on purpose; by its time if lost (K22)."""
+        reported = self._reported.pop(connection.id, None) or ReportedConnection(connection)
+        if reported.waiting_choice is not None:
+            reported.waiting_choice.cancel()
+        return self._submit(reported, "drop" if on_purpose else "lost", reported.choice)
+
+    async def choose_status(self, connection_id: int, status: str) -> None:
+        """Set the state of a connection's device; `available` leaves it to activity again.
+
+        One change of a user in 10 s takes effect at once; of those that come sooner the last one, when its time has
+        come (F151, F287).
+        """
+        reported = self._reported.get(connection_id)
+        if reported is None:
+            return
+        reported.choice = status
+        if reported.waiting_choice is None:
+            wait = await self._charge(reported)
+            if wait:
+                reported.waiting_choice = asyncio.get_running_loop().create_task(self._apply_later(reported, wait))
+            else:
+                await self._apply_choice(reported)
+
+    async def _apply_later(self, reported: ReportedConnection, wait: float) -> None:
+        while wait:
+            await asyncio.sleep(wait)
+            wait = await self._charge(reported)
+        reported.waiting_choice = None
+        await self._apply_choice(reported)
+
+    async def _charge(self, reported: ReportedConnection) -> float:
+        rate = limits.Window(1 / settings.LIMITS.presence_update_every, 1)
+        ask = limits.Charge(f"ratelimit:{reported.connection.session.user_id}:presence", (rate,))
+        return (await limits.charge([ask]))[0]
+
+    async def _apply_choice(self, reported: ReportedConnection) -> None:
+        choice, reported.choice = reported.choice, ""
+        if reported.connection.id in self._reported:
+            await self._submit(reported, "put", choice)
+
+    # --- the rounds ----------------------------------------------------------------------------------------------
+
+    async def run_round(self) -> None:
+        """Tell Redis who became idle or active and who still lives, and end what is due, of any process."""
+        now = time.monotonic()
+        if not self.redis_failed_at:
+            for reported in list(self._reported.values()):
+                if self._needs_report(reported, now):
+                    self._submit(reported, "put")
+        await self._end_expired()
+
+    def _needs_report(self, reported: ReportedConnection, now: float) -> bool:
+        automatic = automatic_status(reported.connection, now)
+        return automatic != reported.automatic or now - reported.reported_at >= settings.LIMITS.presence_refresh
+
+    async def _end_expired(self) -> None:
+        try:
+            changed = await store.apply_updates(self._clock(), [], sweep=MOST)
+        except (RedisError, OSError) as fault:
+            self._note_failure(fault)
+            return
+        self._note_answer()
+        _publish_changes(changed)
+
+    def _submit(self, reported: ReportedConnection, what: str, choice: str = "") -> "asyncio.Future[None]":
+        now = time.monotonic()
+        reported.automatic, reported.reported_at = automatic_status(reported.connection, now), now
+        return self._reports.submit(Report(reported, what, choice))
+
+    async def _send(self, reports: Sequence[Report]) -> list[None]:
+        try:
+            changed = await store.apply_updates(self._clock(), [self._update_of(report) for report in reports])
+        except (RedisError, OSError) as fault:
+            self._note_failure(fault)
+            for report in reports:  # what was chosen is told when Redis is back
+                report.reported.choice = report.reported.choice or report.choice
+        else:
+            _publish_changes(changed)
+        return [None] * len(reports)
+
+    def _update_of(self, report: Report) -> Update:
+        """Return a report as the script takes it. The Redis of a lost connection learns how long it may still count."""
+        connection, reported, active = report.reported.connection, report.reported, settings.LIMITS
+        ago = self._clock() - time.monotonic()
+        heard, seen = ago + connection.heard_at, ago + connection.active_at
+        seen, reported.reported_active_at = (
+            (seen, seen) if seen - reported.reported_active_at > 0.5 else (0.0, reported.reported_active_at)
+        )
+        return Update(
+            user=connection.session.user_id,
+            what=report.what,
+            connection=connection.id,
+            device=connection.session.device_id,
+            automatic=reported.automatic,
+            alive=heard + active.presence_ttl,
+            kept=heard + max(active.presence_ttl, active.presence_away_kept),
+            seen=seen,
+            choice=report.choice,
+        )
+
+    # --- Redis away ----------------------------------------------------------------------------------------------
+
+    def _note_failure(self, fault: Exception) -> None:
+        if not self.redis_failed_at:
+            logger.warning("presence: Redis is away (%s)", type(fault).__name__)
+            self.redis_failed_at = self._clock()
+
+    def _note_answer(self) -> None:
+        """Redis answers: where it had been away, tell it anew of every connection, for it may have forgotten all (F157).
+
+        Who watches anybody, in whichever process, looks again: what Redis has done may have had no answer.
+        """
+        self.redis_answered_at = self._clock()
+        if self.redis_failed_at:
+            self.redis_failed_at = 0.0
+            publish.notice(LOST, [])
+            for reported in list(self._reported.values()):
+                reported.reported_active_at = 0.0
+                choice = "" if reported.waiting_choice else reported.choice
+                reported.choice = reported.choice if reported.waiting_choice else ""
+                self._submit(reported, "put", choice)
+
+
+def automatic_status(connection: Connection, now: float) -> str:
+    """Return what a connection is by itself: away after 5 min without a sign of a person (F142)."""
+    return "away" if now - connection.active_at >= settings.LIMITS.presence_idle else "available"
+
+
+def _publish_changes(changed: list[int]) -> None:
+    if changed:
+        publish.notice(CHANGED, changed)
+
+
+_reporter: PresenceReporter | None = None
+
+
+def reporter() -> PresenceReporter:
+    """Return this process's connections; all of a web process is one event loop."""
+    global _reporter
+    if _reporter is None:
+        _reporter = PresenceReporter()
+    return _reporter
