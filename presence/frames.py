@@ -25,18 +25,18 @@ class TypingIndicator(Frame, frozen=True):
     active: bool
 
 
-class SomeTypist(Frame, frozen=True):
+class NamedTypist(Frame, frozen=True):
     """Somebody who types in a large conversation."""
 
     user_id: str
     display_name: str
 
 
-class TypingCrowd(Frame, frozen=True):
+class TypingTotal(Frame, frozen=True):
     """`typing.indicator` in a large conversation: some who type, and how many there are; 0 when all have ended."""
 
     chat_id: str
-    typists: list[SomeTypist]
+    typists: list[NamedTypist]
     count: int
 
 

@@ -14,9 +14,10 @@ from gateway.connection import Connection
 from gateway.frames import Caller
 from presence import states
 from presence.connections import CHANGED, LOST, ROUND_SECONDS, reporter
-from presence.crowd import TYPES, crowds
 from presence.frames import PresenceUpdate, PresenceWatch, Typing
 from presence.typing import typists
+from presence.typing_summary import NOTICE as TYPING_NOTICE
+from presence.typing_summary import summaries
 from presence.watchers import watchers
 
 
@@ -106,7 +107,7 @@ def switched(event: Event) -> None:
 
 def types(event: Event) -> None:
     """Somebody types in a large conversation, or has ended."""
-    crowds().heard(event)
+    summaries().apply(event)
 
 
 def sending_elsewhere(event: Event) -> None:
@@ -123,7 +124,7 @@ def lost(event: Event) -> None:
 NOTICES: dict[str, Callable[[Event], None]] = {
     CHANGED: changed,
     SWITCHED: switched,
-    TYPES: types,
+    TYPING_NOTICE: types,
     SENDING: sending_elsewhere,
     LOST: lost,
 }

@@ -27,7 +27,7 @@ class Typist(NamedTuple):
 
     display_name: str
     shown: bool
-    unseen_by: list[int]
+    hidden_from: list[int]
     hiding: Sequence[int] = ()
 
 
@@ -35,8 +35,8 @@ def typist(user_id: int) -> Typist:
     """Return a user's name, whether others may see the typing, and who must not: a block either way, as with presence."""
     with connection.cursor() as cursor:
         cursor.execute(TYPIST, {"user": user_id})
-        name, shown, unseen_by, hiding = cursor.fetchone()
-        return Typist(name, shown, unseen_by, tuple(hiding))
+        name, shown, hidden_from, hiding = cursor.fetchone()
+        return Typist(name, shown, hidden_from, tuple(hiding))
 
 
 def number(user_id: int, conversation_id: int) -> int | None:

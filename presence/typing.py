@@ -15,7 +15,7 @@ from gateway import codec, hub, publish, threads
 from gateway.bus import Event
 from gateway.frames import Class
 from gateway.indicators import ACTIVE, TYPING, Indicator
-from presence import crowd
+from presence import typing_summary
 from presence.frames import TypingIndicator
 from presence.queries import Typist, number, typist
 
@@ -136,7 +136,9 @@ def _tell(key: Key, state: State, *, active: bool) -> None:
     user_id, conversation_id = key
     if state.large:
         who = state.typist
-        crowd.tell(user_id, crowd.Change(conversation_id, state.version, who.display_name, active, who.unseen_by))
+        typing_summary.publish_change(
+            user_id, typing_summary.Change(conversation_id, state.version, who.display_name, active, who.hidden_from)
+        )
         return
     payload = TypingIndicator(
         chat_id=str(conversation_id), user_id=str(user_id), display_name=state.typist.display_name, active=active
@@ -146,7 +148,7 @@ def _tell(key: Key, state: State, *, active: bool) -> None:
         version=state.version,
         cls=Class.TYPING,
         frame=codec.frame("typing.indicator", payload),
-        skip_users=[user_id, *state.typist.unseen_by],
+        skip_users=[user_id, *state.typist.hidden_from],
         chat=conversation_id,
         indicators=[Indicator(TYPING | ACTIVE if active else TYPING, user_id, state.n)],
     )

@@ -16,7 +16,7 @@ from gateway import hub
 from gateway.bus import Event
 from gateway.connection import Connection
 from gateway.frames import Session
-from presence.crowd import TYPES, Change, Crowds
+from presence.typing_summary import NOTICE, Change, TypingSummaries
 from tests.chat.rest import Api
 from tests.clients import Client, Frame, connected
 from tests.factories import Someone, another_device, crowd, direct, group, someone
@@ -71,20 +71,22 @@ def hall(loop: Clockwork, monkeypatch: pytest.MonkeyPatch) -> Hall:
     return here
 
 
-def hear(loop: Clockwork, crowds: Crowds, user: int, *, active: bool = True, unseen_by: tuple[int, ...] = ()) -> None:
-    change = Change(CHAT, 1, f"N{user}", active, list(unseen_by))
+def hear(
+    loop: Clockwork, summaries: TypingSummaries, user: int, *, active: bool = True, hidden_from: tuple[int, ...] = ()
+) -> None:
+    change = Change(CHAT, 1, f"N{user}", active, list(hidden_from))
 
     async def take() -> None:
-        crowds.heard(Event(notice=TYPES, about=[user], data=msgspec.msgpack.encode(change)))
+        summaries.apply(Event(notice=NOTICE, about=[user], data=msgspec.msgpack.encode(change)))
 
     loop.run_until_complete(take())
 
 
 def test_five_hundred_typists_cost_each_of_a_thousand_readers_a_frame_a_second(loop: Clockwork, hall: Hall) -> None:
-    crowds, seconds = Crowds(), 5
+    summaries, seconds = TypingSummaries(), 5
     for step in range(seconds * 10):
         for user in range(1 + step * 10, 11 + step * 10):
-            hear(loop, crowds, user)
+            hear(loop, summaries, user)
         loop.pass_(0.1)
 
     assert {len(frames) for frames in hall.told.values()} <= set(range(1, seconds + 2))
@@ -93,24 +95,24 @@ def test_five_hundred_typists_cost_each_of_a_thousand_readers_a_frame_a_second(l
 
 
 def test_the_first_is_told_at_once_and_the_last_end_as_well(loop: Clockwork, hall: Hall) -> None:
-    crowds = Crowds()
-    hear(loop, crowds, 1)
+    summaries = TypingSummaries()
+    hear(loop, summaries, 1)
     loop.pass_(0)
     begun = list(hall.told[2])
     loop.pass_(3)
-    hear(loop, crowds, 1, active=False)
+    hear(loop, summaries, 1, active=False)
     loop.pass_(0)
 
     one = {"chatId": str(CHAT), "typists": [{"userId": "1", "displayName": "N1"}], "count": 1}
     assert begun == [one]
     assert hall.told[2] == [one, {"chatId": str(CHAT), "typists": [], "count": 0}]
-    assert crowds._crowds == {}
+    assert summaries._summaries == {}
 
 
 def test_nobody_is_told_of_oneself_or_of_whom_one_blocks(loop: Clockwork, hall: Hall) -> None:
-    crowds = Crowds()
-    hear(loop, crowds, 1, unseen_by=(3,))
-    hear(loop, crowds, 2)
+    summaries = TypingSummaries()
+    hear(loop, summaries, 1, hidden_from=(3,))
+    hear(loop, summaries, 2)
     loop.pass_(1)
 
     def named(reader: int) -> list[str]:
@@ -121,23 +123,23 @@ def test_nobody_is_told_of_oneself_or_of_whom_one_blocks(loop: Clockwork, hall: 
 
 
 def test_who_sees_nothing_new_is_told_nothing(loop: Clockwork, hall: Hall) -> None:
-    crowds = Crowds()
-    hear(loop, crowds, 1, unseen_by=(3,))
+    summaries = TypingSummaries()
+    hear(loop, summaries, 1, hidden_from=(3,))
     loop.pass_(2)
-    hear(loop, crowds, 1, unseen_by=(3,))
+    hear(loop, summaries, 1, hidden_from=(3,))
     loop.pass_(2)
 
     assert (hall.told[1], hall.told[3], len(hall.told[4])) == ([], [], 1)
 
 
 def test_it_is_told_again_while_it_lasts_and_forgotten_if_its_end_is_lost(loop: Clockwork, hall: Hall) -> None:
-    crowds = Crowds()
-    hear(loop, crowds, 1)
+    summaries = TypingSummaries()
+    hear(loop, summaries, 1)
     for _ in range(20):
         loop.pass_(1)
 
     assert [payload["count"] for payload in hall.told[2]] == [1, 1, 0]
-    assert crowds._crowds == {}
+    assert summaries._summaries == {}
 
 
 # --- over the wire ----------------------------------------------------------------------------------------------------
