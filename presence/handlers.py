@@ -15,10 +15,10 @@ from gateway.frames import Caller
 from presence import states
 from presence.connections import CHANGED, LOST, ROUND_SECONDS, reporter
 from presence.frames import PresenceUpdate, PresenceWatch, Typing
+from presence.subscriptions import subscriptions
 from presence.typing import typists
 from presence.typing_summary import NOTICE as TYPING_NOTICE
 from presence.typing_summary import summaries
-from presence.watchers import watchers
 
 
 def start(caller: Caller, frame: Typing) -> "asyncio.Future[None] | None":
@@ -47,18 +47,20 @@ def subscribe(caller: Caller, frame: PresenceWatch) -> "asyncio.Future[dict[str,
     users = list(dict.fromkeys(from_wire(id_) for id_ in frame.user_ids))
     if connection is None:
         return None
-    watchers().watch(connection, users)
+    subscriptions().subscribe(connection, users)
     return asyncio.get_running_loop().create_task(_states(connection, users))
 
 
 async def _states(connection: Connection, users: list[int]) -> dict[str, Any]:
     """Read the states for an ack; what the connection was told while they were read is newer."""
-    before = watchers().told(connection)
+    before = subscriptions().last_sent(connection)
     pairs = [(connection.session.user_id, user) for user in users]
     found = await threads.run(states.shown, pairs)
-    since = {user: state for user, state in watchers().told(connection).items() if state is not before.get(user)}
+    since = {
+        user: state for user, state in subscriptions().last_sent(connection).items() if state is not before.get(user)
+    }
     told = {user: since.get(user, state) for (_, user), state in found.items()}
-    watchers().note(connection, told)
+    subscriptions().note_sent(connection, told)
     return {"presence": [states.on_wire(user, told[user]) for user in users]}
 
 
@@ -66,19 +68,19 @@ def unsubscribe(caller: Caller, frame: PresenceWatch) -> None:
     """`presence.unsubscribe` (hot)."""
     connection = hub.current().connections.get(caller.connection_id)
     if connection is not None:
-        watchers().unwatch(connection, [from_wire(id_) for id_ in frame.user_ids])
+        subscriptions().unsubscribe(connection, [from_wire(id_) for id_ in frame.user_ids])
 
 
 def opened(connection: Connection) -> None:
     """A connection has been greeted: it is here, and a resumed one watches whom it watched."""
     reporter().report_opened(connection)
     if connection.watching:
-        watchers().restore(connection)
+        subscriptions().restore(connection)
 
 
 def closing(connection: Connection, on_purpose: bool) -> None:
     """A connection is gone; with a user's last one here, the typing ends."""
-    watchers().forget(connection)
+    subscriptions().forget(connection)
     reporter().report_closed(connection, on_purpose=on_purpose)
     if connection.session.user_id not in hub.current().users:
         typists().leave([connection.session.user_id])
@@ -89,19 +91,19 @@ async def rounds() -> None:
     while True:
         await asyncio.sleep(ROUND_SECONDS)
         await reporter().run_round()
-        watchers().look(away_since=reporter().redis_failed_at, good_at=reporter().redis_answered_at)
-        watchers().tidy()
+        subscriptions().follow_redis(failed_at=reporter().redis_failed_at, answered_at=reporter().redis_answered_at)
+        subscriptions().drop_expired()
 
 
 def changed(event: Event) -> None:
     """The presence of some users is not what it was."""
-    watchers().changed(event.about)
+    subscriptions().schedule(event.about)
 
 
 def switched(event: Event) -> None:
     """What may be known of some users, or they of others, is not what it was: in force at once (F113, F207)."""
     theirs = (connection for user in event.about for connection in hub.current().users.get(user, ()))
-    watchers().changed({*event.about, *(user for one in theirs for user in one.watching)}, at_once=True)
+    subscriptions().schedule({*event.about, *(user for one in theirs for user in one.watching)}, at_once=True)
     typists().switched(event.about)
 
 
@@ -118,7 +120,7 @@ def sending_elsewhere(event: Event) -> None:
 
 def lost(event: Event) -> None:
     """Notices may have been missed: look at everybody again."""
-    watchers().changed(watchers().watched())
+    subscriptions().schedule(subscriptions().subscribed_users())
 
 
 NOTICES: dict[str, Callable[[Event], None]] = {

@@ -12,7 +12,7 @@ from gateway.connection import Connection
 from gateway.frames import Session
 from presence import states
 from presence.states import State
-from presence.watchers import TIDY_SECONDS, TooMany, Watchers
+from presence.subscriptions import DROP_SECONDS, Subscriptions, TooManySubscriptions
 from tests.factories import Someone, group, someone
 from tests.presence.moments import Clock
 
@@ -35,115 +35,115 @@ async def test_what_a_connection_knows_is_not_told_again() -> None:
     """However often a state is said to have changed: coming and going within a batch costs no frame."""
     ada, bob = someone(), someone()
     group(ada, bob)
-    watchers, ear = Watchers(), Ear(bob)
-    watchers.watch(ear.connection, [ada.id])
+    subscriptions, ear = Subscriptions(), Ear(bob)
+    subscriptions.subscribe(ear.connection, [ada.id])
 
     for _ in range(3):
-        await watchers.tell([ada.id])
+        await subscriptions.send_states([ada.id])
 
     assert [len(payload["changes"]) for payload in ear.frames] == [1]
 
 
 async def test_a_change_of_whom_nobody_here_watches_begins_nothing() -> None:
-    watchers = Watchers()
+    subscriptions = Subscriptions()
 
-    watchers.changed(range(5000))
+    subscriptions.schedule(range(5000))
 
-    assert (watchers._timer, watchers._changed) == (None, set())
+    assert (subscriptions._timer, subscriptions._pending) == (None, set())
 
 
 async def test_a_subscription_ends_after_ten_minutes_unless_it_is_renewed() -> None:
     ada, bob = someone(), someone()
     group(ada, bob)
     clock = Clock()
-    watchers, ear = Watchers(clock), Ear(bob)
-    watchers.watch(ear.connection, [ada.id, bob.id])
+    subscriptions, ear = Subscriptions(clock), Ear(bob)
+    subscriptions.subscribe(ear.connection, [ada.id, bob.id])
     clock.now += LIMITS.presence_subscription_life - 1
-    watchers.watch(ear.connection, [bob.id])
-    clock.now += TIDY_SECONDS + 1
+    subscriptions.subscribe(ear.connection, [bob.id])
+    clock.now += DROP_SECONDS + 1
 
-    await watchers.tell([ada.id, bob.id])
+    await subscriptions.send_states([ada.id, bob.id])
     told = [change["userId"] for payload in ear.frames for change in payload["changes"]]
-    watchers.tidy()
+    subscriptions.drop_expired()
 
     assert told == [str(bob.id)]
-    assert watchers.watched() == [bob.id] == list(ear.connection.watching)
+    assert subscriptions.subscribed_users() == [bob.id] == list(ear.connection.watching)
 
 
 async def test_a_hundred_live_subscriptions_and_not_one_more() -> None:
     clock = Clock()
-    watchers, ear = Watchers(clock), Ear(Someone(1, "Ada", 1, ""))
+    subscriptions, ear = Subscriptions(clock), Ear(Someone(1, "Ada", 1, ""))
     most = LIMITS.presence_subscriptions
-    watchers.watch(ear.connection, range(1, most + 1))
+    subscriptions.subscribe(ear.connection, range(1, most + 1))
 
-    with pytest.raises(TooMany):
-        watchers.watch(ear.connection, [most + 1])
+    with pytest.raises(TooManySubscriptions):
+        subscriptions.subscribe(ear.connection, [most + 1])
     held = len(ear.connection.watching)
     clock.now += LIMITS.presence_subscription_life
-    watchers.watch(ear.connection, [most + 1])
+    subscriptions.subscribe(ear.connection, [most + 1])
 
     assert (held, list(ear.connection.watching)) == (most, [most + 1])
 
 
 async def test_a_connection_that_goes_is_forgotten_and_keeps_what_it_watched_for_its_resume() -> None:
-    watchers, ear = Watchers(), Ear(Someone(1, "Ada", 1, ""))
-    watchers.watch(ear.connection, [2, 3])
+    subscriptions, ear = Subscriptions(), Ear(Someone(1, "Ada", 1, ""))
+    subscriptions.subscribe(ear.connection, [2, 3])
 
-    watchers.forget(ear.connection)
+    subscriptions.forget(ear.connection)
 
-    assert (watchers.watched(), list(ear.connection.watching)) == ([], [2, 3])
+    assert (subscriptions.subscribed_users(), list(ear.connection.watching)) == ([], [2, 3])
 
 
 async def test_who_goes_while_states_are_read_leaves_nothing_behind() -> None:
     ada, bob = someone(), someone()
     group(ada, bob)
-    watchers, ear = Watchers(), Ear(bob)
-    watchers.watch(ear.connection, [ada.id])
+    subscriptions, ear = Subscriptions(), Ear(bob)
+    subscriptions.subscribe(ear.connection, [ada.id])
 
-    telling = asyncio.ensure_future(watchers.tell([ada.id]))
+    sending = asyncio.ensure_future(subscriptions.send_states([ada.id]))
     await asyncio.sleep(0)
-    watchers.forget(ear.connection)
-    await telling
-    watchers.note(ear.connection, {ada.id: State("available")})
+    subscriptions.forget(ear.connection)
+    await sending
+    subscriptions.note_sent(ear.connection, {ada.id: State("available")})
 
-    assert (ear.frames, watchers._told) == ([], {})
+    assert (ear.frames, subscriptions._last_sent) == ([], {})
 
 
 @pytest.mark.parametrize("fault", [OperationalError, InterfaceError])
 async def test_what_could_not_be_read_is_told_later(monkeypatch: pytest.MonkeyPatch, fault: type[Exception]) -> None:
-    watchers, ear = Watchers(), Ear(Someone(1, "Ada", 1, ""))
-    watchers.watch(ear.connection, [2])
+    subscriptions, ear = Subscriptions(), Ear(Someone(1, "Ada", 1, ""))
+    subscriptions.subscribe(ear.connection, [2])
 
     def shown(*_: Any) -> None:
         raise fault("the database is away")
 
     with monkeypatch.context() as patched:
         patched.setattr(states, "shown", shown)
-        await watchers.tell([2])
+        await subscriptions.send_states([2])
 
-    assert watchers._changed == {2}
-    assert watchers._timer is not None
-    watchers._timer.cancel()
+    assert subscriptions._pending == {2}
+    assert subscriptions._timer is not None
+    subscriptions._timer.cancel()
 
 
 async def test_without_redis_the_watchers_are_told_once_that_all_is_unknown() -> None:
     clock = Clock()
-    watchers, ear = Watchers(clock), Ear(Someone(1, "Ada", 1, ""))
-    watchers.watch(ear.connection, [2])
+    subscriptions, ear = Subscriptions(clock), Ear(Someone(1, "Ada", 1, ""))
+    subscriptions.subscribe(ear.connection, [2])
     away = clock.now
 
     told = []
     for seconds in (1, LIMITS.presence_stale - 1, LIMITS.presence_stale + 1, LIMITS.presence_stale + 9):
         clock.now = away + seconds
-        watchers.look(away_since=away, good_at=away)
-        told.append(sorted(watchers._changed))
-        watchers._changed.clear()
-    watchers.look(away_since=0.0, good_at=clock.now)
-    watchers.look(away_since=clock.now, good_at=clock.now)
+        subscriptions.follow_redis(failed_at=away, answered_at=away)
+        told.append(sorted(subscriptions._pending))
+        subscriptions._pending.clear()
+    subscriptions.follow_redis(failed_at=0.0, answered_at=clock.now)
+    subscriptions.follow_redis(failed_at=clock.now, answered_at=clock.now)
     clock.now += LIMITS.presence_stale + 1
-    watchers.look(away_since=clock.now, good_at=clock.now)
+    subscriptions.follow_redis(failed_at=clock.now, answered_at=clock.now)
 
     assert told == [[], [], [2], []]
-    assert watchers._changed == {2}, "another time that Redis is away counts from its own beginning"
-    assert watchers._timer is not None
-    watchers._timer.cancel()
+    assert subscriptions._pending == {2}, "another time that Redis is away counts from its own beginning"
+    assert subscriptions._timer is not None
+    subscriptions._timer.cancel()

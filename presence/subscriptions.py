@@ -22,40 +22,40 @@ from presence.states import State, knowledge
 
 logger = logging.getLogger(__name__)
 MOST = 2000
-TIDY_SECONDS = 60.0
+DROP_SECONDS = 60.0
 
 
-class TooMany(InvalidPayload):
+class TooManySubscriptions(InvalidPayload):
     """A connection is told of so many people at most: unsubscribe from some."""
 
 
-class Watchers:
+class Subscriptions:
     """The subscriptions of this process's connections. On the event loop; `clock` returns Unix seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._of: dict[int, set[Connection]] = {}
-        self._told: dict[int, dict[int, State]] = {}
-        self._changed: set[int] = set()
+        self._by_user: dict[int, set[Connection]] = {}
+        self._last_sent: dict[int, dict[int, State]] = {}
+        self._pending: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._telling: asyncio.Task[None] | None = None
-        self._tidied_at = clock()
-        self._lost_at = 0.0
-        self._unknown = False
+        self._sending: asyncio.Task[None] | None = None
+        self._dropped_at = clock()
+        self._stale_since = 0.0
+        self._reported_unknown = False
 
-    def watch(self, connection: Connection, users: Iterable[int]) -> None:
-        """Subscribe for 10 min, again for those that are watched already. Raises TooMany above 100, and changes nothing."""
+    def subscribe(self, connection: Connection, users: Iterable[int]) -> None:
+        """Subscribe for 10 min, again for those that are watched already. Raises TooManySubscriptions above 100, and changes nothing."""
         now = self._clock()
-        self._expire(connection, now)
+        self._end_expired(connection, now)
         wanted = set(users)
         if len(wanted | connection.watching.keys()) > settings.LIMITS.presence_subscriptions:
-            raise TooMany(f"at most {settings.LIMITS.presence_subscriptions} people", field="userIds")
+            raise TooManySubscriptions(f"at most {settings.LIMITS.presence_subscriptions} people", field="userIds")
         until = now + settings.LIMITS.presence_subscription_life
         for user in wanted:
             connection.watching[user] = until
-            self._of.setdefault(user, set()).add(connection)
+            self._by_user.setdefault(user, set()).add(connection)
 
-    def unwatch(self, connection: Connection, users: Iterable[int]) -> None:
+    def unsubscribe(self, connection: Connection, users: Iterable[int]) -> None:
         """End subscriptions; one that is not there is no error."""
         for user in users:
             connection.watching.pop(user, None)
@@ -63,98 +63,98 @@ class Watchers:
 
     def restore(self, connection: Connection) -> None:
         """Go on with the subscriptions of a resumed connection; its client is told the states as they are now (F80)."""
-        self._expire(connection, self._clock())
+        self._end_expired(connection, self._clock())
         for user in connection.watching:
-            self._of.setdefault(user, set()).add(connection)
-        self.changed(connection.watching, at_once=True)
+            self._by_user.setdefault(user, set()).add(connection)
+        self.schedule(connection.watching, at_once=True)
 
     def forget(self, connection: Connection) -> None:
         """A connection is gone; what it watched stays with it for its resume."""
         for user in connection.watching:
             self._drop(connection, user)
-        self._told.pop(connection.id, None)
+        self._last_sent.pop(connection.id, None)
 
-    def note(self, connection: Connection, told: dict[int, State]) -> None:
+    def note_sent(self, connection: Connection, sent: dict[int, State]) -> None:
         """Note what a connection has been told, of those whom it still watches: one that is gone watches nobody."""
-        kept = {user: state for user, state in told.items() if self._watches(connection, user)}
+        kept = {user: state for user, state in sent.items() if self._follows(connection, user)}
         if kept:
-            self._told.setdefault(connection.id, {}).update(kept)
+            self._last_sent.setdefault(connection.id, {}).update(kept)
 
-    def told(self, connection: Connection) -> dict[int, State]:
+    def last_sent(self, connection: Connection) -> dict[int, State]:
         """Return what a connection has been told last, by user."""
-        return dict(self._told.get(connection.id, {}))
+        return dict(self._last_sent.get(connection.id, {}))
 
-    def watched(self) -> list[int]:
+    def subscribed_users(self) -> list[int]:
         """Return of whom anybody here is told."""
-        return list(self._of)
+        return list(self._by_user)
 
-    def _watches(self, connection: Connection, user: int) -> bool:
-        return connection in self._of.get(user, ())
+    def _follows(self, connection: Connection, user: int) -> bool:
+        return connection in self._by_user.get(user, ())
 
     def _drop(self, connection: Connection, user: int) -> None:
-        by = self._of.get(user)
+        by = self._by_user.get(user)
         if by is not None:
             by.discard(connection)
             if not by:
-                del self._of[user]
-        self._told.get(connection.id, {}).pop(user, None)
+                del self._by_user[user]
+        self._last_sent.get(connection.id, {}).pop(user, None)
 
-    def _expire(self, connection: Connection, now: float) -> None:
-        self.unwatch(connection, [user for user, until in connection.watching.items() if until <= now])
+    def _end_expired(self, connection: Connection, now: float) -> None:
+        self.unsubscribe(connection, [user for user, until in connection.watching.items() if until <= now])
 
-    def tidy(self) -> None:
+    def drop_expired(self) -> None:
         """Forget, once a minute, the subscriptions whose time is over (F148)."""
         now = self._clock()
-        if now - self._tidied_at < TIDY_SECONDS:
+        if now - self._dropped_at < DROP_SECONDS:
             return
-        self._tidied_at = now
-        for connection in {connection for by in self._of.values() for connection in by}:
-            self._expire(connection, now)
+        self._dropped_at = now
+        for connection in {connection for by in self._by_user.values() for connection in by}:
+            self._end_expired(connection, now)
 
-    def look(self, *, away_since: float, good_at: float) -> None:
+    def follow_redis(self, *, failed_at: float, answered_at: float) -> None:
         """Take how Redis is doing: what was known when it went is shown for 300 s, then `unknown` is told (K24).
 
         Of its return the watchers learn by the notice that something may have been lost.
         """
-        if not away_since:
-            self._lost_at, self._unknown = 0.0, False
-        elif not self._lost_at:
-            self._lost_at = good_at
-            knowledge.confirm(self.watched(), good_at)
-        elif not self._unknown and self._clock() - self._lost_at > settings.LIMITS.presence_stale:
-            self._unknown = True
-            self.changed(self.watched(), at_once=True)
+        if not failed_at:
+            self._stale_since, self._reported_unknown = 0.0, False
+        elif not self._stale_since:
+            self._stale_since = answered_at
+            knowledge.confirm(self.subscribed_users(), answered_at)
+        elif not self._reported_unknown and self._clock() - self._stale_since > settings.LIMITS.presence_stale:
+            self._reported_unknown = True
+            self.schedule(self.subscribed_users(), at_once=True)
 
     # --- what is told --------------------------------------------------------------------------------------------
 
-    def changed(self, users: Iterable[int], *, at_once: bool = False) -> None:
+    def schedule(self, users: Iterable[int], *, at_once: bool = False) -> None:
         """Tell the watchers of some users what they may know now: within 2 s, together with all else (F150), or at once."""
-        found = [user for user in users if user in self._of]
+        found = [user for user in users if user in self._by_user]
         if not found:
             return
-        self._changed.update(found)
+        self._pending.update(found)
         if at_once and self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._timer is None:
             wait = 0.0 if at_once else settings.LIMITS.presence_batch
-            self._timer = asyncio.get_running_loop().call_later(wait, self._begin)
+            self._timer = asyncio.get_running_loop().call_later(wait, self._start_sending)
 
-    def _begin(self) -> None:
+    def _start_sending(self) -> None:
         self._timer = None
-        if self._telling is not None and not self._telling.done():
-            self._telling.add_done_callback(lambda _: self._begin())
+        if self._sending is not None and not self._sending.done():
+            self._sending.add_done_callback(lambda _: self._start_sending())
             return
-        users, self._changed = self._changed, set()
-        self._telling = asyncio.get_running_loop().create_task(self.tell(users))
+        users, self._pending = self._pending, set()
+        self._sending = asyncio.get_running_loop().create_task(self.send_states(users))
 
-    async def tell(self, users: Iterable[int]) -> None:
+    async def send_states(self, users: Iterable[int]) -> None:
         """Read the states of some users for whoever watches them, and tell each connection what is new to it."""
         now = self._clock()
         wanted = [
             (connection, user)
             for user in users
-            for connection in self._of.get(user, ())
+            for connection in self._by_user.get(user, ())
             if connection.watching.get(user, 0.0) > now
         ]
         for start in range(0, len(wanted), MOST):
@@ -164,7 +164,7 @@ class Watchers:
                 found = await threads.run(states.shown, pairs, self._clock)
             except Error as fault:
                 logger.warning("presence: not told, trying again (%s)", type(fault).__name__)
-                self.changed({user for _, user in part})
+                self.schedule({user for _, user in part})
                 continue
             self._send(part, found)
 
@@ -172,21 +172,21 @@ class Watchers:
         news: dict[Connection, dict[int, State]] = {}
         for connection, user in wanted:
             state = found[connection.session.user_id, user]
-            known = self._told.get(connection.id, {}).get(user)
-            if self._watches(connection, user) and (known is None or known[:2] != state[:2]):
+            known = self._last_sent.get(connection.id, {}).get(user)
+            if self._follows(connection, user) and (known is None or known[:2] != state[:2]):
                 news.setdefault(connection, {})[user] = state
-        for connection, told in news.items():
-            self.note(connection, told)
-            changes = [states.on_wire(user, state) for user, state in told.items()]
+        for connection, sent in news.items():
+            self.note_sent(connection, sent)
+            changes = [states.on_wire(user, state) for user, state in sent.items()]
             connection.write(codec.frame("presence.changed", PresenceChanged(changes=changes)), Class.PRESENCE)
 
 
-_watchers: Watchers | None = None
+_subscriptions: Subscriptions | None = None
 
 
-def watchers() -> Watchers:
+def subscriptions() -> Subscriptions:
     """Return this process's subscriptions; all of a web process is one event loop."""
-    global _watchers
-    if _watchers is None:
-        _watchers = Watchers()
-    return _watchers
+    global _subscriptions
+    if _subscriptions is None:
+        _subscriptions = Subscriptions()
+    return _subscriptions
