@@ -3,7 +3,7 @@
 Its fields: `<connection>` → "device automatic alive kept", Unix times until which the connection counts, and counts as
 away; `c:<device>` → the state chosen on a device; `s:<device>` → when others could last see it here; `=` → the state
 as weighed last, by which a change is known. `presence:due` orders users by when the next connection ends by itself;
-`presence:seen` and `presence:shown` hold what `seen.py` writes to the device rows. Knows nothing of who may see whom.
+`presence:seen` and `presence:shown` hold what `last_seen.py` writes to the device rows. Knows nothing of who may see whom.
 """
 
 import hashlib

@@ -4,10 +4,10 @@ from typing import Any
 
 from celery import shared_task
 
-from presence import seen
+from presence import last_seen
 
 
 @shared_task(name="presence.tasks.keep_last_seen")
 def keep_last_seen(**_: Any) -> int:
     """Write to the device rows when each was seen last; by the clock."""
-    return seen.keep()
+    return last_seen.save()

@@ -34,7 +34,7 @@ WRITES_ELSEWHERE = {
         "receipts/marks.py",
         "chat_member",
     ): "marks are columns of the member's row, so that a list reads one row a member",
-    ("presence/seen.py", "accounts_device"): "a device's last sign of life is kept by the app that sees it",
+    ("presence/last_seen.py", "accounts_device"): "a device's last sign of life is kept by the app that sees it",
     ("receipts/partitions.py", "receipts_hold"): "a sweep waits for a hold that is being set, and for another sweep",
 }
 

@@ -11,7 +11,7 @@ from accounts import contacts
 from accounts.models import Device
 from chat.conversations import members
 from config.embedded.redis import Redis
-from presence import seen
+from presence import last_seen
 from tests.chat.rest import Api
 from tests.clients import Client, Frame, connected, until
 from tests.factories import Someone, another_device, crowd, direct, group, say, say_many, someone
@@ -289,11 +289,11 @@ async def test_last_seen_goes_to_the_device_row_by_the_clock(pair: Pair) -> None
     before = Device.objects.get(pk=ada.device_id)
     assert before.last_shown_at is None
 
-    assert seen.keep() >= 1
+    assert last_seen.save() >= 1
     after = Device.objects.get(pk=ada.device_id)
     assert after.last_shown_at is not None
     assert after.last_seen_at >= before.last_seen_at
-    assert seen.keep() == 0
+    assert last_seen.save() == 0
 
 
 # --- Redis away -------------------------------------------------------------------------------------------------------

@@ -9,36 +9,36 @@ from gateway.redis_clients import thread_client
 
 MOST = 1000
 # A moment only moves forward, so a batch may come twice. Index: the key of device.
-KEEP_SEEN = """
+SAVE_SEEN = """
 UPDATE accounts_device d SET last_seen_at = GREATEST(d.last_seen_at, to_timestamp(s.at))
 FROM unnest(%(devices)s::bigint[], %(times)s::float8[]) AS s (device, at) WHERE d.id = s.device
 """
-KEEP_SHOWN = """
+SAVE_SHOWN = """
 UPDATE accounts_device d SET last_shown_at = GREATEST(d.last_shown_at, to_timestamp(s.at))
 FROM unnest(%(devices)s::bigint[], %(times)s::float8[]) AS s (device, at) WHERE d.id = s.device
 """
 
 
-def keep() -> int:
+def save() -> int:
     """Write to the devices' rows when they were seen, and when others could see it; return how many there were.
 
     What is taken from Redis stays there under another name until it is stored. Raises RedisError where Redis is away.
     """
-    return _keep("presence:seen", KEEP_SEEN) + _keep("presence:shown", KEEP_SHOWN)
+    return _save("presence:seen", SAVE_SEEN) + _save("presence:shown", SAVE_SHOWN)
 
 
-def _keep(key: str, statement: str) -> int:
+def _save(key: str, statement: str) -> int:
     store, taken = thread_client(), f"{key}:taken"
     if not store.exists(taken):
         if not store.exists(key):
             return 0
         store.rename(key, taken)
-    found: Any = store.hgetall(taken)
-    for devices, times in _batches(sorted((int(device), float(at)) for device, at in found.items())):
+    times_by_device: Any = store.hgetall(taken)
+    for devices, times in _batches(sorted((int(device), float(at)) for device, at in times_by_device.items())):
         with connection.cursor() as cursor:
             cursor.execute(statement, {"devices": devices, "times": times})
     store.delete(taken)
-    return len(found)
+    return len(times_by_device)
 
 
 def _batches(rows: list[tuple[int, float]]) -> Iterator[tuple[list[int], list[float]]]:
