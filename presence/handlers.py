@@ -55,13 +55,13 @@ async def _states(connection: Connection, users: list[int]) -> dict[str, Any]:
     """Read the states for an ack; what the connection was told while they were read is newer."""
     before = subscriptions().last_sent(connection)
     pairs = [(connection.session.user_id, user) for user in users]
-    found = await threads.run(states.shown, pairs)
+    found = await threads.run(states.read_states, pairs)
     since = {
         user: state for user, state in subscriptions().last_sent(connection).items() if state is not before.get(user)
     }
     told = {user: since.get(user, state) for (_, user), state in found.items()}
     subscriptions().note_sent(connection, told)
-    return {"presence": [states.on_wire(user, told[user]) for user in users]}
+    return {"presence": [states.state_frame(user, told[user]) for user in users]}
 
 
 def unsubscribe(caller: Caller, frame: PresenceWatch) -> None:

@@ -19,7 +19,7 @@ from presence.store import PresenceRecord
 from presence.visibility import Pair, PresenceVisibility, read_visibility
 
 logger = logging.getLogger(__name__)
-KEPT = 50_000
+MOST_CACHED = 50_000
 
 
 class State(NamedTuple):
@@ -30,14 +30,14 @@ class State(NamedTuple):
     as_of: float | None = None
 
 
-class Knowledge:
+class RecordCache:
     """What this process has read of late: the stand-in for a Redis that is away."""
 
     def __init__(self) -> None:
         self._records: dict[int, tuple[float, PresenceRecord]] = {}
 
-    def learn(self, records: dict[int, PresenceRecord], now: float) -> None:
-        if len(self._records) + len(records) > KEPT:
+    def save(self, records: dict[int, PresenceRecord], now: float) -> None:
+        if len(self._records) + len(records) > MOST_CACHED:
             self._records.clear()
         self._records.update({user: (now, known) for user, known in records.items()})
 
@@ -47,16 +47,16 @@ class Knowledge:
             if (known := self._records.get(user)) is not None:
                 self._records[user] = max(at, known[0]), known[1]
 
-    def of(self, user: int, now: float) -> tuple[float, PresenceRecord] | None:
+    def read(self, user: int, now: float) -> tuple[float, PresenceRecord] | None:
         """Return the last known record and its time, None where it is too old to be shown."""
         known = self._records.get(user)
         return known if known is not None and now - known[0] <= settings.LIMITS.presence_stale else None
 
 
-knowledge = Knowledge()
+record_cache = RecordCache()
 
 
-def shown(pairs: Sequence[Pair], clock: Callable[[], float] = time.time) -> dict[Pair, State]:
+def read_states(pairs: Sequence[Pair], clock: Callable[[], float] = time.time) -> dict[Pair, State]:
     """Return what each viewer is shown of each user: one query and one round trip. From a thread."""
     if not pairs:
         return {}
@@ -66,33 +66,35 @@ def shown(pairs: Sequence[Pair], clock: Callable[[], float] = time.time) -> dict
         records = store.read_records(users)
     except (RedisError, OSError) as fault:
         logger.info("presence: the last known is shown (%s)", type(fault).__name__)
-        return {pair: _remembered(visibilities.get(pair), knowledge.of(pair[1], now)) for pair in pairs}
-    knowledge.learn(records, now)
-    return {pair: state_of(visibilities.get(pair), records[pair[1]], now) for pair in pairs}
+        return {pair: _cached_state(visibilities.get(pair), record_cache.read(pair[1], now)) for pair in pairs}
+    record_cache.save(records, now)
+    return {pair: visible_state(visibilities.get(pair), records[pair[1]], now) for pair in pairs}
 
 
-def _remembered(visibility: PresenceVisibility | None, known: tuple[float, PresenceRecord] | None) -> State:
+def _cached_state(visibility: PresenceVisibility | None, known: tuple[float, PresenceRecord] | None) -> State:
     if known is None:
         return State("unknown")
-    return state_of(visibility, known[1], known[0])._replace(as_of=known[0])
+    return visible_state(visibility, known[1], known[0])._replace(as_of=known[0])
 
 
-def state_of(visibility: PresenceVisibility | None, known: PresenceRecord, now: float) -> State:
+def visible_state(visibility: PresenceVisibility | None, record: PresenceRecord, now: float) -> State:
     """Return a state as `visibility` lets it through. Who is away and lost counts as away only with a last seen (K22)."""
     if visibility is None or not visibility.shows_online:
         return State("offline")
     untimed = (
-        visibility.devices_hiding_last_seen if visibility.shows_last_seen else {entry.device for entry in known.entries}
+        visibility.devices_hiding_last_seen
+        if visibility.shows_last_seen
+        else {entry.device for entry in record.entries}
     )
-    status = known.status(now, hidden=visibility.devices_hiding_online, untimed=untimed)
+    status = record.status(now, hidden=visibility.devices_hiding_online, untimed=untimed)
     if not visibility.shows_last_seen or status not in ("offline", "away"):
         return State(status)
-    lately = known.last_seen_at(hidden=visibility.devices_hiding_last_seen | visibility.devices_hiding_online)
+    recent = record.last_seen_at(hidden=visibility.devices_hiding_last_seen | visibility.devices_hiding_online)
     stored = visibility.last_shown_at.timestamp() if visibility.last_shown_at else None
-    return State(status, max((at for at in (lately, stored) if at is not None), default=None))
+    return State(status, max((at for at in (recent, stored) if at is not None), default=None))
 
 
-def on_wire(user: int, state: State) -> PresenceState:
+def state_frame(user: int, state: State) -> PresenceState:
     """Return a state as frames and answers carry it."""
     return PresenceState(
         user_id=str(user),

@@ -18,7 +18,7 @@ from gateway.errors import InvalidPayload
 from gateway.frames import Class
 from presence import states
 from presence.frames import PresenceChanged
-from presence.states import State, knowledge
+from presence.states import State, record_cache
 
 logger = logging.getLogger(__name__)
 MOST = 2000
@@ -120,7 +120,7 @@ class Subscriptions:
             self._stale_since, self._reported_unknown = 0.0, False
         elif not self._stale_since:
             self._stale_since = answered_at
-            knowledge.confirm(self.subscribed_users(), answered_at)
+            record_cache.confirm(self.subscribed_users(), answered_at)
         elif not self._reported_unknown and self._clock() - self._stale_since > settings.LIMITS.presence_stale:
             self._reported_unknown = True
             self.schedule(self.subscribed_users(), at_once=True)
@@ -161,7 +161,7 @@ class Subscriptions:
             part = wanted[start : start + MOST]
             try:
                 pairs = list({(connection.session.user_id, user) for connection, user in part})
-                found = await threads.run(states.shown, pairs, self._clock)
+                found = await threads.run(states.read_states, pairs, self._clock)
             except Error as fault:
                 logger.warning("presence: not told, trying again (%s)", type(fault).__name__)
                 self.schedule({user for _, user in part})
@@ -177,7 +177,7 @@ class Subscriptions:
                 news.setdefault(connection, {})[user] = state
         for connection, sent in news.items():
             self.note_sent(connection, sent)
-            changes = [states.on_wire(user, state) for user, state in sent.items()]
+            changes = [states.state_frame(user, state) for user, state in sent.items()]
             connection.write(codec.frame("presence.changed", PresenceChanged(changes=changes)), Class.PRESENCE)
 
 

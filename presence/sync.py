@@ -10,8 +10,8 @@ from presence import states
 def with_presence(viewer: int, response: SyncResponse) -> SyncResponse:
     """Return the answer with the presence of the other members of its chats of two, as the viewer may know it."""
     users = _partners(viewer, response)
-    known = states.shown([(viewer, user) for user in users])
-    return replace(response, presence=[states.on_wire(user, known[viewer, user]) for user in users])
+    known = states.read_states([(viewer, user) for user in users])
+    return replace(response, presence=[states.state_frame(user, known[viewer, user]) for user in users])
 
 
 def _partners(viewer: int, response: SyncResponse) -> list[int]:

@@ -50,8 +50,8 @@ class Presence(APIView):
         ids = list(dict.fromkeys(from_wire(id_) for id_ in request.query_params.get("ids", "").split(",") if id_))
         if len(ids) > settings.LIMITS.presence_subscriptions:
             raise InvalidPayload(f"at most {settings.LIMITS.presence_subscriptions} people", field="ids")
-        found = states.shown([(viewer, id_) for id_ in ids])
-        return answer(PresenceList(results=[states.on_wire(id_, found[viewer, id_]) for id_ in ids]))
+        found = states.read_states([(viewer, id_) for id_ in ids])
+        return answer(PresenceList(results=[states.state_frame(id_, found[viewer, id_]) for id_ in ids]))
 
 
 def _typing(request: Request, conversation_id: int) -> HttpResponse:

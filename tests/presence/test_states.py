@@ -23,7 +23,7 @@ def told() -> Iterator[None]:
 
 
 def shown(viewer: Someone, user: Someone) -> State:
-    return states.shown([(viewer.id, user.id)])[viewer.id, user.id]
+    return states.read_states([(viewer.id, user.id)])[viewer.id, user.id]
 
 
 async def here_on(device: Someone) -> None:

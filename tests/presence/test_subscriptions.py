@@ -114,11 +114,11 @@ async def test_what_could_not_be_read_is_told_later(monkeypatch: pytest.MonkeyPa
     subscriptions, ear = Subscriptions(), Ear(Someone(1, "Ada", 1, ""))
     subscriptions.subscribe(ear.connection, [2])
 
-    def shown(*_: Any) -> None:
+    def read_states(*_: Any) -> None:
         raise fault("the database is away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(states, "shown", shown)
+        patched.setattr(states, "read_states", read_states)
         await subscriptions.send_states([2])
 
     assert subscriptions._pending == {2}
