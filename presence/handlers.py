@@ -16,24 +16,24 @@ from presence import states
 from presence.connections import CHANGED, LOST, ROUND_SECONDS, reporter
 from presence.frames import PresenceUpdate, PresenceWatch, Typing
 from presence.subscriptions import subscriptions
-from presence.typing import typists
+from presence.typing import typing_states
 from presence.typing_summary import NOTICE as TYPING_NOTICE
 from presence.typing_summary import summaries
 
 
 def start(caller: Caller, frame: Typing) -> "asyncio.Future[None] | None":
     """`typing.start` (hot)."""
-    return typists().start(caller.user_id, from_wire(frame.chat_id), caller.device_id)
+    return typing_states().start(caller.user_id, from_wire(frame.chat_id), caller.device_id)
 
 
 def stop(caller: Caller, frame: Typing) -> None:
     """`typing.stop` (hot)."""
-    typists().stop(caller.user_id, from_wire(frame.chat_id))
+    typing_states().stop(caller.user_id, from_wire(frame.chat_id))
 
 
 def sending(caller: Caller, frame: Send) -> None:
     """Ahead of `message.send`: whoever sends has stopped typing, and the others learn that first (F134)."""
-    typists().stop(caller.user_id, from_wire(frame.chat_id))
+    typing_states().stop(caller.user_id, from_wire(frame.chat_id))
 
 
 def update(caller: Caller, frame: PresenceUpdate) -> "asyncio.Future[None]":
@@ -83,7 +83,7 @@ def closing(connection: Connection, on_purpose: bool) -> None:
     subscriptions().forget(connection)
     reporter().report_closed(connection, on_purpose=on_purpose)
     if connection.session.user_id not in hub.current().users:
-        typists().leave([connection.session.user_id])
+        typing_states().stop_users([connection.session.user_id])
 
 
 async def rounds() -> None:
@@ -104,7 +104,7 @@ def switched(event: Event) -> None:
     """What may be known of some users, or they of others, is not what it was: in force at once (F113, F207)."""
     theirs = (connection for user in event.about for connection in hub.current().users.get(user, ()))
     subscriptions().schedule({*event.about, *(user for one in theirs for user in one.watching)}, at_once=True)
-    typists().switched(event.about)
+    typing_states().apply_visibility_change(event.about)
 
 
 def types(event: Event) -> None:
@@ -115,7 +115,7 @@ def types(event: Event) -> None:
 def sending_elsewhere(event: Event) -> None:
     """Somebody sends over REST: wherever they were typing there, they have stopped (F134)."""
     for user in event.about:
-        typists().stop(user, int(event.data))
+        typing_states().stop(user, int(event.data))
 
 
 def lost(event: Event) -> None:

@@ -28,10 +28,10 @@ class Typist(NamedTuple):
     display_name: str
     shown: bool
     hidden_from: list[int]
-    hiding: Sequence[int] = ()
+    devices_hiding: Sequence[int] = ()
 
 
-def typist(user_id: int) -> Typist:
+def read_typist(user_id: int) -> Typist:
     """Return a user's name, whether others may see the typing, and who must not: a block either way, as with presence."""
     with connection.cursor() as cursor:
         cursor.execute(TYPIST, {"user": user_id})
@@ -39,7 +39,7 @@ def typist(user_id: int) -> Typist:
         return Typist(name, shown, hidden_from, tuple(hiding))
 
 
-def number(user_id: int, conversation_id: int) -> int | None:
+def read_member_number(user_id: int, conversation_id: int) -> int | None:
     """Return a member's number in a conversation, None for one who is no member."""
     with connection.cursor() as cursor:
         cursor.execute(NUMBER, {"user": user_id, "conversation": conversation_id})

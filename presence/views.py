@@ -19,7 +19,7 @@ from gateway.http import answer, body
 from gateway.schema import described
 from presence import states
 from presence.frames import PresenceList
-from presence.typing import typists
+from presence.typing import typing_states
 
 
 class TypingBody(Frame, frozen=True):
@@ -65,6 +65,6 @@ def _typing(request: Request, conversation_id: int) -> HttpResponse:
 
 async def _say(user_id: int, conversation_id: int, device_id: int, *, active: bool) -> None:
     if not active:
-        typists().stop(user_id, conversation_id)
-    elif started := typists().start(user_id, conversation_id, device_id):
+        typing_states().stop(user_id, conversation_id)
+    elif started := typing_states().start(user_id, conversation_id, device_id):
         await started

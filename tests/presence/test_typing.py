@@ -14,8 +14,8 @@ from chat.refusals import NotAMember
 from gateway import bus, hub
 from gateway.bus import Event
 from presence import typing
-from presence.queries import Typist, typist
-from presence.typing import Typists
+from presence.queries import Typist, read_typist
+from presence.typing import TypingStates
 from tests.chat.rest import Api
 from tests.clients import connected
 from tests.factories import direct, group, someone
@@ -59,16 +59,16 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Event]]:
     before = bus._hub
     bus.attach(taken.append)
     monkeypatch.setattr(hub, "current", Room)
-    monkeypatch.setattr(typing, "number", lambda user, chat: user)
+    monkeypatch.setattr(typing, "read_member_number", lambda user, chat: user)
     yield taken
     bus.attach(before)
 
 
 @pytest.fixture
-def typists() -> Typists:
-    known = Typists()
+def typing_states() -> TypingStates:
+    known = TypingStates()
     for user, name in ((ADA, "Ada"), (BOB, "Bob")):
-        known._typists[user] = (float("inf"), Typist(name, True, []))
+        known._cached_typists[user] = (float("inf"), Typist(name, True, []))
     return known
 
 
@@ -77,28 +77,28 @@ def said(told: list[Event]) -> list[tuple[int, bool]]:
     return [(int(p["userId"]), p["active"]) for p in (msgspec.json.decode(event.frame)["payload"] for event in told)]
 
 
-def begin(loop: Clockwork, typists: Typists, user: int = ADA, chat: int = CHAT) -> None:
+def begin(loop: Clockwork, typing_states: TypingStates, user: int = ADA, chat: int = CHAT) -> None:
     async def start() -> None:
-        job = typists.start(user, chat)
+        job = typing_states.start(user, chat)
         if job is not None:
             await job
 
     loop.run_until_complete(start())
 
 
-def end(loop: Clockwork, typists: Typists, user: int = ADA, chat: int = CHAT) -> None:
+def end(loop: Clockwork, typing_states: TypingStates, user: int = ADA, chat: int = CHAT) -> None:
     async def stop() -> None:
-        typists.stop(user, chat)
+        typing_states.stop(user, chat)
 
     loop.run_until_complete(stop())
 
 
 def test_typing_ends_by_itself_five_seconds_after_its_last_start(
-    loop: Clockwork, typists: Typists, told: list[Event]
+    loop: Clockwork, typing_states: TypingStates, told: list[Event]
 ) -> None:
-    begin(loop, typists)
+    begin(loop, typing_states)
     loop.pass_(3)
-    begin(loop, typists)
+    begin(loop, typing_states)
     loop.pass_(4.9)
     before = said(told)
     loop.pass_(0.2)
@@ -107,38 +107,38 @@ def test_typing_ends_by_itself_five_seconds_after_its_last_start(
     assert said(told) == [*before, (ADA, False)]
 
 
-def test_a_stop_is_told_at_once_and_once(loop: Clockwork, typists: Typists, told: list[Event]) -> None:
-    begin(loop, typists)
-    end(loop, typists)
-    end(loop, typists)
+def test_a_stop_is_told_at_once_and_once(loop: Clockwork, typing_states: TypingStates, told: list[Event]) -> None:
+    begin(loop, typing_states)
+    end(loop, typing_states)
+    end(loop, typing_states)
     loop.pass_(10)
 
     assert said(told) == [(ADA, True), (ADA, False)]
 
 
-def test_a_stop_without_a_start_says_nothing(loop: Clockwork, typists: Typists, told: list[Event]) -> None:
-    end(loop, typists)
+def test_a_stop_without_a_start_says_nothing(loop: Clockwork, typing_states: TypingStates, told: list[Event]) -> None:
+    end(loop, typing_states)
 
     assert said(told) == []
 
 
 def test_more_than_one_start_a_second_is_dropped_in_silence_for_each_chat_of_its_own(
-    loop: Clockwork, typists: Typists, told: list[Event]
+    loop: Clockwork, typing_states: TypingStates, told: list[Event]
 ) -> None:
-    begin(loop, typists)
-    end(loop, typists)
+    begin(loop, typing_states)
+    end(loop, typing_states)
     loop.pass_(0.5)
-    begin(loop, typists)
-    begin(loop, typists, chat=OTHER)
-    begin(loop, typists, user=BOB)
+    begin(loop, typing_states)
+    begin(loop, typing_states, chat=OTHER)
+    begin(loop, typing_states, user=BOB)
     loop.pass_(0.6)
-    begin(loop, typists)
+    begin(loop, typing_states)
 
     assert said(told) == [(ADA, True), (ADA, False), (ADA, True), (BOB, True), (ADA, True)]
 
 
 def test_who_types_on_is_told_again_about_every_five_seconds(
-    loop: Clockwork, typists: Typists, told: list[Event]
+    loop: Clockwork, typing_states: TypingStates, told: list[Event]
 ) -> None:
     """K3: one refresh in 5 s at most, and none later than the 6 s after which a reader gives up: no flicker.
 
@@ -148,7 +148,7 @@ def test_who_types_on_is_told_again_about_every_five_seconds(
     due = 0.0
     for step in range(300):
         if step / 10 >= due:
-            begin(loop, typists)
+            begin(loop, typing_states)
             due += 3.3
         loop.pass_(0.1)
         told_at += [step / 10] * (len(told) - len(told_at))
@@ -158,8 +158,10 @@ def test_who_types_on_is_told_again_about_every_five_seconds(
     assert 5 <= min(gaps) <= max(gaps) < 6
 
 
-def test_one_start_alone_is_told_once_and_its_end(loop: Clockwork, typists: Typists, told: list[Event]) -> None:
-    begin(loop, typists)
+def test_one_start_alone_is_told_once_and_its_end(
+    loop: Clockwork, typing_states: TypingStates, told: list[Event]
+) -> None:
+    begin(loop, typing_states)
     for _ in range(100):
         loop.pass_(0.1)
 
@@ -167,13 +169,13 @@ def test_one_start_alone_is_told_once_and_its_end(loop: Clockwork, typists: Typi
 
 
 def test_a_start_that_is_still_on_its_way_is_ended_by_the_message(
-    loop: Clockwork, typists: Typists, told: list[Event]
+    loop: Clockwork, typing_states: TypingStates, told: list[Event]
 ) -> None:
     """F134: whoever has sent types no more, however slowly the start was looked up."""
 
     async def quick() -> None:
-        job = typists.start(ADA, CHAT)
-        typists.stop(ADA, CHAT)
+        job = typing_states.start(ADA, CHAT)
+        typing_states.stop(ADA, CHAT)
         if job is not None:
             await job
 
@@ -182,13 +184,15 @@ def test_a_start_that_is_still_on_its_way_is_ended_by_the_message(
     assert said(told)[-1:] != [(ADA, True)]
 
 
-def test_with_the_last_connection_all_that_one_types_ends(loop: Clockwork, typists: Typists, told: list[Event]) -> None:
-    begin(loop, typists)
-    begin(loop, typists, chat=OTHER)
-    begin(loop, typists, user=BOB)
+def test_with_the_last_connection_all_that_one_types_ends(
+    loop: Clockwork, typing_states: TypingStates, told: list[Event]
+) -> None:
+    begin(loop, typing_states)
+    begin(loop, typing_states, chat=OTHER)
+    begin(loop, typing_states, user=BOB)
 
     async def leave() -> None:
-        typists.leave([ADA])
+        typing_states.stop_users([ADA])
 
     loop.run_until_complete(leave())
 
@@ -196,7 +200,7 @@ def test_with_the_last_connection_all_that_one_types_ends(loop: Clockwork, typis
 
 
 def test_what_was_told_ends_as_it_was_told_though_the_chat_has_grown(
-    loop: Clockwork, typists: Typists, told: list[Event], monkeypatch: pytest.MonkeyPatch
+    loop: Clockwork, typing_states: TypingStates, told: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else its readers would go on seeing somebody type who was told to them by name."""
 
@@ -204,37 +208,39 @@ def test_what_was_told_ends_as_it_was_told_though_the_chat_has_grown(
         async def current_members(self, conversation_id: int) -> tuple[int, list[int]]:
             return 1, list(range(1, settings.LIMITS.fanout_threshold + 1))
 
-    begin(loop, typists)
+    begin(loop, typing_states)
     monkeypatch.setattr(hub, "current", Hall)
-    begin(loop, typists, user=BOB)
+    begin(loop, typing_states, user=BOB)
     told[:] = [event for event in told if not event.notice]
-    end(loop, typists)
+    end(loop, typing_states)
 
     assert said(told) == [(ADA, True), (ADA, False)]
 
 
-def test_nobody_types_in_a_foreign_chat(loop: Clockwork, typists: Typists, told: list[Event]) -> None:
-    typists._typists[3] = (float("inf"), Typist("Eve", True, []))
+def test_nobody_types_in_a_foreign_chat(loop: Clockwork, typing_states: TypingStates, told: list[Event]) -> None:
+    typing_states._cached_typists[3] = (float("inf"), Typist("Eve", True, []))
 
     with pytest.raises(NotAMember):
-        begin(loop, typists, user=3)
+        begin(loop, typing_states, user=3)
 
     assert said(told) == []
 
 
-def test_who_does_not_show_typing_is_not_shown(loop: Clockwork, typists: Typists, told: list[Event]) -> None:
-    typists._typists[ADA] = (float("inf"), Typist("Ada", False, []))
+def test_who_does_not_show_typing_is_not_shown(loop: Clockwork, typing_states: TypingStates, told: list[Event]) -> None:
+    typing_states._cached_typists[ADA] = (float("inf"), Typist("Ada", False, []))
 
-    begin(loop, typists)
-    end(loop, typists)
+    begin(loop, typing_states)
+    end(loop, typing_states)
 
     assert said(told) == []
 
 
-def test_the_typist_and_who_blocks_them_are_spared(loop: Clockwork, typists: Typists, told: list[Event]) -> None:
-    typists._typists[ADA] = (float("inf"), Typist("Ada", True, [BOB]))
+def test_the_typist_and_who_blocks_them_are_spared(
+    loop: Clockwork, typing_states: TypingStates, told: list[Event]
+) -> None:
+    typing_states._cached_typists[ADA] = (float("inf"), Typist("Ada", True, [BOB]))
 
-    begin(loop, typists)
+    begin(loop, typing_states)
 
     (event,) = told
     assert sorted(event.skip_users) == [ADA, BOB]
@@ -243,13 +249,13 @@ def test_the_typist_and_who_blocks_them_are_spared(loop: Clockwork, typists: Typ
 
 def test_what_is_asked_of_the_database_is_name_setting_and_blocks() -> None:
     ada, bob, cem = someone("Ada"), someone(), someone()
-    before = typist(ada.id)
+    before = read_typist(ada.id)
     privacy.change(ada.id, settings={"show_typing": False})
     blocks.block(bob.id, ada.id)
     blocks.block(ada.id, cem.id)
 
     assert before == Typist("Ada", True, [])
-    assert typist(ada.id) == Typist("Ada", False, sorted([bob.id, cem.id]))
+    assert read_typist(ada.id) == Typist("Ada", False, sorted([bob.id, cem.id]))
 
 
 # --- over the wire ----------------------------------------------------------------------------------------------------
