@@ -44,8 +44,8 @@ WIRING = Wiring(
     epoch=feed.epoch,
     indicators=INDICATORS,
     chats=feed.chats,
-    opened=(presence.opened,),
-    closing=(presence.closing,),
+    opened=(presence.begin_presence,),
+    closing=(presence.end_presence,),
 )
 
 
@@ -56,7 +56,7 @@ async def start() -> None:
     here = hub.start(LOOKUPS)
     here.spawn(connection_checks.run(here, devices.revoked_among))
     here.spawn(LOAD.probe())
-    here.spawn(presence.rounds())
+    here.spawn(presence.run_rounds())
 
 
 async def stop() -> None:

@@ -10,7 +10,7 @@ from receipts import handlers as receipts
 from receipts.frames import DeliveredMark, ReadMark
 
 FRAMES = {
-    "message.send": Route(Send, chat.send, hot=True, reply=chat.ack_of, before=(presence.sending,)),
+    "message.send": Route(Send, chat.send, hot=True, reply=chat.ack_of, before=(presence.end_typing,)),
     "message.edit": Route(Edit, chat.edit),
     "message.delete": Route(Delete, chat.delete),
     "message.react": Route(React, chat.react),
@@ -18,9 +18,9 @@ FRAMES = {
     "poll.close": Route(PollClose, chat.close),
     "message.delivered": Route(DeliveredMark, receipts.delivered, hot=True, acked=False, automatic=True),
     "read.mark": Route(ReadMark, receipts.read, hot=True, acked=False),
-    "typing.start": Route(Typing, presence.start, hot=True, acked=False),
-    "typing.stop": Route(Typing, presence.stop, hot=True, acked=False),
-    "presence.update": Route(PresenceUpdate, presence.update, hot=True),
+    "typing.start": Route(Typing, presence.start_typing, hot=True, acked=False),
+    "typing.stop": Route(Typing, presence.stop_typing, hot=True, acked=False),
+    "presence.update": Route(PresenceUpdate, presence.set_status, hot=True),
     "presence.subscribe": Route(PresenceWatch, presence.subscribe, hot=True, automatic=True),
     "presence.unsubscribe": Route(PresenceWatch, presence.unsubscribe, hot=True, automatic=True),
     "chat.focus": Route(Focus, chat.focus, hot=True),

@@ -21,22 +21,22 @@ from presence.typing_summary import NOTICE as TYPING_NOTICE
 from presence.typing_summary import summaries
 
 
-def start(caller: Caller, frame: Typing) -> "asyncio.Future[None] | None":
+def start_typing(caller: Caller, frame: Typing) -> "asyncio.Future[None] | None":
     """`typing.start` (hot)."""
     return typing_states().start(caller.user_id, from_wire(frame.chat_id), caller.device_id)
 
 
-def stop(caller: Caller, frame: Typing) -> None:
+def stop_typing(caller: Caller, frame: Typing) -> None:
     """`typing.stop` (hot)."""
     typing_states().stop(caller.user_id, from_wire(frame.chat_id))
 
 
-def sending(caller: Caller, frame: Send) -> None:
+def end_typing(caller: Caller, frame: Send) -> None:
     """Ahead of `message.send`: whoever sends has stopped typing, and the others learn that first (F134)."""
     typing_states().stop(caller.user_id, from_wire(frame.chat_id))
 
 
-def update(caller: Caller, frame: PresenceUpdate) -> "asyncio.Future[None]":
+def set_status(caller: Caller, frame: PresenceUpdate) -> "asyncio.Future[None]":
     """`presence.update` (hot): acked when it is taken; it may take effect later (F287)."""
     return asyncio.get_running_loop().create_task(reporter().choose_status(caller.connection_id, frame.status))
 
@@ -71,14 +71,14 @@ def unsubscribe(caller: Caller, frame: PresenceWatch) -> None:
         subscriptions().unsubscribe(connection, [from_wire(id_) for id_ in frame.user_ids])
 
 
-def opened(connection: Connection) -> None:
+def begin_presence(connection: Connection) -> None:
     """A connection has been greeted: it is here, and a resumed one watches whom it watched."""
     reporter().report_opened(connection)
     if connection.watching:
         subscriptions().restore(connection)
 
 
-def closing(connection: Connection, on_purpose: bool) -> None:
+def end_presence(connection: Connection, on_purpose: bool) -> None:
     """A connection is gone; with a user's last one here, the typing ends."""
     subscriptions().forget(connection)
     reporter().report_closed(connection, on_purpose=on_purpose)
@@ -86,7 +86,7 @@ def closing(connection: Connection, on_purpose: bool) -> None:
         typing_states().stop_users([connection.session.user_id])
 
 
-async def rounds() -> None:
+async def run_rounds() -> None:
     """Look after this process's connections and subscriptions once a second, for ever."""
     while True:
         await asyncio.sleep(ROUND_SECONDS)
@@ -95,38 +95,38 @@ async def rounds() -> None:
         subscriptions().drop_expired()
 
 
-def changed(event: Event) -> None:
+def schedule_changes(event: Event) -> None:
     """The presence of some users is not what it was."""
     subscriptions().schedule(event.about)
 
 
-def switched(event: Event) -> None:
+def apply_visibility_change(event: Event) -> None:
     """What may be known of some users, or they of others, is not what it was: in force at once (F113, F207)."""
     theirs = (connection for user in event.about for connection in hub.current().users.get(user, ()))
     subscriptions().schedule({*event.about, *(user for one in theirs for user in one.watching)}, at_once=True)
     typing_states().apply_visibility_change(event.about)
 
 
-def types(event: Event) -> None:
+def apply_typing_change(event: Event) -> None:
     """Somebody types in a large conversation, or has ended."""
     summaries().apply(event)
 
 
-def sending_elsewhere(event: Event) -> None:
+def end_typing_over_rest(event: Event) -> None:
     """Somebody sends over REST: wherever they were typing there, they have stopped (F134)."""
     for user in event.about:
         typing_states().stop(user, int(event.data))
 
 
-def lost(event: Event) -> None:
+def refresh_all(event: Event) -> None:
     """Notices may have been missed: look at everybody again."""
     subscriptions().schedule(subscriptions().subscribed_users())
 
 
 NOTICES: dict[str, Callable[[Event], None]] = {
-    CHANGED: changed,
-    SWITCHED: switched,
-    TYPING_NOTICE: types,
-    SENDING: sending_elsewhere,
-    LOST: lost,
+    CHANGED: schedule_changes,
+    SWITCHED: apply_visibility_change,
+    TYPING_NOTICE: apply_typing_change,
+    SENDING: end_typing_over_rest,
+    LOST: refresh_all,
 }

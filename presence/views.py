@@ -32,14 +32,16 @@ class ConversationTyping(APIView):
     @described(takes=TypingBody, status=204)
     def post(self, request: Request, conversation_id: str) -> HttpResponse:
         """Say that you type in a conversation, or no more."""
-        return _typing(request, from_wire(conversation_id))
+        return _set_typing(request, from_wire(conversation_id))
 
 
 class MessageTyping(APIView):
     @described(takes=TypingBody, status=204)
     def post(self, request: Request, message_id: str) -> HttpResponse:
         """Say that you type in a message's conversation, or no more (K6)."""
-        return _typing(request, int(history.message_by_id(session_of(request).user_id, from_wire(message_id)).chat_id))
+        return _set_typing(
+            request, int(history.message_by_id(session_of(request).user_id, from_wire(message_id)).chat_id)
+        )
 
 
 class Presence(APIView):
@@ -50,20 +52,20 @@ class Presence(APIView):
         ids = list(dict.fromkeys(from_wire(id_) for id_ in request.query_params.get("ids", "").split(",") if id_))
         if len(ids) > settings.LIMITS.presence_subscriptions:
             raise InvalidPayload(f"at most {settings.LIMITS.presence_subscriptions} people", field="ids")
-        found = states.read_states([(viewer, id_) for id_ in ids])
-        return answer(PresenceList(results=[states.state_frame(id_, found[viewer, id_]) for id_ in ids]))
+        visible = states.read_states([(viewer, id_) for id_ in ids])
+        return answer(PresenceList(results=[states.state_frame(id_, visible[viewer, id_]) for id_ in ids]))
 
 
-def _typing(request: Request, conversation_id: int) -> HttpResponse:
+def _set_typing(request: Request, conversation_id: int) -> HttpResponse:
     session = session_of(request)
     user = session.user_id
     access.member_of(user, conversation_id)
     active = body(request, TypingBody).active is not False
-    hub.current().call(partial(_say, user, conversation_id, session.device_id, active=active))
+    hub.current().call(partial(_publish_typing, user, conversation_id, session.device_id, active=active))
     return HttpResponse(status=204)
 
 
-async def _say(user_id: int, conversation_id: int, device_id: int, *, active: bool) -> None:
+async def _publish_typing(user_id: int, conversation_id: int, device_id: int, *, active: bool) -> None:
     if not active:
         typing_states().stop(user_id, conversation_id)
     elif started := typing_states().start(user_id, conversation_id, device_id):
