@@ -9,20 +9,20 @@ from gateway import threads
 from gateway.errors import InvalidPayload
 from gateway.frames import Caller
 from receipts.frames import DeliveredMark, ReadMark
-from receipts.marker import marker
+from receipts.mark_writer import mark_writer
 from receipts.marks import Mark
 
 
 def delivered(caller: Caller, frame: DeliveredMark) -> "asyncio.Future[None]":
     """`message.delivered` (hot)."""
-    return marker().submit(Mark(caller.user_id, from_wire(frame.chat_id), frame.seq, 0, caller.device_id))
+    return mark_writer().submit(Mark(caller.user_id, from_wire(frame.chat_id), frame.seq, 0, caller.device_id))
 
 
 def read(caller: Caller, frame: ReadMark) -> "asyncio.Future[None]":
     """`read.mark` (hot): by seq at once, by message after looking up its seq."""
     chat = from_wire(frame.chat_id)
     if frame.seq is not None:
-        return marker().submit(Mark(caller.user_id, chat, 0, frame.seq, caller.device_id))
+        return mark_writer().submit(Mark(caller.user_id, chat, 0, frame.seq, caller.device_id))
     if frame.message_id is None:
         raise InvalidPayload("up to which seq or message?", field="seq")
     find = partial(history.seq_of, caller.user_id, chat, from_wire(frame.message_id))
@@ -30,4 +30,4 @@ def read(caller: Caller, frame: ReadMark) -> "asyncio.Future[None]":
 
 
 async def _read_message(caller: Caller, chat: int, find: "partial[int]") -> None:
-    await marker().submit(Mark(caller.user_id, chat, 0, await threads.run(find), caller.device_id))
+    await mark_writer().submit(Mark(caller.user_id, chat, 0, await threads.run(find), caller.device_id))

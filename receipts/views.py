@@ -15,7 +15,7 @@ from gateway.errors import InvalidPayload
 from gateway.frames import Frame
 from gateway.http import body
 from gateway.schema import described
-from receipts.marker import mark_now
+from receipts.mark_writer import submit_mark
 from receipts.marks import Mark
 
 
@@ -37,7 +37,7 @@ class ConversationRead(APIView):
             raise InvalidPayload("up to which seq or message?", field="seq")
         named = wanted.message_id
         seq = history.seq_of(user, chat, from_wire(named)) if named else wanted.seq or 0
-        mark_now(Mark(user, chat, 0, seq, device))
+        submit_mark(Mark(user, chat, 0, seq, device))
         return HttpResponse(status=204)
 
 
@@ -47,7 +47,7 @@ class MessageSeen(APIView):
         """Mark everything up to this message as seen."""
         user, device, _ = session_of(request)
         message = history.message_by_id(user, from_wire(message_id))
-        mark_now(Mark(user, int(message.chat_id), 0, message.seq, device))
+        submit_mark(Mark(user, int(message.chat_id), 0, message.seq, device))
         return HttpResponse(status=204)
 
 
@@ -57,5 +57,5 @@ class MessageDelivered(APIView):
         """Mark everything up to this message as delivered to this device."""
         user, device, _ = session_of(request)
         message = history.message_by_id(user, from_wire(message_id))
-        mark_now(Mark(user, int(message.chat_id), message.seq, 0, device))
+        submit_mark(Mark(user, int(message.chat_id), message.seq, 0, device))
         return HttpResponse(status=204)

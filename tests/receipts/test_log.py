@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 from chat.conversations import members
 from holds.models import Hold
 from receipts import chain, partitions
-from receipts.marker import mark_now
+from receipts.mark_writer import submit_mark
 from receipts.marks import Mark, record
 from receipts.models import Lane, Partition, Transition
 from tests.chat import rows
@@ -178,7 +178,7 @@ def test_many_at_once_make_chains_without_a_fork(talk: tuple[Someone, Someone, i
 
     def claim(device: int) -> None:
         for seq in range(1, MESSAGES + 1):
-            mark_now(Mark(bob.id, chat, seq, 0, device))
+            submit_mark(Mark(bob.id, chat, seq, 0, device))
 
     at_once([partial(claim, devices[n % 2]) for n in range(4)])
 

@@ -20,7 +20,7 @@ from chat.conversations import members, queries
 from chat.refusals import NotAMember
 from gateway import bus
 from gateway.bus import Event
-from receipts.marker import Marker, mark_now
+from receipts.mark_writer import MarkWriter, submit_mark
 from receipts.marks import Mark, record
 from tests.chat import rows
 from tests.chat.sessions import at_once
@@ -63,11 +63,11 @@ def work(marks: list[Mark]) -> list[str]:
     """Record a batch as a web process does, and return the outcomes."""
 
     async def batch() -> list[str]:
-        marker = Marker()
+        mark_writer = MarkWriter()
         try:
-            return await marker._work(marks)
+            return await mark_writer._write_batch(marks)
         finally:
-            await marker._database._disconnect()
+            await mark_writer._database._disconnect()
 
     return asyncio.run(batch())
 
@@ -106,7 +106,7 @@ def test_marks_of_several_sessions_at_once_end_at_the_highest() -> None:
 
     def mark(mine: list[Mark]) -> None:
         for claim in mine:
-            mark_now(claim)
+            submit_mark(claim)
 
     at_once([partial(mark, claimed[n::4]) for n in range(4)])
 
@@ -167,7 +167,7 @@ def test_a_mark_in_a_foreign_chat_is_refused_and_the_batch_goes_on() -> None:
     batch = [Mark(eve.id, chat, 1, 1), Mark(bob.id, chat, 1, 1), Mark(bob.id, left, 1, 1), Mark(ada.id, 1, 1, 1)]
     assert work(batch) == ["stranger", "done", "stranger", "stranger"]
     with pytest.raises(NotAMember):
-        mark_now(Mark(eve.id, chat, 1, 1))
+        submit_mark(Mark(eve.id, chat, 1, 1))
     assert watermarks(bob, chat) == (1, 1)
 
 

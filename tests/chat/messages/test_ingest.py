@@ -15,7 +15,7 @@ from chat.messages import deletions, history
 from chat.models import Message
 from chat.refusals import NotAMember
 from gateway.errors import Refused
-from receipts.marker import mark_now
+from receipts.mark_writer import submit_mark
 from receipts.marks import Mark
 from tests.chat import rows
 from tests.chat.sessions import at_once
@@ -240,12 +240,12 @@ def test_sending_moves_the_senders_marks_over_their_own_messages_alone() -> None
     assert standing(bob, chat) == (0, 0, 2), "three of Ada's stand below them"
     assert standing(ada, chat) == (3, 3, 1), "one of Bob's stands below it"
 
-    mark_now(Mark(bob.id, chat, 3, 3))
+    submit_mark(Mark(bob.id, chat, 3, 3))
     say(bob, chat)
     assert standing(bob, chat) == (3, 3, 3), "Ada's second one is unread yet"
-    mark_now(Mark(bob.id, chat, 5, 5))
+    submit_mark(Mark(bob.id, chat, 5, 5))
     assert standing(bob, chat) == (5, 5, 2)
-    mark_now(Mark(bob.id, chat, 7, 7))
+    submit_mark(Mark(bob.id, chat, 7, 7))
     say(bob, chat)
     assert standing(bob, chat) == (8, 8, 0)
 
@@ -274,7 +274,7 @@ def test_marks_and_sends_of_one_person_at_once_leave_exact_counts() -> None:
 
     def read() -> None:
         for seq in range(1, 31):
-            mark_now(Mark(bob.id, chat, seq, seq))
+            submit_mark(Mark(bob.id, chat, seq, seq))
 
     jobs: list[Callable[[], None]] = [partial(talk, ada), partial(talk, bob), read]
     at_once(jobs)

@@ -18,8 +18,8 @@ from receipts.marks import MARK, Mark, Moved, columns, lane_of, merge, outcomes,
 
 MOST = 500
 # A statement costs ten times what a mark in it costs (decision 0008): those of 20 ms go together, a lone one at once.
-APART = 0.02
-KEPT = 100_000
+BATCH_GAP = 0.02
+MOST_KEPT = 100_000
 # A send holds a member's row for one statement and commit: a few milliseconds.
 BUSY_SECONDS = 0.01
 BUSY_TRIES = 300
@@ -29,14 +29,14 @@ LARGE_SECONDS = 1.0
 Key = tuple[int, int, int, bool]  # user, conversation, device, whether it is about seen
 
 
-class Marker:
+class MarkWriter:
     """The marks of this process's connections, on one event loop."""
 
     def __init__(self) -> None:
         self._database = PreparedConnection("marks")
-        self._batcher: Batcher[Mark, str] = Batcher(self._work, most=MOST, apart=APART)
-        self._quiet: dict[Key, float] = {}
-        self._large: set[int] = set()
+        self._batcher: Batcher[Mark, str] = Batcher(self._write_batch, most=MOST, apart=BATCH_GAP)
+        self._next_write_at: dict[Key, float] = {}
+        self._large_conversations: set[int] = set()
         self._threshold = settings.LIMITS.fanout_threshold
         self._loop: asyncio.AbstractEventLoop | None = None
         self._merged: dict[Key, tuple[Mark, asyncio.Future[None]]] = {}
@@ -51,34 +51,34 @@ class Marker:
             earlier, future = self._merged[key]
             self._merged[key] = merge(earlier, mark), future
             return future
-        wait = self._quiet.get(key, 0.0) - loop.time()
+        wait = self._next_write_at.get(key, 0.0) - loop.time()
         if wait <= 0:
-            return loop.create_task(self._go(key, mark))
+            return loop.create_task(self._write(key, mark))
         future = loop.create_future()
         self._merged[key] = mark, future
-        loop.call_later(wait, self._release, key)
+        loop.call_later(wait, self._write_merged, key)
         return future
 
-    def _release(self, key: Key) -> None:
+    def _write_merged(self, key: Key) -> None:
         mark, future = self._merged.pop(key)
-        task = asyncio.get_running_loop().create_task(self._go(key, mark))
-        task.add_done_callback(partial(_pass_on, future))
+        task = asyncio.get_running_loop().create_task(self._write(key, mark))
+        task.add_done_callback(partial(_copy_result, future))
 
-    async def _go(self, key: Key, mark: Mark) -> None:
-        if len(self._quiet) > KEPT:
-            self._quiet.clear()
-            self._large.clear()
+    async def _write(self, key: Key, mark: Mark) -> None:
+        if len(self._next_write_at) > MOST_KEPT:
+            self._next_write_at.clear()
+            self._large_conversations.clear()
         rate = settings.LIMITS.marks_per_second if mark.seen else settings.LIMITS.delivered_per_second
-        wait = LARGE_SECONDS if key[1] in self._large else 1 / rate
-        self._quiet[key] = asyncio.get_running_loop().time() + wait
+        wait = LARGE_SECONDS if key[1] in self._large_conversations else 1 / rate
+        self._next_write_at[key] = asyncio.get_running_loop().time() + wait
         for _ in range(BUSY_TRIES):
             outcome = await self._batcher.submit(mark)
             if outcome != "busy":
                 break
             await asyncio.sleep(BUSY_SECONDS)
-        _refuse(outcome)
+        _raise_refusal(outcome)
 
-    async def _work(self, marks: Sequence[Mark]) -> list[str]:
+    async def _write_batch(self, marks: Sequence[Mark]) -> list[str]:
         try:
             rows = await self._database.rows(MARK, columns(marks))
         except CheckViolation:
@@ -87,11 +87,11 @@ class Marker:
             rows = await self._database.rows(MARK, columns(marks))
         for moved in (Moved(*row) for row in rows):
             if moved.member_count and moved.member_count >= self._threshold:
-                self._large.add(moved.conversation_id)
+                self._large_conversations.add(moved.conversation_id)
         return outcomes(marks, rows)
 
 
-def mark_now(mark: Mark) -> None:
+def submit_mark(mark: Mark) -> None:
     """Record one mark from a thread. Raises NotAMember, Overloaded."""
     if hub.running():
         hub.current().call(partial(_submit, mark))
@@ -101,21 +101,21 @@ def mark_now(mark: Mark) -> None:
         if outcome != "busy":
             break
         time.sleep(BUSY_SECONDS)
-    _refuse(outcome)
+    _raise_refusal(outcome)
 
 
 async def _submit(mark: Mark) -> None:
-    await marker().submit(mark)
+    await mark_writer().submit(mark)
 
 
-def _refuse(outcome: str) -> None:
+def _raise_refusal(outcome: str) -> None:
     if outcome == "stranger":
         raise NotAMember
     if outcome == "busy":
         raise Overloaded("the conversation is busy: mark again", retry_after=1)
 
 
-def _pass_on(future: "asyncio.Future[None]", task: "asyncio.Task[None]") -> None:
+def _copy_result(future: "asyncio.Future[None]", task: "asyncio.Task[None]") -> None:
     if future.done():
         return
     fault = task.exception()
@@ -125,12 +125,12 @@ def _pass_on(future: "asyncio.Future[None]", task: "asyncio.Task[None]") -> None
         future.set_exception(fault)
 
 
-_marker: Marker | None = None
+_mark_writer: MarkWriter | None = None
 
 
-def marker() -> Marker:
-    """Return this process's marker; all of a web process is one event loop."""
-    global _marker
-    if _marker is None:
-        _marker = Marker()
-    return _marker
+def mark_writer() -> MarkWriter:
+    """Return this process's mark_writer; all of a web process is one event loop."""
+    global _mark_writer
+    if _mark_writer is None:
+        _mark_writer = MarkWriter()
+    return _mark_writer
