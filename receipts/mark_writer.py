@@ -14,7 +14,7 @@ from gateway.async_database import PreparedConnection
 from gateway.batching import Batcher
 from gateway.errors import Overloaded
 from receipts import partitions
-from receipts.marks import MARK, Mark, Moved, columns, lane_of, merge, outcomes, record
+from receipts.marks import MARK, Mark, Move, finish_marks, lane_key, merge_marks, record_marks, statement_values
 
 MOST = 500
 # A statement costs ten times what a mark in it costs (decision 0008): those of 20 ms go together, a lone one at once.
@@ -46,10 +46,10 @@ class MarkWriter:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         loop = self._loop
-        key = (*lane_of(mark), mark.seen > 0)
+        key = (*lane_key(mark), mark.seen > 0)
         if key in self._merged:
             earlier, future = self._merged[key]
-            self._merged[key] = merge(earlier, mark), future
+            self._merged[key] = merge_marks(earlier, mark), future
             return future
         wait = self._next_write_at.get(key, 0.0) - loop.time()
         if wait <= 0:
@@ -80,15 +80,16 @@ class MarkWriter:
 
     async def _write_batch(self, marks: Sequence[Mark]) -> list[str]:
         try:
-            rows = await self._database.rows(MARK, columns(marks))
+            rows = await self._database.rows(MARK, statement_values(marks))
         except CheckViolation:
             # No partition for what expires so late: the clock was stopped for weeks, or a period has just been changed.
             await threads.run(partitions.make_ahead)
-            rows = await self._database.rows(MARK, columns(marks))
-        for moved in (Moved(*row) for row in rows):
-            if moved.member_count and moved.member_count >= self._threshold:
-                self._large_conversations.add(moved.conversation_id)
-        return outcomes(marks, rows)
+            rows = await self._database.rows(MARK, statement_values(marks))
+        moves = [Move(*row) for row in rows]
+        for move in moves:
+            if move.member_count and move.member_count >= self._threshold:
+                self._large_conversations.add(move.conversation_id)
+        return finish_marks(marks, moves)
 
 
 def submit_mark(mark: Mark) -> None:
@@ -97,7 +98,7 @@ def submit_mark(mark: Mark) -> None:
         hub.current().call(partial(_submit, mark))
         return
     for _ in range(BUSY_TRIES):
-        outcome = record([mark])[0]
+        outcome = record_marks([mark])[0]
         if outcome != "busy":
             break
         time.sleep(BUSY_SECONDS)

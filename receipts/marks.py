@@ -161,7 +161,7 @@ class Mark(NamedTuple):
     device_id: int = 0
 
 
-class Moved(NamedTuple):
+class Move(NamedTuple):
     """What a mark changed: the new watermarks, None where one did not move.
 
     `shown` is how far the others are told that the user has read; `shown_id` names that message where it is not `seen_id`.
@@ -183,19 +183,19 @@ class Moved(NamedTuple):
     n: int | None = None  # the member's number in the conversation
 
 
-def record(marks: Sequence[Mark]) -> list[str]:
+def record_marks(marks: Sequence[Mark]) -> list[str]:
     """Record marks and tell the others what moved; from a thread.
 
     Returns an outcome for each: "done", "busy" (a send is writing that member's row: try again), or "stranger".
     """
     with connection.cursor() as cursor:
-        cursor.execute(MARK, columns(marks))
-        return outcomes(marks, cursor.fetchall())
+        cursor.execute(MARK, statement_values(marks))
+        return finish_marks(marks, [Move(*row) for row in cursor.fetchall()])
 
 
-def columns(marks: Sequence[Mark]) -> dict[str, Any]:
+def statement_values(marks: Sequence[Mark]) -> dict[str, Any]:
     """Return the values of MARK: the marks of a member as one, for a row can be updated once, and those of a device."""
-    members, lanes = _merged(marks, by=member_of), _merged(marks, by=lane_of)
+    members, lanes = _merge_by(marks, by=member_key), _merge_by(marks, by=lane_key)
     places = {member: place for place, member in enumerate(members, 1)}
     limits = settings.LIMITS
     return {
@@ -204,7 +204,7 @@ def columns(marks: Sequence[Mark]) -> dict[str, Any]:
         "devices": array([m.device_id for m in members.values()]),
         "delivered": array([m.delivered for m in members.values()]),
         "seen": array([m.seen for m in members.values()]),
-        "lane_places": array([places[member_of(m)] for m in lanes.values()]),
+        "lane_places": array([places[member_key(m)] for m in lanes.values()]),
         "lane_devices": array([m.device_id for m in lanes.values()]),
         "lane_delivered": array([m.delivered for m in lanes.values()]),
         "lane_seen": array([m.seen for m in lanes.values()]),
@@ -214,70 +214,69 @@ def columns(marks: Sequence[Mark]) -> dict[str, Any]:
     }
 
 
-def outcomes(marks: Sequence[Mark], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Tell the others what MARK's rows say, and return the outcome of each mark."""
-    moved = [Moved(*row) for row in rows]
-    by_member = {(m.user_id, m.conversation_id): outcome for m, outcome in zip(moved, told(moved), strict=True)}
-    return [by_member[member_of(mark)] for mark in marks]
+def finish_marks(marks: Sequence[Mark], moves: Sequence[Move]) -> list[str]:
+    """Publish the receipts of the moves, one a member, and return the outcome of each mark."""
+    publish_receipts(moves)
+    outcomes = {(move.user_id, move.conversation_id): move.outcome for move in moves}
+    return [outcomes[member_key(mark)] for mark in marks]
 
 
-def member_of(mark: Mark) -> tuple[int, int]:
+def member_key(mark: Mark) -> tuple[int, int]:
     """Return whose mark it is."""
     return mark.user_id, mark.conversation_id
 
 
-def lane_of(mark: Mark) -> tuple[int, int, int]:
+def lane_key(mark: Mark) -> tuple[int, int, int]:
     """Return of which device."""
     return mark.user_id, mark.conversation_id, mark.device_id
 
 
-def merge(one: Mark, other: Mark) -> Mark:
+def merge_marks(one: Mark, other: Mark) -> Mark:
     """Return two marks of one member as one: marks are cumulative, the highest counts, and its device is named."""
     delivered, seen = max(one.delivered, other.delivered), max(one.seen, other.seen)
     device = other.device_id if (other.seen, other.delivered) > (one.seen, one.delivered) else one.device_id
     return Mark(one.user_id, one.conversation_id, delivered, seen, device)
 
 
-def _merged(marks: Sequence[Mark], *, by: Callable[[Mark], Key]) -> dict[Key, Mark]:
+def _merge_by(marks: Sequence[Mark], *, by: Callable[[Mark], Key]) -> dict[Key, Mark]:
     merged: dict[Key, Mark] = {}
     for mark in marks:
         key = by(mark)
-        merged[key] = merge(merged[key], mark) if key in merged else mark
+        merged[key] = merge_marks(merged[key], mark) if key in merged else mark
     return merged
 
 
-def told(moved: Sequence[Moved]) -> list[str]:
-    """Tell the others what moved, and return the outcomes. Large conversations are told counts only, on demand."""
-    small = [m for m in moved if m.outcome == "done" and m.member_count < settings.LIMITS.fanout_threshold]
-    delivered: dict[tuple[int, ...], list[Moved]] = {}
+def publish_receipts(moves: Sequence[Move]) -> None:
+    """Publish the receipts of the marks that moved. Large conversations get none: their counts are read on demand."""
+    small = [m for m in moves if m.outcome == "done" and m.member_count < settings.LIMITS.fanout_threshold]
+    delivered: dict[tuple[int, ...], list[Move]] = {}
     for move in small:
         if move.delivered is not None:
             delivered.setdefault((move.conversation_id, *(move.shunned or ())), []).append(move)
-    for moves in delivered.values():
-        _tell_delivered(moves)
+    for group in delivered.values():
+        _publish_delivered(group)
     for move in small:
-        _tell_seen(move)
-    return [m.outcome for m in moved]
+        _publish_seen(move)
 
 
-def _tell_delivered(moves: list[Moved]) -> None:
+def _publish_delivered(moves: list[Move]) -> None:
     chat = moves[0].conversation_id
     receipts = [DeliveredTo(user_id=str(m.user_id), seq=m.delivered or 0) for m in moves]
-    said = [_indicator(DELIVERED, m, m.delivered, receipt) for m, receipt in zip(moves, receipts, strict=True)]
-    event = _event(chat, "delivery.receipt", DeliveryReceipt(chat_id=str(chat), receipts=receipts), said)
+    indicators = [_indicator(DELIVERED, m, m.delivered, receipt) for m, receipt in zip(moves, receipts, strict=True)]
+    event = _event(chat, "delivery.receipt", DeliveryReceipt(chat_id=str(chat), receipts=receipts), indicators)
     event.conversation_id, event.version = chat, moves[0].members_version
     event.skip_users = moves[0].shunned or []
     publish.to_conversation(event)
 
 
-def _tell_seen(move: Moved) -> None:
+def _publish_seen(move: Move) -> None:
     """Tell one's own devices how far one has read, and the others how far one shows it: mostly the same."""
     if move.seen is not None and move.seen != move.shown:
-        event = _seen(move, move.seen, move.seen_id)
+        event = _seen_event(move, move.seen, move.seen_id)
         event.users = [move.user_id]
         publish.to_conversation(event)
     if move.shown is not None:
-        event = _seen(move, move.shown, move.seen_id if move.shown == move.seen else move.shown_id)
+        event = _seen_event(move, move.shown, move.seen_id if move.shown == move.seen else move.shown_id)
         event.conversation_id, event.version = move.conversation_id, move.members_version
         event.skip_users = [*(move.blind or ()), *(move.shunned or ())]
         if move.shown != move.seen:
@@ -286,19 +285,19 @@ def _tell_seen(move: Moved) -> None:
         publish.to_conversation(event)
 
 
-def _seen(move: Moved, seq: int, message_id: int | None) -> Event:
+def _seen_event(move: Move, seq: int, message_id: int | None) -> Event:
     chat = str(move.conversation_id)
     seen = SeenBy(user_id=str(move.user_id), message_id=str(message_id), seq=seq)
-    said = [_indicator(SEEN, move, seq, seen)]
-    return _event(move.conversation_id, "read.receipt", ReadReceipt(chat_id=chat, receipts=[seen]), said)
+    indicators = [_indicator(SEEN, move, seq, seen)]
+    return _event(move.conversation_id, "read.receipt", ReadReceipt(chat_id=chat, receipts=[seen]), indicators)
 
 
-def _indicator(state: int, move: Moved, seq: int | None, receipt: DeliveredTo | SeenBy) -> Indicator:
+def _indicator(state: int, move: Move, seq: int | None, receipt: DeliveredTo | SeenBy) -> Indicator:
     return Indicator(state, move.user_id, move.n or 0, seq or 0, codec.encode(receipt))
 
 
-def _event(chat: int, type_: str, receipts: DeliveryReceipt | ReadReceipt, said: list[Indicator]) -> Event:
+def _event(chat: int, type_: str, receipts: DeliveryReceipt | ReadReceipt, indicators: list[Indicator]) -> Event:
     """Return the event of receipts, which each reader's connection gathers with others of its chat (F117)."""
     return Event(
-        chat=chat, cls=Class.RECEIPT, frame=codec.frame(type_, receipts), coalesced_type=type_, indicators=said
+        chat=chat, cls=Class.RECEIPT, frame=codec.frame(type_, receipts), coalesced_type=type_, indicators=indicators
     )

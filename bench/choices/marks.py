@@ -23,7 +23,7 @@ from bench.choices.keys import Pairs, migrate_database, populate  # noqa: E402
 from bench.choices.machine import machine  # noqa: E402
 from bench.cost import cpu_seconds  # noqa: E402
 from config.embedded.running import running  # noqa: E402
-from receipts.marks import MARK, Mark, columns  # noqa: E402
+from receipts.marks import MARK, Mark, statement_values  # noqa: E402
 
 SIZES = (1, 20, 100)
 MARKS = 4000
@@ -39,7 +39,7 @@ def mark(database: "psycopg.Connection[Any]", sql: str, pairs: Pairs, first: int
     before, began = cpu_seconds([backend])[backend], time.process_time()
     for number in range(MARKS // size):
         marks = [Mark(user, conversation, first + number, 0, 1) for conversation, user in pairs[:size]]
-        outcomes = {row[2] for row in database.execute(sql, columns(marks), prepare=True).fetchall()}
+        outcomes = {row[2] for row in database.execute(sql, statement_values(marks), prepare=True).fetchall()}
         assert outcomes == {"done"}, outcomes
     done = MARKS // size * size
     return 1e6 * (cpu_seconds([backend])[backend] - before) / done, 1e6 * (time.process_time() - began) / done

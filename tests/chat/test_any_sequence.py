@@ -22,7 +22,7 @@ from chat.models import Conversation, Hiding, Member, Message
 from chat.sync import sync
 from gateway.bus import Event
 from gateway.errors import Refused
-from receipts.marks import Mark, record
+from receipts.marks import Mark, record_marks
 from tests.chat import rows
 from tests.clients import Frame
 from tests.factories import Someone, direct, draft, group, someone, store
@@ -84,8 +84,8 @@ class World:
         one, other = self.chance.sample(self.people, 2)
         seq = self.chance.randrange(rows.counters(self.chat)[0] + 1)
         return [
-            partial(record, [Mark(one.id, self.chat, seq, seq)]),
-            partial(record, [Mark(one.id, self.chat, seq, seq)]),
+            partial(record_marks, [Mark(one.id, self.chat, seq, seq)]),
+            partial(record_marks, [Mark(one.id, self.chat, seq, seq)]),
             partial(blocks.block, one.id, other.id),
             partial(blocks.unblock, one.id, other.id),
             partial(members.remove, owner, self.chat, who),

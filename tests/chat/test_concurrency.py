@@ -14,7 +14,7 @@ from chat.drafts import Stored
 from chat.models import Conversation, Member, Message
 from chat.refusals import NotAMember
 from gateway.errors import Forbidden
-from receipts.marks import Mark, record
+from receipts.marks import Mark, record_marks
 from tests.chat import rows
 from tests.chat.sessions import WAIT_SECONDS, at_once, until_somebody_waits
 from tests.factories import Someone, direct, draft, group, someone, store
@@ -222,7 +222,7 @@ def test_sends_marks_and_comings_and_goings_at_once_end_in_no_deadlock_and_no_ho
 
     def mark(person: Someone, order: list[int]) -> None:
         for seq in range(25):
-            record([Mark(person.id, chat, seq, seq) for chat in order])
+            record_marks([Mark(person.id, chat, seq, seq) for chat in order])
 
     def come_and_go() -> None:
         for chat in chats * 4:

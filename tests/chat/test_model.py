@@ -20,7 +20,7 @@ from chat.refusals import NotAMember
 from chat.sync import sync
 from gateway import bus
 from gateway.errors import Forbidden, NotFound
-from receipts.marks import Mark, record
+from receipts.marks import Mark, record_marks
 from tests.chat import rows
 from tests.chat.conftest import GENEROUS
 from tests.factories import direct, draft, group, someone, store
@@ -156,7 +156,7 @@ class Talk(RuleBasedStateMachine):
     @rule(who=people, where=chats, seq=st.integers(0, 12))
     def mark(self, who: int, where: str, seq: int) -> None:
         room = self.rooms[where]
-        outcome = record([Mark(self.people[who].id, room.id, 0, seq)])
+        outcome = record_marks([Mark(self.people[who].id, room.id, 0, seq)])
         assert outcome == ["done" if room.has(who) else "stranger"]
         if room.has(who):
             room.read[who] = max(room.read[who], min(seq, room.last))

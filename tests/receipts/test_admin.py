@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from accounts import users
 from accounts.models import User
-from receipts.marks import Mark, record
+from receipts.marks import Mark, record_marks
 from receipts.models import Inspection
 from tests.factories import group, say, someone
 
@@ -30,7 +30,7 @@ def test_the_staff_sees_how_far_a_message_came_and_not_what_it_says() -> None:
     ada, bob, eve = someone("Ada"), someone("Bob Traced"), someone("Eve")
     chat = group(ada, bob, eve)
     said = say(ada, chat, "secret-word")
-    record([Mark(bob.id, chat, 0, said.seq, 0)])
+    record_marks([Mark(bob.id, chat, 0, said.seq, 0)])
     staff = browser_of(is_staff=True)
 
     page = staff.post(LOOK, {"message_id": said.id, "reason": "ticket 7"}).content.decode()

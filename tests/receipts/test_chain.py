@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 
 from receipts import partitions, policies
-from receipts.marks import Mark, record
+from receipts.marks import Mark, record_marks
 from receipts.models import Partition, Transition
 from tests.factories import Someone, direct, say_many, someone
 from tests.receipts.log import aged, unguarded
@@ -47,7 +47,7 @@ def test_a_partition_that_goes_before_its_time_is_missed_whatever_the_register_s
 ) -> None:
     bob, chat = talk
     policies.regulate(chat, days=days, reason="finance")
-    record([Mark(bob.id, chat, 3, 0, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 3, 0, bob.device_id)])
     day = Transition.objects.get(conversation_id=chat).expires_on
     name = Partition.objects.get(from_on__lte=day, until_on__gt=day).pk
 
@@ -58,7 +58,7 @@ def test_a_partition_that_goes_before_its_time_is_missed_whatever_the_register_s
 def test_a_lane_whose_rows_are_over_cannot_be_moved(talk: tuple[Someone, int]) -> None:
     """How far a device has read is shown from its lane for good, also when the log has let go of it."""
     bob, chat = talk
-    record([Mark(bob.id, chat, 3, 0, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 3, 0, bob.device_id)])
     aged(chat, date(2020, 7, 15))
     partitions.sweep()
 
@@ -71,7 +71,7 @@ def test_a_lane_does_not_say_that_its_last_row_is_over(talk: tuple[Someone, int]
     aged_one = someone(), someone()
     other = direct(*aged_one)
     say_many(aged_one[0], other, 1)
-    record([Mark(aged_one[1].id, other, 1, 0, aged_one[1].device_id), Mark(bob.id, chat, 3, 0, bob.device_id)])
+    record_marks([Mark(aged_one[1].id, other, 1, 0, aged_one[1].device_id), Mark(bob.id, chat, 3, 0, bob.device_id)])
     aged(other, date(2020, 9, 15))
     partitions.sweep()
 
@@ -99,6 +99,6 @@ def test_a_lane_does_not_say_that_its_last_row_is_over(talk: tuple[Someone, int]
 def test_rows_that_are_taken_out_or_change_places_are_named(talk: tuple[Someone, int], change: str, fault: str) -> None:
     bob, chat = talk
     for seq in (1, 2, 3):
-        record([Mark(bob.id, chat, seq, 0, bob.device_id)])
+        record_marks([Mark(bob.id, chat, seq, 0, bob.device_id)])
 
     assert fault_of(talk, change) == fault

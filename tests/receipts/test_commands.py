@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from receipts.marks import Mark, record
+from receipts.marks import Mark, record_marks
 from receipts.models import Transition
 from tests.factories import direct, say, someone
 
@@ -22,9 +22,9 @@ def test_a_conversation_is_regulated_and_let_go() -> None:
     say(ada, chat)
 
     run("regulate", str(chat), "365", "--reason", "finance")
-    record([Mark(bob.id, chat, 1, 0, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
     run("regulate", str(chat), "0", "--reason", "over")
-    record([Mark(bob.id, chat, 0, 1, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 0, 1, bob.device_id)])
 
     rows = Transition.objects.filter(conversation_id=chat).order_by("state")
     assert [(row.expires_at - row.marked_at).days for row in rows] == [365, 30]

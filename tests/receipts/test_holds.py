@@ -7,7 +7,7 @@ from django.db import OperationalError, transaction
 
 from holds import holds
 from receipts import partitions
-from receipts.marks import Mark, record
+from receipts.marks import Mark, record_marks
 from tests.chat.sessions import at_once
 from tests.factories import direct, say, someone
 from tests.receipts.log import aged, ranges
@@ -19,7 +19,7 @@ def test_a_hold_that_is_just_being_set_is_waited_for(monkeypatch: pytest.MonkeyP
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say(ada, chat)
-    record([Mark(bob.id, chat, 1, 0, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
     aged(chat, date(2019, 3, 15))
 
     with transaction.atomic():
@@ -37,7 +37,7 @@ def test_two_sweeps_at_once_are_one() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say(ada, chat)
-    record([Mark(bob.id, chat, 1, 0, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
     partition = aged(chat, date(2019, 6, 15))
 
     assert sorted(at_once([partitions.sweep] * 3)) == [0, 0, 1]

@@ -19,7 +19,7 @@ from chat.conversations import members
 from holds.models import Hold
 from receipts import chain, partitions
 from receipts.mark_writer import submit_mark
-from receipts.marks import Mark, record
+from receipts.marks import Mark, record_marks
 from receipts.models import Lane, Partition, Transition
 from tests.chat import rows
 from tests.chat.sessions import at_once
@@ -44,10 +44,10 @@ def talk() -> Iterator[tuple[Someone, Someone, int]]:
 def test_a_mark_is_one_row_for_all_the_messages_that_it_covers(talk: tuple[Someone, Someone, int]) -> None:
     _, bob, chat = talk
 
-    record([Mark(bob.id, chat, 4, 0, bob.device_id)])
-    record([Mark(bob.id, chat, 0, 3, bob.device_id)])
-    record([Mark(bob.id, chat, 6, 5, bob.device_id)])
-    record([Mark(bob.id, chat, 6, 5, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 4, 0, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 0, 3, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 6, 5, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 6, 5, bob.device_id)])
 
     assert ranges(chat) == [
         (bob.id, bob.device_id, DELIVERED, 1, 4),
@@ -80,8 +80,8 @@ def test_each_device_has_ranges_of_its_own_and_the_batch_moves_the_member_once(
 def test_what_a_device_has_seen_it_does_not_report_as_delivered_again(talk: tuple[Someone, Someone, int]) -> None:
     _, bob, chat = talk
 
-    record([Mark(bob.id, chat, 0, 5, bob.device_id)])
-    record([Mark(bob.id, chat, 4, 0, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 0, 5, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 4, 0, bob.device_id)])
 
     assert ranges(chat) == [(bob.id, bob.device_id, SEEN, 1, 5)]
     assert {state for _, _, state in per_message(chat)} == {"delivered", "seen"}
@@ -96,7 +96,7 @@ def test_a_newcomers_log_begins_where_they_came_and_ones_own_messages_need_no_ro
     last, _ = rows.counters(chat)
     joined = rows.member(cem, chat).joined_seq
 
-    record([Mark(cem.id, chat, 0, last, cem.device_id)])
+    record_marks([Mark(cem.id, chat, 0, last, cem.device_id)])
 
     assert ranges(chat) == [(cem.id, cem.device_id, SEEN, joined + 1, last)]
     assert ada.id not in {user for _, user, _ in per_message(chat)}
@@ -147,7 +147,7 @@ def test_any_order_and_repetition_over_several_devices_ends_in_the_same_state(
 )
 def test_nobody_changes_the_log_not_even_its_owner(talk: tuple[Someone, Someone, int], change: str) -> None:
     _, bob, chat = talk
-    record([Mark(bob.id, chat, 1, 0, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
     before = Transition.objects.count()
 
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
@@ -166,7 +166,7 @@ def test_nobody_changes_the_log_not_even_its_owner(talk: tuple[Someone, Someone,
 )
 def test_no_lane_and_no_inspection_can_be_taken_out(talk: tuple[Someone, Someone, int], change: str) -> None:
     _, bob, chat = talk
-    record([Mark(bob.id, chat, 1, 0, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
 
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(change)
@@ -190,7 +190,7 @@ def test_many_at_once_make_chains_without_a_fork(talk: tuple[Someone, Someone, i
 
 def test_the_command_proves_the_chain(talk: tuple[Someone, Someone, int]) -> None:
     _, bob, chat = talk
-    record([Mark(bob.id, chat, 1, 0, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
     out = StringIO()
 
     call_command("verify_receipts", stdout=out)
@@ -217,7 +217,7 @@ TAMPERING = {
 def test_whoever_tampers_is_found_and_the_row_named(talk: tuple[Someone, Someone, int], fault: str) -> None:
     _, bob, chat = talk
     for seq in (1, 2, 3):
-        record([Mark(bob.id, chat, seq, 0, bob.device_id)])
+        record_marks([Mark(bob.id, chat, seq, 0, bob.device_id)])
 
     with pytest.raises(CommandError) as found, transaction.atomic(), unguarded() as cursor:
         cursor.execute(TAMPERING[fault].format(chat))
@@ -235,12 +235,12 @@ def test_what_is_over_is_dropped_whole_and_counted_and_the_chain_and_the_marks_s
     talk: tuple[Someone, Someone, int],
 ) -> None:
     _, bob, chat = talk
-    record([Mark(bob.id, chat, 3, 0, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 3, 0, bob.device_id)])
     partition = aged(chat, date(2020, 1, 15))
 
     before = chain.first_broken()
     dropped = partitions.sweep()
-    record([Mark(bob.id, chat, 5, 0, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 5, 0, bob.device_id)])
 
     assert before is None
     assert dropped == 1
@@ -255,7 +255,7 @@ def test_what_is_over_is_dropped_whole_and_counted_and_the_chain_and_the_marks_s
 @pytest.mark.parametrize("about", ["conversation_id", "user_id"])
 def test_nothing_under_a_hold_is_dropped_until_it_ends(talk: tuple[Someone, Someone, int], about: str) -> None:
     _, bob, chat = talk
-    record([Mark(bob.id, chat, 3, 0, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 3, 0, bob.device_id)])
     day = date(2020, 3, 15) if about == "user_id" else date(2020, 5, 15)
     aged(chat, day)
     hold = Hold.objects.create(

@@ -21,7 +21,7 @@ from chat.refusals import NotAMember
 from gateway import bus
 from gateway.bus import Event
 from receipts.mark_writer import MarkWriter, submit_mark
-from receipts.marks import Mark, record
+from receipts.marks import Mark, record_marks
 from tests.chat import rows
 from tests.chat.sessions import at_once
 from tests.factories import Someone, crowd, direct, group, say, say_many, someone
@@ -121,12 +121,14 @@ def test_a_mark_waits_for_nobody_and_is_tried_again() -> None:
 
     with transaction.atomic():
         say(bob, chat)
-        assert at_once([lambda: record([Mark(bob.id, chat, 1, 1)]), lambda: record([Mark(ada.id, chat, 1, 1)])]) == [
+        assert at_once(
+            [lambda: record_marks([Mark(bob.id, chat, 1, 1)]), lambda: record_marks([Mark(ada.id, chat, 1, 1)])]
+        ) == [
             ["busy"],
             ["done"],
         ]
 
-    assert record([Mark(bob.id, chat, 2, 2)]) == ["done"]
+    assert record_marks([Mark(bob.id, chat, 2, 2)]) == ["done"]
 
 
 def test_seen_implies_delivered_and_a_mark_is_told_as_a_delta(told: list[Event]) -> None:
@@ -135,10 +137,10 @@ def test_seen_implies_delivered_and_a_mark_is_told_as_a_delta(told: list[Event])
     stored = say_many(ada, chat, 5)
     told.clear()
 
-    record([Mark(bob.id, chat, 2, 0)])
-    record([Mark(bob.id, chat, 0, 4)])
-    record([Mark(bob.id, chat, 3, 3)])
-    record([Mark(bob.id, chat, 4, 4)])
+    record_marks([Mark(bob.id, chat, 2, 0)])
+    record_marks([Mark(bob.id, chat, 0, 4)])
+    record_marks([Mark(bob.id, chat, 3, 3)])
+    record_marks([Mark(bob.id, chat, 4, 4)])
 
     assert receipts(told, "delivery.receipt") == [{"userId": str(bob.id), "seq": 2}, {"userId": str(bob.id), "seq": 4}]
     assert receipts(told, "read.receipt") == [{"userId": str(bob.id), "messageId": str(stored[3].id), "seq": 4}]
@@ -185,7 +187,7 @@ def test_privacy_is_asked_for_each_receipt_and_changes_nothing_that_is_recorded(
     for seq, setting_is in ((1, True), (2, False), (3, True)):
         privacy.change(private, settings={setting: setting_is})
         told.clear()
-        record([Mark(reader.id, chat, 0, seq)])
+        record_marks([Mark(reader.id, chat, 0, seq)])
         (shown,) = [m.read_seq for m in queries.conversation(sender.id, chat).members if m.user_id == str(reader.id)]
         found.append((reached(told, "read.receipt", sender, chat), shown, watermarks(reader, chat)[1]))
 
@@ -199,7 +201,7 @@ def test_ones_other_devices_learn_what_one_has_read_whatever_the_settings(told: 
     privacy.change(bob.id, settings={"send_read_receipts": False, "show_read_receipts": False})
     told.clear()
 
-    record([Mark(bob.id, chat, 0, 1)])
+    record_marks([Mark(bob.id, chat, 0, 1)])
 
     assert reached(told, "read.receipt", bob, chat)
     assert not reached(told, "read.receipt", ada, chat)
@@ -215,7 +217,7 @@ def test_in_a_group_each_members_own_setting_counts(told: list[Event]) -> None:
     privacy.change(cem.id, settings={"show_read_receipts": False})
     told.clear()
 
-    record([Mark(bob.id, chat, 0, 1)])
+    record_marks([Mark(bob.id, chat, 0, 1)])
 
     assert [reached(told, "read.receipt", person, chat) for person in (ada, bob, cem)] == [True, True, False]
 
@@ -229,7 +231,7 @@ def test_a_large_group_gets_no_receipts_one_by_one_but_they_are_recorded(told: l
     told.clear()
 
     for chat in (large, small):
-        record([Mark(bob.id, chat, 0, 1)])
+        record_marks([Mark(bob.id, chat, 0, 1)])
 
     assert {e.conversation_id for e in told} == {small}
     assert watermarks(bob, large) == (1, 1)
@@ -249,7 +251,7 @@ def test_marks_cost_the_same_for_one_and_for_many_and_for_any_size_of_chat() -> 
         [Mark(bob.id, c, 0, 2) for c in (small, large)],
     ):
         with CaptureQueriesContext(connection) as asked:
-            record(marks)
+            record_marks(marks)
         counts.append(len(asked))
 
     assert len(set(counts)) == 1

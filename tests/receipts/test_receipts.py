@@ -16,7 +16,7 @@ from chat.refusals import NotAMember
 from gateway.errors import Forbidden, NotFound
 from gateway.frames import Session
 from receipts import partitions, policies, queries
-from receipts.marks import Mark, record
+from receipts.marks import Mark, record_marks
 from receipts.models import Transition
 from tests.factories import Someone, another_device, crowd, direct, group, say, say_many, someone
 from tests.receipts.log import aged
@@ -47,8 +47,8 @@ def test_each_device_of_a_recipient_is_listed_with_what_it_reported() -> None:
     desk, chat = another_device(bob), direct(ada, bob)
     first, second = say_many(ada, chat, 2)
 
-    record([Mark(bob.id, chat, 2, 0, bob.device_id)])
-    record([Mark(bob.id, chat, 0, 1, desk.device_id)])
+    record_marks([Mark(bob.id, chat, 2, 0, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 0, 1, desk.device_id)])
 
     phone_row = (str(bob.id), str(bob.device_id), "delivered")
     assert listed(ada, first.id) == [phone_row, (str(bob.id), str(desk.device_id), "seen")]
@@ -68,9 +68,9 @@ def test_all_recipients_must_have_reached_a_state() -> None:
     message = say(ada, chat)
 
     before = known(ada, message.id)
-    record([Mark(bob.id, chat, 0, message.seq, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 0, message.seq, bob.device_id)])
     one = known(ada, message.id)
-    record([Mark(cem.id, chat, message.seq, 0, cem.device_id)])
+    record_marks([Mark(cem.id, chat, message.seq, 0, cem.device_id)])
 
     assert [before, one, known(ada, message.id)] == [
         (2, 0, 0, "sent"),
@@ -85,7 +85,7 @@ def test_a_switch_hides_at_once_what_was_read_before_and_after_and_back_again(wh
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     first, second = say_many(ada, chat, 2)
-    record([Mark(bob.id, chat, 2, 1, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 2, 1, bob.device_id)])
 
     def switch(on: bool) -> None:
         person, flag = (bob, "send_read_receipts") if whose.startswith("reader") else (ada, "show_read_receipts")
@@ -96,7 +96,7 @@ def test_a_switch_hides_at_once_what_was_read_before_and_after_and_back_again(wh
 
     shown = [known(ada, first.id)]
     switch(on=False)
-    record([Mark(bob.id, chat, 0, 2, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 0, 2, bob.device_id)])
     shown += [known(ada, first.id), known(ada, second.id)]
     rows = listed(ada, first.id) + listed(ada, second.id)
     switch(on=True)
@@ -114,8 +114,8 @@ def test_what_another_device_says_openly_counts_where_one_is_silent() -> None:
     messages = say_many(ada, chat, 3)
     privacy.change(bob.id, settings={}, overrides={bob.device_id: QUIET})
 
-    record([Mark(bob.id, chat, 0, 3, bob.device_id)])
-    record([Mark(bob.id, chat, 0, 2, desk.device_id)])
+    record_marks([Mark(bob.id, chat, 0, 3, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 0, 2, desk.device_id)])
 
     assert [known(ada, m.id)[2] for m in messages] == [1, 1, 0]
     devices.revoke(bob.id, bob.device_id)
@@ -126,7 +126,7 @@ def test_a_viewer_who_is_shown_none_shows_theirs_all_the_same() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     message, answer = say(ada, chat), say(bob, chat)
-    record([Mark(bob.id, chat, 0, 1, bob.device_id), Mark(ada.id, chat, 0, 2, ada.device_id)])
+    record_marks([Mark(bob.id, chat, 0, 1, bob.device_id), Mark(ada.id, chat, 0, 2, ada.device_id)])
     privacy.change(bob.id, settings=BLIND)
 
     assert known(ada, message.id)[3] == "seen"
@@ -137,11 +137,11 @@ def test_a_block_shows_nothing_of_what_it_hid_and_nothing_later_of_what_was_befo
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     early = say(bob, chat)
-    record([Mark(ada.id, chat, 1, 0, ada.device_id)])
+    record_marks([Mark(ada.id, chat, 1, 0, ada.device_id)])
     blocks.block(ada.id, bob.id)
     late = say(bob, chat)
 
-    record([Mark(ada.id, chat, 2, 2, ada.device_id)])
+    record_marks([Mark(ada.id, chat, 2, 2, ada.device_id)])
 
     assert known(bob, late.id) == (1, 0, 0, "sent")
     assert listed(bob, late.id) == []
@@ -161,7 +161,7 @@ def test_names_are_listed_in_small_groups_unless_the_chat_says_otherwise(setting
     small, large = group(ada, bob, *crowd(1)), group(ada, bob, *crowd(2))
     messages = {chat: say(ada, chat) for chat in (small, large)}
     for chat, message in messages.items():
-        record([Mark(bob.id, chat, 0, message.seq, bob.device_id)])
+        record_marks([Mark(bob.id, chat, 0, message.seq, bob.device_id)])
 
     def named(chat: int) -> tuple[bool, int, int]:
         found = queries.receipts(session(ada), messages[chat].id)
@@ -185,7 +185,7 @@ def test_names_come_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     ada, people = someone(), [someone() for _ in range(3)]
     chat = group(ada, *people)
     message = say(ada, chat)
-    record([Mark(p.id, chat, message.seq, 0, p.device_id) for p in people])
+    record_marks([Mark(p.id, chat, message.seq, 0, p.device_id) for p in people])
 
     first = queries.receipts(session(ada), message.id)
     second = queries.receipts(session(ada), message.id, after=int(first.next_cursor or 0))
@@ -201,7 +201,7 @@ def test_in_large_chats_counts_are_as_old_as_their_number_says(settings: Setting
     first, second = say_many(ada, chat, 2)
     before = known(ada, first.id)
 
-    record([Mark(bob.id, chat, 0, second.seq, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 0, second.seq, bob.device_id)])
 
     assert known(ada, first.id) == before == (2, 0, 0, "sent")
     assert known(ada, second.id) == (2, 1, 1, "sent")
@@ -216,7 +216,7 @@ def test_who_read_when_is_answered_for_a_time_and_counted_for_good(settings: Set
     chat = direct(ada, bob)
     message = say(ada, chat)
     seen = state == 3
-    record([Mark(bob.id, chat, 0 if seen else 1, 1 if seen else 0, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 0 if seen else 1, 1 if seen else 0, bob.device_id)])
     settings.LIMITS = replace(settings.LIMITS, **{number: 86400})
 
     inside = listed(ada, message.id)
@@ -233,7 +233,7 @@ def test_what_is_over_is_answered_to_nobody_though_it_still_stands() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     message = say(ada, chat)
-    record([Mark(bob.id, chat, 1, 0, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
     before = listed(ada, message.id)
 
     aged(chat, date(2018, 5, 15))
@@ -250,7 +250,7 @@ def test_a_receipt_says_for_how_long_it_is_answered_at_most() -> None:
     chat = direct(ada, bob)
     message = say(ada, chat)
     policies.regulate(chat, days=2, reason="short")
-    record([Mark(bob.id, chat, 0, 1, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 0, 1, bob.device_id)])
 
     (receipt,) = queries.receipts(session(ada), message.id).results
 
@@ -279,9 +279,9 @@ def test_receipts_of_a_regulated_conversation_are_kept_as_long_as_they_must() ->
         say(ada, one)
     policies.regulate(chat, days=2557, reason="finance")
 
-    record([Mark(bob.id, one, 1, 0, bob.device_id) for one in (chat, usual)])
+    record_marks([Mark(bob.id, one, 1, 0, bob.device_id) for one in (chat, usual)])
     policies.regulate(chat, days=None, reason="over")
-    record([Mark(bob.id, chat, 0, 1, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 0, 1, bob.device_id)])
 
     kept = [
         (r.expires_at - r.marked_at).days for r in Transition.objects.filter(conversation_id=chat).order_by("state")
@@ -295,7 +295,7 @@ def test_the_cost_is_the_same_for_few_and_for_many() -> None:
     counts = []
     for chat in (group(ada, bob), group(ada, bob, *crowd(15))):
         message = say(ada, chat)
-        record([Mark(bob.id, chat, message.seq, 0, bob.device_id)])
+        record_marks([Mark(bob.id, chat, message.seq, 0, bob.device_id)])
         with CaptureQueriesContext(connection) as asked:
             queries.receipts(session(ada), message.id)
         counts.append(len(asked))

@@ -14,7 +14,7 @@ from gateway import codec
 from gateway.errors import Forbidden, InvalidPayload
 from receipts import traces
 from receipts.bodies import RecipientTrace
-from receipts.marks import Mark, record
+from receipts.marks import Mark, record_marks
 from receipts.models import Inspection
 from tests.chat.rest import Api
 from tests.factories import Someone, another_device, direct, group, say, someone
@@ -47,8 +47,8 @@ def test_its_sender_learns_which_device_had_it_and_when() -> None:
     message = say(ada, chat, WORDS)
     before = told(ada, message.id)
 
-    record([Mark(bob.id, chat, 1, 0, bob.device_id)])
-    record([Mark(bob.id, chat, 1, 1, desk.device_id)])
+    record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 1, 1, desk.device_id)])
     after = told(ada, message.id)
 
     assert (before.state, before.devices, before.hidden_by) == ("sent", [], [])
@@ -72,7 +72,7 @@ def test_the_sender_is_told_which_setting_hides_something_and_staff_what_it_hide
     chat = direct(ada, bob)
     message = say(ada, chat, WORDS)
     privacy.change(bob.id, settings=QUIET)
-    record([Mark(bob.id, chat, 0, 1, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 0, 1, bob.device_id)])
 
     hers, theirs = told(ada, message.id), told(eve, message.id, reason="ticket 7")
 
@@ -92,7 +92,7 @@ def test_a_block_is_named_to_staff_and_looks_like_nothing_to_the_sender() -> Non
     chat = direct(ada, bob)
     blocks.block(bob.id, ada.id)
     message = say(ada, chat, WORDS)
-    record([Mark(bob.id, chat, 1, 1, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 1, 1, bob.device_id)])
 
     hers, theirs = told(ada, message.id), told(eve, message.id, reason="ticket 8")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from accounts import blocks, privacy
 from chat.conversations import members
-from receipts.marks import Mark, record
+from receipts.marks import Mark, record_marks
 from tests.chat import rows
 from tests.chat.rest import Api
 from tests.clients import connected
@@ -92,7 +92,7 @@ async def test_a_device_that_wants_to_be_shown_none_is_shown_none_anywhere(serve
     desk, chat = another_device(ada), direct(ada, bob)
     first = say(ada, chat)
     store([draft(ada, chat, "an answer", reply_to=str(first.id))])
-    record([Mark(bob.id, chat, 0, 2, bob.device_id)])
+    record_marks([Mark(bob.id, chat, 0, 2, bob.device_id)])
     privacy.change(ada.id, settings={}, overrides={ada.device_id: {"show_read_receipts": False}})
     paths = (
         "conversations",

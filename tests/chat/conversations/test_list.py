@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts import blocks
 from chat.conversations import members, queries
 from chat.sync import sync
-from receipts.marks import Mark, record
+from receipts.marks import Mark, record_marks
 from tests.chat import rows
 from tests.factories import Someone, direct, group, say, say_many, someone
 
@@ -88,13 +88,13 @@ def test_unread_counts_what_others_sent_since_the_mark() -> None:
 
     say_many(bob, chat, 3)
     counts.append(unread_of(ada, chat))
-    record([Mark(ada.id, chat, 0, 2)])
+    record_marks([Mark(ada.id, chat, 0, 2)])
     counts.append(unread_of(ada, chat))
     say(ada, chat)
     counts.append(unread_of(ada, chat))
     say_many(bob, chat, 2)
     counts.append(unread_of(ada, chat))
-    record([Mark(ada.id, chat, 0, 5)])
+    record_marks([Mark(ada.id, chat, 0, 5)])
     counts.append(unread_of(ada, chat))
 
     assert counts == [3, 1, 1, 3, 1]
@@ -111,7 +111,7 @@ def test_what_a_block_hides_is_not_counted() -> None:
     say(bob, chat)
 
     assert unread_of(ada, chat) == 3
-    record([Mark(ada.id, chat, 0, 6)])
+    record_marks([Mark(ada.id, chat, 0, 6)])
     assert unread_of(ada, chat) == 0
 
 

@@ -14,7 +14,7 @@ from chat.refusals import NotAMember
 from chat.sync import sync
 from gateway.bus import Event
 from gateway.errors import ContentTooLong, InvalidPayload
-from receipts.marks import Mark, record
+from receipts.marks import Mark, record_marks
 from tests.chat import rows
 from tests.factories import Someone, direct, draft, group, say, someone, store
 
@@ -122,7 +122,7 @@ def test_reading_or_writing_ends_marked_as_unread(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     said = say(bob, chat)
-    record([Mark(ada.id, chat, 0, said.seq)])
+    record_marks([Mark(ada.id, chat, 0, said.seq)])
 
     def marked() -> bool:
         preferences.change(ada.id, chat, {"marked_unread": True})
@@ -130,9 +130,9 @@ def test_reading_or_writing_ends_marked_as_unread(told: list[Event]) -> None:
         return queries.conversation(ada.id, chat).marked_unread
 
     assert marked()
-    record([Mark(ada.id, chat, said.seq, 0)])
+    record_marks([Mark(ada.id, chat, said.seq, 0)])
     assert queries.conversation(ada.id, chat).marked_unread, "delivered is not read"
-    record([Mark(ada.id, chat, 0, said.seq)])
+    record_marks([Mark(ada.id, chat, 0, said.seq)])
     assert not queries.conversation(ada.id, chat).marked_unread
     assert [event.users for event in told] == [[ada.id]], "nothing has moved for anybody else"
     assert marked()

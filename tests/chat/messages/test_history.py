@@ -18,7 +18,7 @@ from chat.models import Message
 from chat.refusals import NotAMember
 from gateway.bus import Event
 from gateway.errors import NotFound
-from receipts.marks import Mark, record
+from receipts.marks import Mark, record_marks
 from tests.chat import rows
 from tests.factories import Someone, crowd, direct, draft, group, say, say_many, someone, store
 
@@ -218,7 +218,7 @@ def test_a_message_tells_its_state_to_its_sender_alone() -> None:
 
     states = [state_of(ada, chat, 1)]
     for mark in (Mark(bob.id, chat, 1, 0), Mark(bob.id, chat, 0, 1)):
-        record([mark])
+        record_marks([mark])
         states.append(state_of(ada, chat, 1))
 
     assert states == ["sent", "delivered", "seen"]
@@ -229,7 +229,7 @@ def test_a_single_message_tells_the_same_state_as_its_page() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     message = say(ada, chat)
-    record([Mark(bob.id, chat, 0, 1)])
+    record_marks([Mark(bob.id, chat, 0, 1)])
 
     assert history.message_by_id(ada.id, message.id).state == state_of(ada, chat, 1) == "seen"
 
@@ -241,7 +241,7 @@ def test_a_group_message_is_seen_when_all_have_seen_it() -> None:
 
     states = []
     for person, mark in ((bob, (1, 1)), (cem, (1, 0)), (cem, (0, 1))):
-        record([Mark(person.id, chat, *mark)])
+        record_marks([Mark(person.id, chat, *mark)])
         states.append(state_of(ada, chat, 1))
 
     assert states == ["sent", "delivered", "seen"]
@@ -253,7 +253,7 @@ def test_a_large_groups_admins_do_not_stand_for_all_its_members(settings: Settin
     chat = group(ada, bob, *crowd(3))
     say(bob, chat)
 
-    record([Mark(ada.id, chat, 1, 1)])
+    record_marks([Mark(ada.id, chat, 1, 1)])
 
     assert state_of(bob, chat, 1) == "sent", "three members have nothing yet"
 
@@ -263,7 +263,7 @@ def test_privacy_hides_that_a_message_was_seen_but_not_that_it_was_delivered(who
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say(ada, chat)
-    record([Mark(bob.id, chat, 0, 1)])
+    record_marks([Mark(bob.id, chat, 0, 1)])
 
     private = {"ada": ada, "bob": bob}[who].id
     privacy.change(private, settings={setting: False})
@@ -280,7 +280,7 @@ def test_a_blocked_senders_messages_stay_sent_whatever_the_blocker_reads() -> No
     blocks.block(ada.id, bob.id)
     say(bob, chat)
     say(ada, chat)
-    record([Mark(ada.id, chat, 2, 2)])
+    record_marks([Mark(ada.id, chat, 2, 2)])
 
     assert state_of(bob, chat, 1) == "sent"
 
@@ -342,7 +342,7 @@ def test_who_has_left_reads_what_was_said_and_nothing_of_what_goes_on_around_it(
     reactions.add(ada.id, theirs.id, "👍")
     store([draft(ada, chat, "a reply", reply_to=str(theirs.id))])
     polls.vote(ada.id, voted.id, [0])
-    record([Mark(ada.id, chat, 0, 5)])
+    record_marks([Mark(ada.id, chat, 0, 5)])
 
     seen = history.message_by_id(bob.id, theirs.id)
     assert (seen.content, seen.reactions, seen.reply_count, seen.last_reply_seq) == ("old words", [], UNSET, UNSET)

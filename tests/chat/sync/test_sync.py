@@ -18,7 +18,7 @@ from chat.models import Conversation, Member, Message
 from chat.refusals import NotAMember
 from chat.sync import sync
 from gateway.errors import InvalidPayload, NotFound
-from receipts.marks import Mark, record
+from receipts.marks import Mark, record_marks
 from tests.chat import rows
 from tests.factories import Someone, direct, group, say, say_many, someone
 
@@ -79,7 +79,7 @@ def test_a_client_that_holds_all_gets_no_messages_but_the_marks() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, 2)
-    record([Mark(bob.id, chat, 0, 2)])
+    record_marks([Mark(bob.id, chat, 0, 2)])
 
     got = part(asked(ada, {chat: (2, 3)}), chat)
 
@@ -329,7 +329,7 @@ def test_badges_are_the_unread_counts_of_all_chats() -> None:
     one, two, read = direct(ada, bob), group(ada, bob), group(ada, bob)
     for chat, count in ((one, 2), (two, 1), (read, 3)):
         say_many(ada, chat, count)
-    record([Mark(bob.id, read, 0, 3)])
+    record_marks([Mark(bob.id, read, 0, 3)])
 
     assert asked(bob, {}).badges == {str(one): 2, str(two): 1}
 
