@@ -50,10 +50,12 @@ class InspectionAdmin(ReadOnly):
         return TemplateResponse(request, "admin/receipts/inspection/look.html", context)
 
     def _trace(self, request: HttpRequest, form: Look) -> Trace | None:
-        wanted = form.cleaned_data
+        values = form.cleaned_data
         session = Session(int(request.user.pk or 0), 0, None)
         try:
-            return traces.for_staff(session, wanted["message_id"], reason=wanted["reason"], after=wanted["after"] or 0)
+            return traces.trace_for_staff(
+                session, values["message_id"], reason=values["reason"], after=values["after"] or 0
+            )
         except Refused as refusal:
             form.add_error(None, refusal.message)
             return None

@@ -1,6 +1,5 @@
 """Who has got and seen a message, as far as the viewer may know it: asked of settings and blocks anew each time (K8)."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from gateway.paging import listing
 from receipts.bodies import Counts, DeliveryState, Receipt, Receipts
 from receipts.states import State
 
-PAGE = 100
+PAGE_SIZE = 100
 STRICT = "privacy_overrides->'send_read_receipts' = 'false'"
 # How far others may know that `m` has read. Where one of a user's devices says nothing of what it reads, that which the
 # others have said counts. Indexes: device_strict, lane_key.
@@ -30,7 +29,7 @@ READ = f"""
     ELSE LEAST(m.read_seq, m.frozen_read_seq) END
 """  # noqa: S608
 # Index: message_id.
-SUBJECT = """
+MESSAGE = """
 SELECT m.id, m.conversation_id, m.seq, m.sender_id, m.hidden, m.created_at, m.traceparent, c.kind, c.member_count,
        p.lists_names
 FROM chat_message m JOIN chat_conversation c ON c.id = m.conversation_id
@@ -46,20 +45,20 @@ _RECIPIENTS = f"""
     WHERE m.conversation_id = %(conversation)s AND m.left_seq IS NULL AND m.user_id <> %(sender)s
       AND m.joined_seq < %(seq)s
 """  # noqa: S608
-COUNT = (
+RECIPIENT_COUNTS = (
     f"SELECT count(*), count(*) FILTER (WHERE delivered OR seen), count(*) FILTER (WHERE seen) FROM ({_RECIPIENTS}) r"  # noqa: S608
 )
-WHO = f"SELECT user_id, delivered OR seen, seen FROM ({_RECIPIENTS}) r ORDER BY user_id"  # noqa: S608
+RECIPIENT_STATES = f"SELECT user_id, delivered OR seen, seen FROM ({_RECIPIENTS}) r ORDER BY user_id"  # noqa: S608
 # For each recipient and device the row of each state that covers the message, if it still is to be shown: neither what is
 # shown no more nor what is kept no more, though its partition may stand yet. What was read without saying so was at least
 # delivered. After a block its side tells nothing more in the direct chat.
 # Indexes: lane_key, log_key (a lane's ranges ascend: the first that ends at the message or above).
-ROWS = f"""
+DEVICE_RECEIPTS = f"""
 WITH recipient AS MATERIALIZED (
     SELECT r.* FROM ({_RECIPIENTS}) r WHERE NOT %(hidden)s AND r.user_id > %(after)s ORDER BY r.user_id LIMIT %(limit)s
 ), reported AS (
     SELECT r.user_id, l.device_id, g.state, g.at, g.expires_at,
-           %(shows)s AND COALESCE(p.send_read_receipts, true) AND NOT COALESCE(d.{STRICT}, false) AS told
+           %(shows)s AND COALESCE(p.send_read_receipts, true) AND NOT COALESCE(d.{STRICT}, false) AS shows_seen
     FROM recipient r
     JOIN receipts_lane l ON l.conversation_id = r.conversation_id AND l.user_id = r.user_id
     CROSS JOIN LATERAL (
@@ -73,7 +72,7 @@ WITH recipient AS MATERIALIZED (
         SELECT FROM accounts_block b
         WHERE b.blocker_id = r.user_id AND b.blocked_id IN (%(sender)s, %(viewer)s) AND b.created_at <= g.at))
 ), shown AS (
-    SELECT user_id, device_id, CASE WHEN told THEN state ELSE 2 END AS state, min(at) AS at,
+    SELECT user_id, device_id, CASE WHEN shows_seen THEN state ELSE 2 END AS state, min(at) AS at,
            (array_agg(expires_at ORDER BY at))[1] AS expires_at
     FROM reported GROUP BY 1, 2, 3
 ), lasting AS (
@@ -85,10 +84,12 @@ WITH recipient AS MATERIALIZED (
 SELECT user_id, device_id, state, at, ttl::int FROM lasting WHERE ttl > 0
 ORDER BY user_id, device_id, state
 """  # noqa: S608
-NEXT = f"SELECT user_id FROM ({_RECIPIENTS}) r WHERE user_id > %(after)s ORDER BY user_id LIMIT 2 OFFSET %(limit)s - 1"  # noqa: S608
+PAGE_END = (
+    f"SELECT user_id FROM ({_RECIPIENTS}) r WHERE user_id > %(after)s ORDER BY user_id LIMIT 2 OFFSET %(limit)s - 1"  # noqa: S608
+)
 
 
-class Subject(NamedTuple):
+class QueriedMessage(NamedTuple):
     """The message that is asked about."""
 
     id: int
@@ -110,92 +111,112 @@ class Subject(NamedTuple):
         return self.member_count <= settings.LIMITS.receipt_names
 
 
-def receipts(viewer: Session, message_id: int, *, after: int = 0) -> Receipts:
+class DeviceReceipt(NamedTuple):
+    """A row of DEVICE_RECEIPTS: the state that a recipient's device reported, when, and for how many seconds it is shown."""
+
+    user_id: int
+    device_id: int
+    state: int
+    at: datetime
+    ttl: int
+
+
+class RecipientState(NamedTuple):
+    """A row of RECIPIENT_STATES: what a recipient has reached."""
+
+    user_id: int
+    delivered: bool
+    seen: bool
+
+
+def list_receipts(viewer: Session, message_id: int, *, after: int = 0) -> Receipts:
     """Return who has got and seen a message on which device: counts first, and a page of names where there are any.
 
     `after` is the user id that the last page ended with. Raises NotFound and NotAMember as for the message itself.
     """
-    message = _seen_by(viewer, message_id)
-    shows = _shows(viewer)
+    message = _visible_message(viewer, message_id)
+    shows = _shows_receipts(viewer)
     named = message.named
-    rows = _rows(message, viewer.user_id, shows=shows, after=after) if named else []
-    ends_with = following(message, after) if named else None
+    rows = _device_receipts(message, viewer.user_id, shows=shows, after=after) if named else []
+    page_end = find_page_end(message, after) if named else None
     return listing(
         Receipts,
         [_receipt(message, row) for row in rows],
-        str(ends_with) if ends_with else None,
+        str(page_end) if page_end else None,
         message_id=str(message.id),
         counts=_counts(message, shows=shows),
         named=named,
     )
 
 
-def delivery_state(viewer: Session, message_id: int) -> DeliveryState:
+def read_delivery_state(viewer: Session, message_id: int) -> DeliveryState:
     """Return what all recipients of a message have reached, and who which where names are listed (F127, F128)."""
-    message = _seen_by(viewer, message_id)
-    shows, named = _shows(viewer), message.named
+    message = _visible_message(viewer, message_id)
+    shows, named = _shows_receipts(viewer), message.named
     counts = _counts(message, shows=shows)
     state = State.SENT
     if counts.recipients:
         state = State.DELIVERED if counts.delivered == counts.recipients else state
         state = State.SEEN if counts.seen == counts.recipients else state
-    who = _run(WHO, _values(message)) if named else []
-    rows = _rows(message, viewer.user_id, shows=shows, after=0) if named and state > State.SENT else []
-    latest = max((row[3] for row in rows if row[2] == state), default=message.created_at)
+    recipients = _recipient_states(message) if named else []
+    rows = _device_receipts(message, viewer.user_id, shows=shows, after=0) if named and state > State.SENT else []
+    latest = max((row.at for row in rows if row.state == state), default=message.created_at)
     return DeliveryState(
         message_id=str(message.id),
         state=state.wire,
-        delivered_to=[str(user) for user, delivered, _ in who if delivered],
-        read_by=[str(user) for user, _, seen in who if seen and shows],
+        delivered_to=[str(r.user_id) for r in recipients if r.delivered],
+        read_by=[str(r.user_id) for r in recipients if r.seen and shows],
         counts=counts,
         timestamp=wire_time(latest) or "",
     )
 
 
-def subject(message_id: int) -> Subject:
+def find_message(message_id: int) -> QueriedMessage:
     """Return a message by id, whoever asks. Raises NotFound."""
-    rows = _run(SUBJECT, {"id": message_id})
-    if not rows:
-        raise NotFound
-    return Subject(*rows[0])
+    for row in _fetch_rows(MESSAGE, {"id": message_id}):
+        return QueriedMessage(*row)
+    raise NotFound
 
 
-def _seen_by(viewer: Session, message_id: int) -> Subject:
+def _visible_message(viewer: Session, message_id: int) -> QueriedMessage:
     message = history.message_by_id(viewer.user_id, message_id)
     member_of(viewer.user_id, int(message.chat_id))
-    return subject(message_id)
+    return find_message(message_id)
 
 
-def _shows(viewer: Session) -> bool:
+def _shows_receipts(viewer: Session) -> bool:
     return privacy.on_device(viewer.user_id, viewer.device_id).show_read_receipts
 
 
-def _counts(message: Subject, *, shows: bool) -> Counts:
+def _counts(message: QueriedMessage, *, shows: bool) -> Counts:
     """Count; in large conversations what was counted within the last half minute will do (F121)."""
     limits, key = settings.LIMITS, f"receipts:{message.id}"
     if message.member_count < limits.fanout_threshold:
-        found = _count(message)
+        counts = _count_recipients(message)
     else:
-        found = _cached(key) or _count(message)
-        _cache(key, found, limits.receipt_counts)
-    return found if shows else Counts(recipients=found.recipients, delivered=found.delivered, seen=0)
+        counts = _cached_counts(key) or _count_recipients(message)
+        _cache_counts(key, counts, limits.receipt_counts)
+    return counts if shows else Counts(recipients=counts.recipients, delivered=counts.delivered, seen=0)
 
 
-def _count(message: Subject) -> Counts:
-    ((recipients, delivered, seen),) = _run(COUNT, _values(message))
+def _count_recipients(message: QueriedMessage) -> Counts:
+    ((recipients, delivered, seen),) = _fetch_rows(RECIPIENT_COUNTS, _values(message))
     return Counts(recipients=recipients, delivered=delivered, seen=seen)
 
 
-def _cached(key: str) -> Counts | None:
-    found: tuple[int, int, int] | None = cache.get(key)
-    return Counts(recipients=found[0], delivered=found[1], seen=found[2]) if found else None
+def _cached_counts(key: str) -> Counts | None:
+    counts: tuple[int, int, int] | None = cache.get(key)
+    if counts is None:
+        return None
+    recipients, delivered, seen = counts
+    return Counts(recipients=recipients, delivered=delivered, seen=seen)
 
 
-def _cache(key: str, counts: Counts, seconds: float) -> None:
+def _cache_counts(key: str, counts: Counts, seconds: float) -> None:
     cache.add(key, (counts.recipients, counts.delivered, counts.seen), timeout=seconds)
 
 
-def _values(message: Subject) -> dict[str, Any]:
+def _values(message: QueriedMessage) -> dict[str, Any]:
     return {
         "conversation": message.conversation_id,
         "seq": message.seq,
@@ -204,42 +225,43 @@ def _values(message: Subject) -> dict[str, Any]:
     }
 
 
-def _rows(message: Subject, viewer: int, *, shows: bool, after: int) -> list[tuple[Any, ...]]:
+def _device_receipts(message: QueriedMessage, viewer: int, *, shows: bool, after: int) -> list[DeviceReceipt]:
     limits = settings.LIMITS
-    return _run(
-        ROWS,
-        _values(message)
-        | {
-            "viewer": viewer,
-            "direct": message.kind == "direct",
-            "shows": shows,
-            "after": after,
-            "limit": PAGE,
-            "seen_shown": limits.seen_shown,
-            "delivered_shown": limits.delivered_shown,
-        },
-    )
+    values = _values(message) | {
+        "viewer": viewer,
+        "direct": message.kind == "direct",
+        "shows": shows,
+        "after": after,
+        "limit": PAGE_SIZE,
+        "seen_shown": limits.seen_shown,
+        "delivered_shown": limits.delivered_shown,
+    }
+    return [DeviceReceipt(*row) for row in _fetch_rows(DEVICE_RECEIPTS, values)]
 
 
-def following(message: Subject, after: int) -> int | None:
+def _recipient_states(message: QueriedMessage) -> list[RecipientState]:
+    return [RecipientState(*row) for row in _fetch_rows(RECIPIENT_STATES, _values(message))]
+
+
+def find_page_end(message: QueriedMessage, after: int) -> int | None:
     """Return the user id that ends a page of recipients which another one follows."""
-    rows = _run(NEXT, _values(message) | {"after": after, "limit": PAGE})
-    return int(rows[0][0]) if len(rows) == 2 else None
+    rows = _fetch_rows(PAGE_END, _values(message) | {"after": after, "limit": PAGE_SIZE})
+    ids = [int(user_id) for (user_id,) in rows]
+    return ids[0] if len(ids) == 2 else None
 
 
-def _receipt(message: Subject, row: Sequence[Any]) -> Receipt:
-    user, device, state, at, ttl = row
+def _receipt(message: QueriedMessage, row: DeviceReceipt) -> Receipt:
     return Receipt(
         message_id=str(message.id),
-        recipient_id=str(user),
-        device_id=str(device),
-        state=State(state).wire,
-        timestamp=wire_time(at) or "",
-        ttl=ttl,
+        recipient_id=str(row.user_id),
+        device_id=str(row.device_id),
+        state=State(row.state).wire,
+        timestamp=wire_time(row.at) or "",
+        ttl=row.ttl,
     )
 
 
-def _run(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _fetch_rows(sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return list(cursor.fetchall())

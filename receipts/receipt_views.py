@@ -17,14 +17,14 @@ class MessageReceipts(APIView):
     def get(self, request: Request, message_id: str) -> HttpResponse:
         """Who has got and seen a message, on which device, as far as you may know: counts first."""
         after = wire_int(request, "cursor", default=0)
-        return answer(queries.receipts(session_of(request), from_wire(message_id), after=after))
+        return answer(queries.list_receipts(session_of(request), from_wire(message_id), after=after))
 
 
 class MessageDeliveryState(APIView):
     @described(answers=DeliveryState)
     def get(self, request: Request, message_id: str) -> HttpResponse:
         """What all recipients of a message have reached, as far as you may know."""
-        return answer(queries.delivery_state(session_of(request), from_wire(message_id)))
+        return answer(queries.read_delivery_state(session_of(request), from_wire(message_id)))
 
 
 class MessageTrace(APIView):
@@ -34,8 +34,8 @@ class MessageTrace(APIView):
         viewer, message = session_of(request), from_wire(message_id)
         after, reason = wire_int(request, "cursor", default=0), request.query_params.get("reason")
         if reason is None:
-            return answer(traces.for_sender(viewer, message, after=after))
-        return answer(traces.for_staff(viewer, message, reason=reason, after=after))
+            return answer(traces.trace_for_sender(viewer, message, after=after))
+        return answer(traces.trace_for_staff(viewer, message, reason=reason, after=after))
 
 
 class ConversationReceipts(APIView):

@@ -8,7 +8,8 @@ import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from operator import attrgetter
+from typing import NamedTuple
 
 from django.db import connection
 
@@ -25,14 +26,14 @@ from gateway.frames import Session
 from receipts import queries
 from receipts.bodies import ConnectionTrace, DeviceTrace, GatewayTrace, RecipientTrace, Trace
 from receipts.models import Inspection
-from receipts.queries import PAGE, STRICT, Subject
+from receipts.queries import PAGE_SIZE, STRICT, QueriedMessage
 from receipts.states import State
 
 logger = logging.getLogger(__name__)
 MOST_REASON = 500
 # All recipients in the order of their ids, each with every device that has reported anything of the message, and the rules
 # that keep something from its sender. Indexes: member_once, lane_key, log_key, block_unique.
-WAY = f"""
+TRACE = f"""
 WITH recipient AS MATERIALIZED (
     SELECT m.user_id, m.conversation_id, m.delivered_seq >= %(seq)s AS delivered, m.read_seq >= %(seq)s AS seen
     FROM chat_member m
@@ -58,32 +59,49 @@ LEFT JOIN accounts_block b ON b.blocker_id = r.user_id AND b.blocked_id = %(send
 ORDER BY r.user_id, g.device_id, g.state
 """  # noqa: S608
 # Index: the primary key of a table that is empty most of the time.
-UNPUBLISHED = """
+IN_OUTBOX = """
 SELECT EXISTS (SELECT FROM chat_outbox o WHERE o.conversation_id = %(conversation)s AND o.event = 'messages.stored'
                AND %(seq)s BETWEEN o.from_seq AND o.to_seq)
 """
 
 
-def for_sender(viewer: Session, message_id: int, *, after: int = 0) -> Trace:
+class TraceRow(NamedTuple):
+    """A row of TRACE: a recipient, and one state that one of their devices reported; None where none did.
+
+    `strict`: the device sends no read receipts. `quiet`: the recipient sends none. `blocked`: they block the sender.
+    """
+
+    user_id: int
+    delivered: bool
+    seen: bool
+    device_id: int | None
+    state: int | None
+    at: datetime | None
+    strict: bool
+    quiet: bool
+    blocked: bool
+
+
+def trace_for_sender(viewer: Session, message_id: int, *, after: int = 0) -> Trace:
     """Return the way of one's own message, as far as one may know it. Raises NotFound, NotAMember, Forbidden."""
-    message = history.message_by_id(viewer.user_id, message_id)
-    member_of(viewer.user_id, int(message.chat_id))
-    if message.sender.id != str(viewer.user_id):
+    visible = history.message_by_id(viewer.user_id, message_id)
+    member_of(viewer.user_id, int(visible.chat_id))
+    if visible.sender.id != str(viewer.user_id):
         raise Forbidden("only its sender may ask for the way of a message")
-    subject = queries.subject(message_id)
-    if not subject.named:
+    message = queries.find_message(message_id)
+    if not message.named:
         raise Forbidden("this chat lists no names")
-    receipts = queries.receipts(viewer, message_id, after=after)
-    state = queries.delivery_state(viewer, message_id)
+    receipts = queries.list_receipts(viewer, message_id, after=after)
+    state = queries.read_delivery_state(viewer, message_id)
     times = {(r.recipient_id, r.device_id, r.state): r.timestamp for r in receipts.results}
     shown = privacy.on_device(viewer.user_id, viewer.device_id).show_read_receipts
-    rows = _way(subject, after)
+    rows = _read_rows(message, after)
     recipients = []
-    for user, group in groupby(rows, key=lambda row: row[0]):
-        quiet = next(group)[7]
+    for user, group in groupby(rows, key=attrgetter("user_id")):
+        quiet = next(group).quiet
         hidden_by = [name for name, on in (("sendReadReceipts", quiet), ("showReadReceipts", not shown)) if on]
         devices = sorted({device for recipient, device, _ in times if recipient == str(user)})
-        reached = _reached(str(user) in state.delivered_to, str(user) in state.read_by)
+        reached = _state_name(str(user) in state.delivered_to, str(user) in state.read_by)
         named = [
             DeviceTrace(
                 device_id=device,
@@ -96,52 +114,52 @@ def for_sender(viewer: Session, message_id: int, *, after: int = 0) -> Trace:
             RecipientTrace(user_id=str(user), state=reached, devices=named, hidden_by=hidden_by, connections=None)
         )
     reported = [int(recipient.user_id) for recipient in recipients if recipient.state != State.SENT.wire]
-    return _trace(subject, recipients, _ask(subject, reported), next_cursor=receipts.next_cursor)
+    return _trace(message, recipients, _query_gateways(message, reported), next_cursor=receipts.next_cursor)
 
 
-def for_staff(viewer: Session, message_id: int, *, reason: str, after: int = 0) -> Trace:
+def trace_for_staff(viewer: Session, message_id: int, *, reason: str, after: int = 0) -> Trace:
     """Return the way of any message, and keep who looked, when and why (F124). Raises Forbidden, InvalidPayload, NotFound."""
     if not User.objects.filter(pk=viewer.user_id, is_staff=True, is_active=True).exists():
         raise Forbidden("only for staff")
     if not 1 <= len(reason.strip()) <= MOST_REASON:
         raise InvalidPayload(f"reason: why you look, 1 to {MOST_REASON} characters", field="reason")
-    subject = queries.subject(message_id)
+    message = queries.find_message(message_id)
     Inspection.objects.create(staff_id=viewer.user_id, message_id=message_id, reason=reason.strip())
     logger.warning("staff %s looked at the trace of message %s", viewer.user_id, message_id)
-    rows = _way(subject, after)
-    groups = [(user, list(group)) for user, group in groupby(rows, key=lambda row: row[0])]
-    answers = _ask(subject, [user for user, _ in groups])
-    recipients = [_recipient(subject, user, group, answers) for user, group in groups]
-    ends_with = queries.following(subject, after)
-    return _trace(subject, recipients, answers, next_cursor=str(ends_with) if ends_with else None, hosts=True)
+    rows = _read_rows(message, after)
+    groups = [(user, list(group)) for user, group in groupby(rows, key=attrgetter("user_id"))]
+    result = _query_gateways(message, [user for user, _ in groups])
+    recipients = [_recipient(message, user, group, result) for user, group in groups]
+    page_end = queries.find_page_end(message, after)
+    return _trace(message, recipients, result, next_cursor=str(page_end) if page_end else None, hosts=True)
 
 
 def _recipient(
-    subject: Subject, user: int, rows: Sequence[Sequence[Any]], answers: QueryResult | None
+    message: QueriedMessage, user: int, rows: Sequence[TraceRow], result: QueryResult | None
 ) -> RecipientTrace:
-    _, delivered, seen, _, _, _, _, quiet, blocked = rows[0]
-    strict = any(row[6] for row in rows)
+    first, *_ = rows
+    strict = any(row.strict for row in rows)
     rules = {
-        "blocked": blocked or subject.hidden,
-        "sendReadReceipts": quiet,
+        "blocked": first.blocked or message.hidden,
+        "sendReadReceipts": first.quiet,
         "sendReadReceipts of a device": strict,
-        "showReadReceipts": not privacy.of(subject.sender_id).show_read_receipts,
+        "showReadReceipts": not privacy.of(message.sender_id).show_read_receipts,
     }
-    reached = State.SENT.wire if subject.hidden else _reached(delivered, seen)
+    reached = State.SENT.wire if message.hidden else _state_name(first.delivered, first.seen)
     return RecipientTrace(
         user_id=str(user),
         state=reached,
         devices=_devices(rows),
         hidden_by=[name for name, on in rules.items() if on],
-        connections=_connections(user, answers),
+        connections=_connections(user, result),
     )
 
 
-def _devices(rows: Iterable[Sequence[Any]]) -> list[DeviceTrace]:
+def _devices(rows: Iterable[TraceRow]) -> list[DeviceTrace]:
     times: dict[int, dict[int, datetime]] = {}
     for row in rows:
-        if row[3] is not None:
-            times.setdefault(row[3], {})[row[4]] = row[5]
+        if row.device_id is not None and row.state is not None and row.at is not None:
+            times.setdefault(row.device_id, {})[row.state] = row.at
     return [
         DeviceTrace(
             device_id=str(device),
@@ -152,24 +170,26 @@ def _devices(rows: Iterable[Sequence[Any]]) -> list[DeviceTrace]:
     ]
 
 
-def _reached(delivered: bool, seen: bool) -> str:
+def _state_name(delivered: bool, seen: bool) -> str:
     if seen:
         return State.SEEN.wire
     return (State.DELIVERED if delivered else State.SENT).wire
 
 
-def _ask(subject: Subject, users: list[int]) -> QueryResult | None:
+def _query_gateways(message: QueriedMessage, users: list[int]) -> QueryResult | None:
     """Ask all gateways what they have handed to these users; what a block hid they were not even offered."""
-    wanted = [] if subject.hidden else users
-    return delivery_query.ask_processes(subject.conversation_id, subject.seq, wanted) if wanted else QueryResult([], 0)
+    user_ids = [] if message.hidden else users
+    return (
+        delivery_query.ask_processes(message.conversation_id, message.seq, user_ids) if user_ids else QueryResult([], 0)
+    )
 
 
-def _connections(user_id: int, answers: QueryResult | None) -> list[ConnectionTrace] | None:
-    if answers is None:
+def _connections(user_id: int, result: QueryResult | None) -> list[ConnectionTrace] | None:
+    if result is None:
         return None
     return [
         _connection(report, delivery)
-        for report in answers.reports
+        for report in result.reports
         for delivery in report.deliveries
         if delivery.user_id == user_id
     ]
@@ -188,8 +208,8 @@ def _connection(report: DeliveryReport, delivery: Delivery) -> ConnectionTrace:
     )
 
 
-def _gateways(answers: QueryResult | None, *, hosts: bool) -> list[GatewayTrace] | None:
-    if answers is None:
+def _gateways(result: QueryResult | None, *, hosts: bool) -> list[GatewayTrace] | None:
+    if result is None:
         return None
     return [
         GatewayTrace(
@@ -198,44 +218,44 @@ def _gateways(answers: QueryResult | None, *, hosts: bool) -> list[GatewayTrace]
             told_at=codec.unix_timestamp(report.told_at) or "",
             summed=report.summed,
         )
-        for report in answers.reports
+        for report in result.reports
         if any(delivery.handed_at is not None for delivery in report.deliveries)
     ]
 
 
-def _way(subject: Subject, after: int) -> list[tuple[Any, ...]]:
+def _read_rows(message: QueriedMessage, after: int) -> list[TraceRow]:
     values = {
-        "conversation": subject.conversation_id,
-        "seq": subject.seq,
-        "sender": subject.sender_id,
+        "conversation": message.conversation_id,
+        "seq": message.seq,
+        "sender": message.sender_id,
         "after": after,
-        "limit": PAGE,
+        "limit": PAGE_SIZE,
     }
     with connection.cursor() as cursor:
-        cursor.execute(WAY, values)
-        return list(cursor.fetchall())
+        cursor.execute(TRACE, values)
+        return [TraceRow(*row) for row in cursor.fetchall()]
 
 
 def _trace(
-    subject: Subject,
+    message: QueriedMessage,
     recipients: list[RecipientTrace],
-    answers: QueryResult | None,
+    result: QueryResult | None,
     *,
     next_cursor: str | None,
     hosts: bool = False,
 ) -> Trace:
     with connection.cursor() as cursor:
-        cursor.execute(UNPUBLISHED, {"conversation": subject.conversation_id, "seq": subject.seq})
+        cursor.execute(IN_OUTBOX, {"conversation": message.conversation_id, "seq": message.seq})
         (waiting,) = cursor.fetchone()
     return Trace(
-        message_id=str(subject.id),
-        chat_id=str(subject.conversation_id),
-        seq=subject.seq,
-        stored_at=wire_time(subject.created_at) or "",
+        message_id=str(message.id),
+        chat_id=str(message.conversation_id),
+        seq=message.seq,
+        stored_at=wire_time(message.created_at) or "",
         published=not waiting,
-        traceparent=subject.traceparent,
-        gateways=_gateways(answers, hosts=hosts),
-        silent_gateways=answers.silent if answers else 0,
+        traceparent=message.traceparent,
+        gateways=_gateways(result, hosts=hosts),
+        silent_gateways=result.silent if result else 0,
         recipients=recipients,
         next_cursor=next_cursor,
         has_more=next_cursor is not None,

@@ -31,14 +31,14 @@ def session(person: Someone) -> Session:
 
 def listed(viewer: Someone, message: int) -> list[tuple[str, str, str]]:
     """Return the recipients, devices and states that a viewer is told of."""
-    found = queries.receipts(session(viewer), message)
+    found = queries.list_receipts(session(viewer), message)
     return [(r.recipient_id, r.device_id, r.state) for r in found.results]
 
 
 def known(viewer: Someone, message: int) -> tuple[int, int, int, str]:
     """Return counts and state as a viewer is told of them."""
-    found = queries.delivery_state(session(viewer), message)
-    assert queries.receipts(session(viewer), message).counts == found.counts
+    found = queries.read_delivery_state(session(viewer), message)
+    assert queries.list_receipts(session(viewer), message).counts == found.counts
     return found.counts.recipients, found.counts.delivered, found.counts.seen, found.state
 
 
@@ -53,12 +53,12 @@ def test_each_device_of_a_recipient_is_listed_with_what_it_reported() -> None:
     phone_row = (str(bob.id), str(bob.device_id), "delivered")
     assert listed(ada, first.id) == [phone_row, (str(bob.id), str(desk.device_id), "seen")]
     assert listed(ada, second.id) == [phone_row]
-    (receipt, _) = queries.receipts(session(ada), first.id).results
+    (receipt, _) = queries.list_receipts(session(ada), first.id).results
     assert receipt.message_id == str(first.id)
     assert 30 * 86400 - 60 <= receipt.ttl <= 30 * 86400
     assert known(ada, first.id) == (1, 1, 1, "seen")
     assert known(ada, second.id) == (1, 1, 0, "delivered")
-    state = queries.delivery_state(session(ada), first.id)
+    state = queries.read_delivery_state(session(ada), first.id)
     assert (state.delivered_to, state.read_by) == ([str(bob.id)], [str(bob.id)])
 
 
@@ -164,8 +164,12 @@ def test_names_are_listed_in_small_groups_unless_the_chat_says_otherwise(setting
         record_marks([Mark(bob.id, chat, 0, message.seq, bob.device_id)])
 
     def named(chat: int) -> tuple[bool, int, int]:
-        found = queries.receipts(session(ada), messages[chat].id)
-        return found.named, len(found.results), len(queries.delivery_state(session(ada), messages[chat].id).read_by)
+        found = queries.list_receipts(session(ada), messages[chat].id)
+        return (
+            found.named,
+            len(found.results),
+            len(queries.read_delivery_state(session(ada), messages[chat].id).read_by),
+        )
 
     by_size = named(small), named(large)
     policies.list_names(ada.id, large, True)
@@ -181,14 +185,14 @@ def test_names_are_listed_in_small_groups_unless_the_chat_says_otherwise(setting
 
 
 def test_names_come_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries, "PAGE", 2)
+    monkeypatch.setattr(queries, "PAGE_SIZE", 2)
     ada, people = someone(), [someone() for _ in range(3)]
     chat = group(ada, *people)
     message = say(ada, chat)
     record_marks([Mark(p.id, chat, message.seq, 0, p.device_id) for p in people])
 
-    first = queries.receipts(session(ada), message.id)
-    second = queries.receipts(session(ada), message.id, after=int(first.next_cursor or 0))
+    first = queries.list_receipts(session(ada), message.id)
+    second = queries.list_receipts(session(ada), message.id, after=int(first.next_cursor or 0))
 
     assert [(len(page.results), page.has_more) for page in (first, second)] == [(2, True), (1, False)]
     assert {r.recipient_id for page in (first, second) for r in page.results} == {str(p.id) for p in people}
@@ -252,7 +256,7 @@ def test_a_receipt_says_for_how_long_it_is_answered_at_most() -> None:
     policies.regulate(chat, days=2, reason="short")
     record_marks([Mark(bob.id, chat, 0, 1, bob.device_id)])
 
-    (receipt,) = queries.receipts(session(ada), message.id).results
+    (receipt,) = queries.list_receipts(session(ada), message.id).results
 
     assert 2 * 86400 - 60 <= receipt.ttl <= 2 * 86400
 
@@ -267,9 +271,9 @@ def test_one_who_came_later_or_has_left_is_no_recipient_and_asks_for_nothing() -
     assert known(ada, message.id)[0] == 1
     assert known(eve, message.id)[0] == 1, "what is shown of history is shown with its receipts"
     with pytest.raises(NotAMember):
-        queries.receipts(session(cem), message.id)
+        queries.list_receipts(session(cem), message.id)
     with pytest.raises(NotFound):
-        queries.delivery_state(session(someone()), message.id)
+        queries.read_delivery_state(session(someone()), message.id)
 
 
 def test_receipts_of_a_regulated_conversation_are_kept_as_long_as_they_must() -> None:
@@ -297,7 +301,7 @@ def test_the_cost_is_the_same_for_few_and_for_many() -> None:
         message = say(ada, chat)
         record_marks([Mark(bob.id, chat, message.seq, 0, bob.device_id)])
         with CaptureQueriesContext(connection) as asked:
-            queries.receipts(session(ada), message.id)
+            queries.list_receipts(session(ada), message.id)
         counts.append(len(asked))
 
     assert counts[0] == counts[1] <= 12

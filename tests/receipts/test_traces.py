@@ -33,9 +33,9 @@ def staff() -> Someone:
 def told(asked: Someone, message: int, *, reason: str | None = None) -> RecipientTrace:
     """Return the only recipient's part of a trace, of which nothing bears the words."""
     if reason is None:
-        found = traces.for_sender(session(asked), message)
+        found = traces.trace_for_sender(session(asked), message)
     else:
-        found = traces.for_staff(session(asked), message, reason=reason)
+        found = traces.trace_for_staff(session(asked), message, reason=reason)
     assert WORDS not in codec.encode(found).decode()
     (recipient,) = found.recipients
     return recipient
@@ -61,10 +61,10 @@ def test_it_is_published_when_what_follows_has_been_done() -> None:
     ada, bob = someone(), someone()
     message = say(ada, direct(ada, bob), WORDS)
 
-    before = traces.for_sender(session(ada), message.id)
+    before = traces.trace_for_sender(session(ada), message.id)
     outbox.drain({}, lambda name, events: None)
 
-    assert (before.published, traces.for_sender(session(ada), message.id).published) == (False, True)
+    assert (before.published, traces.trace_for_sender(session(ada), message.id).published) == (False, True)
 
 
 def test_the_sender_is_told_which_setting_hides_something_and_staff_what_it_hides() -> None:
@@ -107,9 +107,9 @@ def test_whoever_of_the_staff_looks_is_kept_and_says_why() -> None:
     told(eve, message.id, reason=" ticket 9 ")
     for wrong in ("", "  ", "x" * 501):
         with pytest.raises(InvalidPayload):
-            traces.for_staff(session(eve), message.id, reason=wrong)
+            traces.trace_for_staff(session(eve), message.id, reason=wrong)
     with pytest.raises(Forbidden):
-        traces.for_staff(session(ada), message.id, reason="curious")
+        traces.trace_for_staff(session(ada), message.id, reason="curious")
 
     (kept,) = Inspection.objects.filter(message_id=message.id)
     assert (kept.staff_id, kept.reason) == (eve.id, "ticket 9")
@@ -123,8 +123,8 @@ def test_where_no_names_are_listed_its_sender_gets_none_either(settings: Setting
     message = say(ada, group(ada, bob, cem), WORDS)
 
     with pytest.raises(Forbidden):
-        traces.for_sender(session(ada), message.id)
-    assert len(traces.for_staff(session(staff()), message.id, reason="ticket 10").recipients) == 2
+        traces.trace_for_sender(session(ada), message.id)
+    assert len(traces.trace_for_staff(session(staff()), message.id, reason="ticket 10").recipients) == 2
 
 
 def test_the_route_is_for_the_sender_and_with_a_reason_for_staff(server: Server) -> None:
