@@ -10,6 +10,7 @@ from accounts.models import User
 from chat.admin import ReadOnly
 from gateway.errors import Refused
 from gateway.frames import Session
+from gateway.paging import read_cursor
 from receipts import traces
 from receipts.bodies import RecipientTrace, Trace
 from receipts.models import Inspection
@@ -20,7 +21,7 @@ class Look(forms.Form):
 
     message_id = forms.IntegerField(label="Message", min_value=1, max_value=2**63 - 1)
     reason = forms.CharField(max_length=traces.MOST_REASON, help_text="kept, with your name and the time")
-    after = forms.IntegerField(required=False, min_value=0, max_value=2**63 - 1, widget=forms.HiddenInput)
+    cursor = forms.CharField(required=False, widget=forms.HiddenInput)
 
 
 @admin.register(Inspection)
@@ -53,9 +54,8 @@ class InspectionAdmin(ReadOnly):
         values = form.cleaned_data
         session = Session(int(request.user.pk or 0), 0, None)
         try:
-            return traces.trace_for_staff(
-                session, values["message_id"], reason=values["reason"], after=values["after"] or 0
-            )
+            after = read_cursor(values["cursor"], int) if values["cursor"] else 0
+            return traces.trace_for_staff(session, values["message_id"], reason=values["reason"], after=after)
         except Refused as refusal:
             form.add_error(None, refusal.message)
             return None

@@ -13,7 +13,7 @@ from chat.frames import wire_time
 from chat.messages import history
 from gateway.errors import NotFound
 from gateway.frames import Session
-from gateway.paging import listing
+from gateway.paging import listing, write_cursor
 from receipts.bodies import Counts, DeliveryState, Receipt, Receipts
 from receipts.states import State
 
@@ -142,7 +142,7 @@ def list_receipts(viewer: Session, message_id: int, *, after: int = 0) -> Receip
     return listing(
         Receipts,
         [_receipt(message, row) for row in rows],
-        str(page_end) if page_end else None,
+        write_cursor(page_end),
         message_id=str(message.id),
         counts=_counts(message, shows=shows),
         named=named,

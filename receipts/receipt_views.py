@@ -6,7 +6,8 @@ from rest_framework.views import APIView
 
 from accounts.authentication import session_of
 from accounts.ids import from_wire
-from gateway.http import answer, body, wire_int
+from gateway.http import answer, body
+from gateway.paging import cursor_of
 from gateway.schema import described
 from receipts import policies, queries, traces
 from receipts.bodies import DeliveryState, ReceiptNames, Receipts, Trace
@@ -16,7 +17,7 @@ class MessageReceipts(APIView):
     @described(answers=Receipts, query={"cursor": str})
     def get(self, request: Request, message_id: str) -> HttpResponse:
         """Who has got and seen a message, on which device, as far as you may know: counts first."""
-        after = wire_int(request, "cursor", default=0)
+        after = cursor_of(request, int) or 0
         return answer(queries.list_receipts(session_of(request), from_wire(message_id), after=after))
 
 
@@ -32,7 +33,7 @@ class MessageTrace(APIView):
     def get(self, request: Request, message_id: str) -> HttpResponse:
         """The way of your message, as far as you may know it. With a `reason`, for staff: all of it, and that is noted."""
         viewer, message = session_of(request), from_wire(message_id)
-        after, reason = wire_int(request, "cursor", default=0), request.query_params.get("reason")
+        after, reason = cursor_of(request, int) or 0, request.query_params.get("reason")
         if reason is None:
             return answer(traces.trace_for_sender(viewer, message, after=after))
         return answer(traces.trace_for_staff(viewer, message, reason=reason, after=after))

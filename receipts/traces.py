@@ -23,6 +23,7 @@ from gateway.delivery_log import Delivery, DeliveryReport
 from gateway.delivery_query import QueryResult
 from gateway.errors import Forbidden, InvalidPayload
 from gateway.frames import Session
+from gateway.paging import write_cursor
 from receipts import queries
 from receipts.bodies import ConnectionTrace, DeviceTrace, GatewayTrace, RecipientTrace, Trace
 from receipts.models import Inspection
@@ -131,7 +132,7 @@ def trace_for_staff(viewer: Session, message_id: int, *, reason: str, after: int
     result = _query_gateways(message, [user for user, _ in groups])
     recipients = [_recipient(message, user, group, result) for user, group in groups]
     page_end = queries.find_page_end(message, after)
-    return _trace(message, recipients, result, next_cursor=str(page_end) if page_end else None, hosts=True)
+    return _trace(message, recipients, result, next_cursor=write_cursor(page_end), hosts=True)
 
 
 def _recipient(

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from accounts import users
 from accounts.models import User
+from receipts import queries, traces
 from receipts.marks import Mark, record_marks
 from receipts.models import Inspection
 from tests.factories import group, say, someone
@@ -53,6 +54,22 @@ def test_without_a_message_and_a_reason_nothing_is_shown_or_kept(sent: dict[str,
     assert page.status_code == 200
     assert HEADING not in page.content
     assert Inspection.objects.count() == before
+
+
+def test_recipients_of_a_trace_come_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "PAGE_SIZE", 1)
+    monkeypatch.setattr(traces, "PAGE_SIZE", 1)
+    ada, first, second = someone("Ada"), someone("First Page"), someone("Second Page")
+    said = say(ada, group(ada, first, second))
+    staff, asked = browser_of(is_staff=True), {"message_id": said.id, "reason": "ticket 8"}
+
+    page = staff.post(LOOK, asked)
+    next_page = staff.post(LOOK, {**asked, "cursor": page.context["trace"].next_cursor}).content.decode()
+    foreign = staff.post(LOOK, {**asked, "cursor": "no cursor"}).content
+
+    assert ("First Page" in page.content.decode(), "Second Page" in page.content.decode()) == (True, False)
+    assert ("First Page" in next_page, "Second Page" in next_page) == (False, True)
+    assert b"errorlist" in foreign
 
 
 def test_an_unknown_message_is_told() -> None:

@@ -15,6 +15,7 @@ from chat.messages import history
 from chat.refusals import NotAMember
 from gateway.errors import Forbidden, NotFound
 from gateway.frames import Session
+from gateway.paging import read_cursor
 from receipts import partitions, policies, queries
 from receipts.marks import Mark, record_marks
 from receipts.models import Transition
@@ -192,7 +193,7 @@ def test_names_come_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     record_marks([Mark(p.id, chat, message.seq, 0, p.device_id) for p in people])
 
     first = queries.list_receipts(session(ada), message.id)
-    second = queries.list_receipts(session(ada), message.id, after=int(first.next_cursor or 0))
+    second = queries.list_receipts(session(ada), message.id, after=read_cursor(first.next_cursor or "", int))
 
     assert [(len(page.results), page.has_more) for page in (first, second)] == [(2, True), (1, False)]
     assert {r.recipient_id for page in (first, second) for r in page.results} == {str(p.id) for p in people}
