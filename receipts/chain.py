@@ -17,12 +17,12 @@ _DROPPED = """EXISTS (
           AND p.until_on <= (p.dropped_at AT TIME ZONE 'UTC')::date AND p.dropped_at <= now())"""
 _GONE, _HEAD_GONE = _DROPPED.format("r.previous_expires_on"), _DROPPED.format("l.expires_on")
 # In one statement, so that log and lanes are of one moment. Index: log_key gives the order of the lanes.
-BROKEN = f"""
+FIND_BROKEN_ROW = f"""
 WITH ordered AS (
     SELECT r.*, lag(r.n) OVER lane AS before_n, lag(r.hash) OVER lane AS before_hash
     FROM receipts_log r
     WINDOW lane AS (PARTITION BY r.conversation_id, r.user_id, r.device_id, r.state ORDER BY r.to_seq)
-), found AS (
+), judged AS (
     SELECT r.conversation_id, r.user_id, r.device_id, r.state, r.n, CASE
         WHEN r.hash <> receipts_hash(r.previous_hash, r.previous_expires_on, r.conversation_id, r.user_id, r.device_id,
                                      r.state, r.n, r.from_seq, r.to_seq, r.at, r.expires_at) THEN 'was altered'
@@ -44,17 +44,17 @@ WITH ordered AS (
                             AND r.device_id = l.device_id AND r.state = l.state AND r.to_seq = l.to_seq
                             AND r.expires_on = l.expires_on AND r.n = l.n AND r.hash = l.hash
 )
-SELECT conversation_id, user_id, device_id, state, n, fault FROM found WHERE fault IS NOT NULL
+SELECT conversation_id, user_id, device_id, state, n, fault FROM judged WHERE fault IS NOT NULL
 ORDER BY conversation_id, user_id, device_id, state, n LIMIT 1
 """  # noqa: S608
-EXTENT = """
+MEASURE_EXTENT = """
 SELECT (SELECT count(*) FROM receipts_log), count(*),
        encode(sha256(COALESCE(string_agg(hash, ''::bytea ORDER BY conversation_id, user_id, device_id, state), '')), 'hex')
 FROM receipts_lane
 """
 
 
-class Broken(NamedTuple):
+class BrokenRow(NamedTuple):
     """A row that is not as it was written."""
 
     conversation_id: int
@@ -73,16 +73,16 @@ class Extent(NamedTuple):
     digest: str
 
 
-def first_broken() -> Broken | None:
+def find_broken_row() -> BrokenRow | None:
     """Return the first row, by conversation, user, device, state and number, that breaks the chain; reads all of it."""
     with connection.cursor() as cursor:
-        cursor.execute(BROKEN)
+        cursor.execute(FIND_BROKEN_ROW)
         row = cursor.fetchone()
-    return Broken(*row) if row else None
+    return BrokenRow(*row) if row else None
 
 
-def extent() -> Extent:
+def measure_extent() -> Extent:
     """Return what the chain covers."""
     with connection.cursor() as cursor:
-        cursor.execute(EXTENT)
+        cursor.execute(MEASURE_EXTENT)
         return Extent(*cursor.fetchone())

@@ -83,7 +83,7 @@ class MarkWriter:
             rows = await self._database.rows(MARK, statement_values(marks))
         except CheckViolation:
             # No partition for what expires so late: the clock was stopped for weeks, or a period has just been changed.
-            await threads.run(partitions.make_ahead)
+            await threads.run(partitions.make_upcoming)
             rows = await self._database.rows(MARK, statement_values(marks))
         moves = [Move(*row) for row in rows]
         for move in moves:

@@ -16,9 +16,9 @@ DAY = 86400
 AHEAD_DAYS = 60
 STEP_DAYS = 7
 # Who marks waits while a partition is being dropped: never for long, the clock tries again.
-PATIENCE = "2s"
+LOCK_TIMEOUT = "2s"
 # As `holds.wait_for_new_holds`, and two sweeps wait for each other: a partition is dropped once.
-STILL = "LOCK TABLE receipts_hold IN SHARE ROW EXCLUSIVE MODE"
+LOCK_HOLDS = "LOCK TABLE receipts_hold IN SHARE ROW EXCLUSIVE MODE"
 
 MAKE = "SELECT count(*) FROM unnest(%(days)s::date[]) AS day WHERE receipts_make_partition(day)"
 COUNT = "SELECT count(*) FROM receipts_log WHERE expires_on >= %(first)s AND expires_on < %(until)s"
@@ -33,7 +33,7 @@ SELECT EXISTS (
 """  # noqa: S608
 
 
-def today() -> date:
+def read_database_date() -> date:
     """Return the database's day, in UTC: the log's."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT (now() AT TIME ZONE 'UTC')::date")
@@ -41,19 +41,19 @@ def today() -> date:
     return day
 
 
-def make_ahead() -> int:
+def make_upcoming() -> int:
     """Make the partitions for marks of the next weeks under every period in use; returns how many were missing."""
     limits = settings.LIMITS
     kept = {limits.delivered_kept // DAY, limits.seen_kept // DAY}
     kept |= {
         days or 0 for days in Policy.objects.exclude(kept_days=None).values_list("kept_days", flat=True).distinct()
     }
-    return make_for(kept)
+    return make_for_periods(kept)
 
 
-def make_for(kept_days: set[int]) -> int:
+def make_for_periods(kept_days: set[int]) -> int:
     """Make the partitions for what is kept for so many days, marked from now on; returns how many were missing."""
-    begin = today()
+    begin = read_database_date()
     ahead = [timedelta(days=kept + step) for kept in sorted(kept_days) for step in range(0, AHEAD_DAYS, STEP_DAYS)]
     with connection.cursor() as cursor:
         cursor.execute(MAKE, {"days": [begin + days for days in ahead]})
@@ -63,21 +63,21 @@ def make_for(kept_days: set[int]) -> int:
     return int(made)
 
 
-def sweep() -> int:
+def drop_expired() -> int:
     """Drop each partition whose rows have all expired before today, with its count; returns the rows.
 
     One that holds anything under a legal hold stays as it is, for as long as the hold does. What is over is shown to
     nobody meanwhile. Raises OperationalError where marks or a hold keep one busy.
     """
-    due = Partition.objects.filter(dropped_at=None, until_on__lte=today()).order_by("from_on")
+    due = Partition.objects.filter(dropped_at=None, until_on__lte=read_database_date()).order_by("from_on")
     return sum(_drop(partition) for partition in due)
 
 
 def _drop(partition: Partition) -> int:
     values = {"first": partition.from_on, "until": partition.until_on}
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [PATIENCE])
-        cursor.execute(STILL)
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
+        cursor.execute(LOCK_HOLDS)
         if not Partition.objects.filter(pk=partition.pk, dropped_at=None).exists():
             return 0
         cursor.execute(HELD, values)

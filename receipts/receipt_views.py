@@ -44,11 +44,11 @@ class ConversationReceipts(APIView):
     def get(self, request: Request, conversation_id: str) -> HttpResponse:
         """Whether lists of receipts bear names in this conversation; `null` goes by its size."""
         user = session_of(request).user_id
-        return answer(ReceiptNames(names=policies.names_of(user, from_wire(conversation_id))))
+        return answer(ReceiptNames(names=policies.read_list_names(user, from_wire(conversation_id))))
 
     @described(takes=ReceiptNames, answers=ReceiptNames)
     def patch(self, request: Request, conversation_id: str) -> HttpResponse:
         """Let lists of receipts bear names, or not, or go by its size; for admins."""
         wanted = body(request, ReceiptNames)
-        policies.list_names(session_of(request).user_id, from_wire(conversation_id), wanted.names)
+        policies.set_list_names(session_of(request).user_id, from_wire(conversation_id), wanted.names)
         return answer(wanted)

@@ -10,5 +10,5 @@ from receipts import partitions
 @shared_task(name="receipts.tasks.keep_log")
 def keep_log(**_: Any) -> int:
     """Make the log's next partitions, and drop those that are over; by the clock."""
-    partitions.make_ahead()
-    return partitions.sweep()
+    partitions.make_upcoming()
+    return partitions.drop_expired()

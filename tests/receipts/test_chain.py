@@ -46,7 +46,7 @@ def test_a_partition_that_goes_before_its_time_is_missed_whatever_the_register_s
     talk: tuple[Someone, int], days: int, cover: str
 ) -> None:
     bob, chat = talk
-    policies.regulate(chat, days=days, reason="finance")
+    policies.set_retention(chat, days=days, reason="finance")
     record_marks([Mark(bob.id, chat, 3, 0, bob.device_id)])
     day = Transition.objects.get(conversation_id=chat).expires_on
     name = Partition.objects.get(from_on__lte=day, until_on__gt=day).pk
@@ -60,7 +60,7 @@ def test_a_lane_whose_rows_are_over_cannot_be_moved(talk: tuple[Someone, int]) -
     bob, chat = talk
     record_marks([Mark(bob.id, chat, 3, 0, bob.device_id)])
     aged(chat, date(2020, 7, 15))
-    partitions.sweep()
+    partitions.drop_expired()
 
     moved = "UPDATE receipts_lane SET to_seq = 6 WHERE conversation_id = {chat}"
     assert fault_of(talk, moved) == "row 1: was altered in its lane"
@@ -73,7 +73,7 @@ def test_a_lane_does_not_say_that_its_last_row_is_over(talk: tuple[Someone, int]
     say_many(aged_one[0], other, 1)
     record_marks([Mark(aged_one[1].id, other, 1, 0, aged_one[1].device_id), Mark(bob.id, chat, 3, 0, bob.device_id)])
     aged(other, date(2020, 9, 15))
-    partitions.sweep()
+    partitions.drop_expired()
 
     taken = "DELETE FROM receipts_log WHERE conversation_id = {chat}"
     covered = "UPDATE receipts_lane SET expires_on = '2020-09-15' WHERE conversation_id = {chat}"

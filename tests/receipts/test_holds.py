@@ -15,7 +15,7 @@ from tests.receipts.log import aged, ranges
 
 def test_a_hold_that_is_just_being_set_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the hold would be acknowledged, and what it is for dropped a moment later."""
-    monkeypatch.setattr(partitions, "PATIENCE", "100ms")
+    monkeypatch.setattr(partitions, "LOCK_TIMEOUT", "100ms")
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say(ada, chat)
@@ -25,12 +25,12 @@ def test_a_hold_that_is_just_being_set_is_waited_for(monkeypatch: pytest.MonkeyP
     with transaction.atomic():
         hold = holds.set_hold(by="Legal", reason="case 7", conversation_id=chat)
         with pytest.raises(OperationalError, match="lock timeout"):
-            at_once([partitions.sweep])
-    held = partitions.sweep()
+            at_once([partitions.drop_expired])
+    held = partitions.drop_expired()
     still = ranges(chat)
     holds.release(hold)
 
-    assert (held, len(still), partitions.sweep(), ranges(chat)) == (0, 1, 1, [])
+    assert (held, len(still), partitions.drop_expired(), ranges(chat)) == (0, 1, 1, [])
 
 
 def test_two_sweeps_at_once_are_one() -> None:
@@ -40,6 +40,6 @@ def test_two_sweeps_at_once_are_one() -> None:
     record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
     partition = aged(chat, date(2019, 6, 15))
 
-    assert sorted(at_once([partitions.sweep] * 3)) == [0, 0, 1]
+    assert sorted(at_once([partitions.drop_expired] * 3)) == [0, 0, 1]
     partition.refresh_from_db()
     assert partition.rows == 1

@@ -38,7 +38,7 @@ def talk() -> Iterator[tuple[Someone, Someone, int]]:
     chat = direct(ada, bob)
     say_many(ada, chat, MESSAGES)
     yield ada, bob, chat
-    assert chain.first_broken() is None
+    assert chain.find_broken_row() is None
 
 
 def test_a_mark_is_one_row_for_all_the_messages_that_it_covers(talk: tuple[Someone, Someone, int]) -> None:
@@ -238,8 +238,8 @@ def test_what_is_over_is_dropped_whole_and_counted_and_the_chain_and_the_marks_s
     record_marks([Mark(bob.id, chat, 3, 0, bob.device_id)])
     partition = aged(chat, date(2020, 1, 15))
 
-    before = chain.first_broken()
-    dropped = partitions.sweep()
+    before = chain.find_broken_row()
+    dropped = partitions.drop_expired()
     record_marks([Mark(bob.id, chat, 5, 0, bob.device_id)])
 
     assert before is None
@@ -248,8 +248,8 @@ def test_what_is_over_is_dropped_whole_and_counted_and_the_chain_and_the_marks_s
     assert (partition.rows, partition.dropped_at is not None) == (1, True)
     assert ranges(chat) == [(bob.id, bob.device_id, DELIVERED, 4, 5)]
     assert rows.member(bob, chat).delivered_seq == 5
-    assert chain.first_broken() is None
-    assert partitions.sweep() == 0
+    assert chain.find_broken_row() is None
+    assert partitions.drop_expired() == 0
 
 
 @pytest.mark.parametrize("about", ["conversation_id", "user_id"])
@@ -262,19 +262,19 @@ def test_nothing_under_a_hold_is_dropped_until_it_ends(talk: tuple[Someone, Some
         **{about: {"conversation_id": chat, "user_id": bob.id}[about]}, held_by="L", reason="case"
     )
 
-    held = partitions.sweep()
+    held = partitions.drop_expired()
     still = ranges(chat)
     Hold.objects.filter(pk=hold.pk).update(held_until=connection.ops.adapt_datetimefield_value(hold.created_at))
-    ended = partitions.sweep()
+    ended = partitions.drop_expired()
 
     assert (held, len(still), ended, ranges(chat)) == (0, 1, 1, [])
 
 
 def test_partitions_are_made_ahead_for_each_period_in_use(settings: Settings) -> None:
     settings.LIMITS = replace(settings.LIMITS, seen_kept=400 * 86400, delivered_kept=200 * 86400)
-    today = partitions.today()
+    today = partitions.read_database_date()
 
-    first, second = partitions.make_ahead(), partitions.make_ahead()
+    first, second = partitions.make_upcoming(), partitions.make_upcoming()
 
     assert first > 0
     assert second == 0

@@ -173,16 +173,16 @@ def test_names_are_listed_in_small_groups_unless_the_chat_says_otherwise(setting
         )
 
     by_size = named(small), named(large)
-    policies.list_names(ada.id, large, True)
-    policies.list_names(ada.id, small, False)
+    policies.set_list_names(ada.id, large, True)
+    policies.set_list_names(ada.id, small, False)
     turned = named(small), named(large)
-    policies.list_names(ada.id, large, None)
+    policies.set_list_names(ada.id, large, None)
 
     assert by_size == ((True, 1, 1), (False, 0, 0))
     assert turned == ((False, 0, 0), (True, 1, 1))
     assert named(large) == (False, 0, 0)
     with pytest.raises(Forbidden):
-        policies.list_names(bob.id, small, True)
+        policies.set_list_names(bob.id, small, True)
 
 
 def test_names_come_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +243,7 @@ def test_what_is_over_is_answered_to_nobody_though_it_still_stands() -> None:
 
     aged(chat, date(2018, 5, 15))
     over = listed(ada, message.id)
-    partitions.sweep()
+    partitions.drop_expired()
 
     assert len(before) == 1
     assert over == listed(ada, message.id) == []
@@ -254,7 +254,7 @@ def test_a_receipt_says_for_how_long_it_is_answered_at_most() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     message = say(ada, chat)
-    policies.regulate(chat, days=2, reason="short")
+    policies.set_retention(chat, days=2, reason="short")
     record_marks([Mark(bob.id, chat, 0, 1, bob.device_id)])
 
     (receipt,) = queries.list_receipts(session(ada), message.id).results
@@ -282,10 +282,10 @@ def test_receipts_of_a_regulated_conversation_are_kept_as_long_as_they_must() ->
     chat, usual = direct(ada, bob), group(ada, bob)
     for one in (chat, usual):
         say(ada, one)
-    policies.regulate(chat, days=2557, reason="finance")
+    policies.set_retention(chat, days=2557, reason="finance")
 
     record_marks([Mark(bob.id, one, 1, 0, bob.device_id) for one in (chat, usual)])
-    policies.regulate(chat, days=None, reason="over")
+    policies.set_retention(chat, days=None, reason="over")
     record_marks([Mark(bob.id, chat, 0, 1, bob.device_id)])
 
     kept = [

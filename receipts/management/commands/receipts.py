@@ -25,5 +25,5 @@ class Command(BaseCommand):
             raise CommandError(refusal.message) from refusal
 
     def regulate(self, options: dict[str, Any]) -> str:
-        policies.regulate(options["chat"], days=options["days"] or None, reason=options["reason"])
+        policies.set_retention(options["chat"], days=options["days"] or None, reason=options["reason"])
         return f"conversation {options['chat']}: {options['days'] or 'the usual'} days"
