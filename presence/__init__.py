@@ -1,1 +1,1 @@
-"""Who is here and who is typing: Redis and memory only, never the database."""
+"""Presence and typing: kept in Redis and memory alone, never in tables of their own."""

@@ -1,7 +1,7 @@
-"""This process's connections, as Redis is told of them: opened, living, idle, lost, closed; and what is chosen on them.
+"""Reports this process's connections to Redis: opened, alive, idle, lost, closed, and the states chosen on them.
 
-The only clock is a round a second. A change goes to all processes as the notice `presence`; a refresh that changes
-nothing goes nowhere (F144). Knows nothing of who watches.
+One round a second is the only clock. A changed state is published to all processes as the notice `presence`; a refresh
+that changes nothing is not published (F144). This module knows nothing about subscriptions.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ from presence.store import Update
 logger = logging.getLogger(__name__)
 ROUND_SECONDS = 1.0
 CHANGED = "presence"
-LOST = "lost"  # the hub's own word for what may have been missed
+LOST = "lost"  # the notice by which the hub says that events may have been missed
 MOST = 500
 
 
 class ReportedConnection:
-    """A connection as it was told last: its automatic state, when, and until when activity was told."""
+    """A connection and what Redis was last told about it: its automatic state, when, and its latest activity then."""
 
     __slots__ = ("automatic", "choice", "connection", "reported_active_at", "reported_at", "waiting_choice")
 
@@ -36,12 +36,12 @@ class ReportedConnection:
         self.automatic = ""
         self.reported_at = 0.0
         self.reported_active_at = 0.0
-        self.choice = ""  # waits for its turn (F287)
+        self.choice = ""  # a chosen state that is not reported yet (F287)
         self.waiting_choice: asyncio.Task[None] | None = None
 
 
 class Report(NamedTuple):
-    """What Redis is to be told of a connection."""
+    """A pending update of a connection; `what` is put, lost or drop (see `store.SCRIPT`)."""
 
     reported: ReportedConnection
     what: str
@@ -49,7 +49,7 @@ class Report(NamedTuple):
 
 
 class PresenceReporter:
-    """The connections of this process. `clock` returns Unix seconds."""
+    """Reports the connections of this process. Runs on the event loop; `clock` returns Unix seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -59,22 +59,22 @@ class PresenceReporter:
         self.redis_answered_at = clock()
 
     def report_opened(self, connection: Connection) -> "asyncio.Future[None]":
-        """Take a connection in."""
+        """Report an opened connection. The future ends when Redis has it."""
         reported = self._reported[connection.id] = ReportedConnection(connection)
         return self._submit(reported, "put")
 
     def report_closed(self, connection: Connection, *, on_purpose: bool) -> "asyncio.Future[None]":
-        """Let a connection go: offline at once with a user's last one, if on purpose; by its time if lost (K22)."""
+        """Report the end of a connection: closed on purpose it ends at once, lost it counts until its time is over (K22)."""
         reported = self._reported.pop(connection.id, None) or ReportedConnection(connection)
         if reported.waiting_choice is not None:
             reported.waiting_choice.cancel()
         return self._submit(reported, "drop" if on_purpose else "lost", reported.choice)
 
     async def choose_status(self, connection_id: int, status: str) -> None:
-        """Set the state of a connection's device; `available` leaves it to activity again.
+        """Set the state of a connection's device; `available` returns it to its automatic state.
 
-        One change of a user in 10 s takes effect at once; of those that come sooner the last one, when its time has
-        come (F151, F287).
+        One change a user takes effect at once in each 10 s (limit `presence_update_every`). Of further ones the last
+        takes effect when that time is over (F151, F287).
         """
         reported = self._reported.get(connection_id)
         if reported is None:
@@ -107,7 +107,7 @@ class PresenceReporter:
     # --- the rounds ----------------------------------------------------------------------------------------------
 
     async def run_round(self) -> None:
-        """Tell Redis who became idle or active and who still lives, and end what is due, of any process."""
+        """Report changed and living connections, and end the expired ones of every process."""
         now = time.monotonic()
         if not self.redis_failed_at:
             for reported in list(self._reported.values()):
@@ -138,14 +138,14 @@ class PresenceReporter:
             changed = await store.apply_updates(self._clock(), [self._update_of(report) for report in reports])
         except (RedisError, OSError) as fault:
             self._note_failure(fault)
-            for report in reports:  # what was chosen is told when Redis is back
+            for report in reports:  # a choice is reported again when Redis is back
                 report.reported.choice = report.reported.choice or report.choice
         else:
             _publish_changes(changed)
         return [None] * len(reports)
 
     def _update_of(self, report: Report) -> Update:
-        """Return a report as the script takes it. The Redis of a lost connection learns how long it may still count."""
+        """Return a report as the script's input, with the Unix times until which the connection counts."""
         connection, reported, active = report.reported.connection, report.reported, settings.LIMITS
         ago = self._clock() - time.monotonic()
         heard, seen = ago + connection.heard_at, ago + connection.active_at
@@ -164,7 +164,7 @@ class PresenceReporter:
             choice=report.choice,
         )
 
-    # --- Redis away ----------------------------------------------------------------------------------------------
+    # --- Redis unavailable ---------------------------------------------------------------------------------------
 
     def _note_failure(self, fault: Exception) -> None:
         if not self.redis_failed_at:
@@ -172,9 +172,10 @@ class PresenceReporter:
             self.redis_failed_at = self._clock()
 
     def _note_answer(self) -> None:
-        """Redis answers: where it had been away, tell it anew of every connection, for it may have forgotten all (F157).
+        """Note that Redis answers. After a failure, report every connection again, for Redis may have lost all (F157).
 
-        Who watches anybody, in whichever process, looks again: what Redis has done may have had no answer.
+        The notice `lost` makes every process read its subscribed users again: Redis may have applied updates whose
+        answers were lost.
         """
         self.redis_answered_at = self._clock()
         if self.redis_failed_at:
@@ -188,7 +189,7 @@ class PresenceReporter:
 
 
 def automatic_status(connection: Connection, now: float) -> str:
-    """Return what a connection is by itself: away after 5 min without a sign of a person (F142)."""
+    """Return a connection's own state: away after 5 min (limit `presence_idle`) without user activity, else available (F142)."""
     return "away" if now - connection.active_at >= settings.LIMITS.presence_idle else "available"
 
 
@@ -201,7 +202,7 @@ _reporter: PresenceReporter | None = None
 
 
 def reporter() -> PresenceReporter:
-    """Return this process's connections; all of a web process is one event loop."""
+    """Return this process's reporter; a web process has one event loop."""
     global _reporter
     if _reporter is None:
         _reporter = PresenceReporter()

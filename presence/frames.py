@@ -17,7 +17,7 @@ class Typing(Frame, frozen=True):
 
 
 class TypingIndicator(Frame, frozen=True):
-    """`typing.indicator`: somebody begins (or goes on) or ends typing."""
+    """`typing.indicator`: a member begins (or goes on) or ends typing."""
 
     chat_id: str
     user_id: str
@@ -26,14 +26,14 @@ class TypingIndicator(Frame, frozen=True):
 
 
 class NamedTypist(Frame, frozen=True):
-    """Somebody who types in a large conversation."""
+    """A typist that a `typing.indicator` of a large conversation names."""
 
     user_id: str
     display_name: str
 
 
 class TypingTotal(Frame, frozen=True):
-    """`typing.indicator` in a large conversation: some who type, and how many there are; 0 when all have ended."""
+    """`typing.indicator` in a large conversation: the names of some typists, and the number of all; 0 when all have ended."""
 
     chat_id: str
     typists: list[NamedTypist]
@@ -47,13 +47,13 @@ class PresenceUpdate(Frame, frozen=True):
 
 
 class PresenceWatch(Frame, frozen=True):
-    """`presence.subscribe` and `presence.unsubscribe`: of whose presence this connection is told."""
+    """`presence.subscribe` and `presence.unsubscribe`: the users whose presence this connection follows."""
 
     user_ids: Annotated[list[WireId], Meta(max_length=10_000)]
 
 
 class PresenceState(Frame, frozen=True, omit_defaults=True):
-    """One user's presence: a state of `presence.update` or `unknown`; `asOf` where the server cannot look at present."""
+    """One user's presence: a state of `presence.update` or `unknown`; `asOf` while the server cannot read it."""
 
     user_id: str
     status: str
@@ -62,7 +62,7 @@ class PresenceState(Frame, frozen=True, omit_defaults=True):
 
 
 class PresenceChanged(Frame, frozen=True):
-    """`presence.changed`: the states that are not what they were, in the subscriptions of this connection."""
+    """`presence.changed`: the changed states among the subscriptions of this connection."""
 
     changes: list[PresenceState]
 

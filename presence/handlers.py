@@ -1,4 +1,4 @@
-"""Typing and presence in: frames, the beginning and end of connections, and what other processes give notice of."""
+"""The edges of typing and presence: frames, hooks of connections, and listeners to notices of other processes."""
 
 import asyncio
 from collections.abc import Callable
@@ -32,12 +32,12 @@ def stop_typing(caller: Caller, frame: Typing) -> None:
 
 
 def end_typing(caller: Caller, frame: Send) -> None:
-    """Ahead of `message.send`: whoever sends has stopped typing, and the others learn that first (F134)."""
+    """Before `message.send`: end the sender's typing, so that the others learn that first (F134)."""
     typing_states().stop(caller.user_id, from_wire(frame.chat_id))
 
 
 def set_status(caller: Caller, frame: PresenceUpdate) -> "asyncio.Future[None]":
-    """`presence.update` (hot): acked when it is taken; it may take effect later (F287)."""
+    """`presence.update` (hot): acked at once, though it may take effect later (F287)."""
     return asyncio.get_running_loop().create_task(reporter().choose_status(caller.connection_id, frame.status))
 
 
@@ -52,16 +52,15 @@ def subscribe(caller: Caller, frame: PresenceWatch) -> "asyncio.Future[dict[str,
 
 
 async def _states(connection: Connection, users: list[int]) -> dict[str, Any]:
-    """Read the states for an ack; what the connection was told while they were read is newer."""
+    """Read the states for an ack. A state sent to the connection meanwhile is newer and wins."""
     before = subscriptions().last_sent(connection)
     pairs = [(connection.session.user_id, user) for user in users]
-    found = await threads.run(states.read_states, pairs)
-    since = {
-        user: state for user, state in subscriptions().last_sent(connection).items() if state is not before.get(user)
-    }
-    told = {user: since.get(user, state) for (_, user), state in found.items()}
-    subscriptions().note_sent(connection, told)
-    return {"presence": [states.state_frame(user, told[user]) for user in users]}
+    read = await threads.run(states.read_states, pairs)
+    after = subscriptions().last_sent(connection)
+    newer = {user: state for user, state in after.items() if state is not before.get(user)}
+    current = {user: newer.get(user, state) for (_, user), state in read.items()}
+    subscriptions().note_sent(connection, current)
+    return {"presence": [states.state_frame(user, current[user]) for user in users]}
 
 
 def unsubscribe(caller: Caller, frame: PresenceWatch) -> None:
@@ -72,14 +71,14 @@ def unsubscribe(caller: Caller, frame: PresenceWatch) -> None:
 
 
 def begin_presence(connection: Connection) -> None:
-    """A connection has been greeted: it is here, and a resumed one watches whom it watched."""
+    """After `hello`: report the connection, and restore the subscriptions of a resumed one."""
     reporter().report_opened(connection)
     if connection.watching:
         subscriptions().restore(connection)
 
 
 def end_presence(connection: Connection, on_purpose: bool) -> None:
-    """A connection is gone; with a user's last one here, the typing ends."""
+    """At the end of a connection: report it; with the user's last connection in this process, typing ends."""
     subscriptions().forget(connection)
     reporter().report_closed(connection, on_purpose=on_purpose)
     if connection.session.user_id not in hub.current().users:
@@ -87,7 +86,7 @@ def end_presence(connection: Connection, on_purpose: bool) -> None:
 
 
 async def run_rounds() -> None:
-    """Look after this process's connections and subscriptions once a second, for ever."""
+    """Run the rounds over this process's connections and subscriptions, once a second, for ever."""
     while True:
         await asyncio.sleep(ROUND_SECONDS)
         await reporter().run_round()
@@ -96,30 +95,31 @@ async def run_rounds() -> None:
 
 
 def schedule_changes(event: Event) -> None:
-    """The presence of some users is not what it was."""
+    """Notice `presence`: send the states of the changed users to their subscribers."""
     subscriptions().schedule(event.about)
 
 
 def apply_visibility_change(event: Event) -> None:
-    """What may be known of some users, or they of others, is not what it was: in force at once (F113, F207)."""
-    theirs = (connection for user in event.about for connection in hub.current().users.get(user, ()))
-    subscriptions().schedule({*event.about, *(user for one in theirs for user in one.watching)}, at_once=True)
+    """Notice `privacy`: the visibility of users, or what they may see, has changed; apply it at once (F113, F207)."""
+    connections = (connection for user in event.about for connection in hub.current().users.get(user, ()))
+    watched = (user for connection in connections for user in connection.watching)
+    subscriptions().schedule({*event.about, *watched}, at_once=True)
     typing_states().apply_visibility_change(event.about)
 
 
 def apply_typing_change(event: Event) -> None:
-    """Somebody types in a large conversation, or has ended."""
+    """Notice `typing`: a user begins, prolongs or ends typing in a large conversation."""
     summaries().apply(event)
 
 
 def end_typing_over_rest(event: Event) -> None:
-    """Somebody sends over REST: wherever they were typing there, they have stopped (F134)."""
+    """Notice `sending`: a user sends over REST; end the user's typing in that conversation (F134)."""
     for user in event.about:
         typing_states().stop(user, int(event.data))
 
 
 def refresh_all(event: Event) -> None:
-    """Notices may have been missed: look at everybody again."""
+    """Notice `lost`: notices may have been missed; send the states of all subscribed users."""
     subscriptions().schedule(subscriptions().subscribed_users())
 
 

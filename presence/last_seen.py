@@ -1,4 +1,4 @@
-"""When devices were seen last, from Redis to their rows: by the clock, never on the way of a frame (F146, F153)."""
+"""Moves the last seen of devices from Redis to their rows: by the clock, never while a frame is handled (F146, F153)."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ from django.db import connection
 from gateway.redis_clients import thread_client
 
 MOST = 1000
-# A moment only moves forward, so a batch may come twice. Index: the key of device.
+# A time only moves forward, so a batch may run twice. Index: the key of device.
 SAVE_SEEN = """
 UPDATE accounts_device d SET last_seen_at = GREATEST(d.last_seen_at, to_timestamp(s.at))
 FROM unnest(%(devices)s::bigint[], %(times)s::float8[]) AS s (device, at) WHERE d.id = s.device
@@ -20,9 +20,9 @@ FROM unnest(%(devices)s::bigint[], %(times)s::float8[]) AS s (device, at) WHERE 
 
 
 def save() -> int:
-    """Write to the devices' rows when they were seen, and when others could see it; return how many there were.
+    """Write `last_seen_at` and `last_shown_at` of the devices seen since the last run; return the number of updates.
 
-    What is taken from Redis stays there under another name until it is stored. Raises RedisError where Redis is away.
+    The times stay in Redis under another key until they are stored. Raises RedisError if Redis is unavailable.
     """
     return _save("presence:seen", SAVE_SEEN) + _save("presence:shown", SAVE_SHOWN)
 

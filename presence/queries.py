@@ -1,4 +1,4 @@
-"""What typing asks of the database: the name to show and who must not see it, for some seconds; and the member's number."""
+"""The reads of typing: a typist's name, setting and blocks, and a member's number in a conversation."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -23,7 +23,7 @@ WHERE conversation_id = %(conversation)s AND user_id = %(user)s AND left_seq IS 
 
 
 class Typist(NamedTuple):
-    """Somebody who types, as others may know it: nobody with a block between them, and not from the devices that hide it."""
+    """A user who types: the name to show, the setting, the users behind a block, and the devices that hide typing."""
 
     display_name: str
     shown: bool
@@ -32,7 +32,7 @@ class Typist(NamedTuple):
 
 
 def read_typist(user_id: int) -> Typist:
-    """Return a user's name, whether others may see the typing, and who must not: a block either way, as with presence."""
+    """Return a typist. `hidden_from` are the users with a block between them and the typist, in either direction."""
     with connection.cursor() as cursor:
         cursor.execute(TYPIST, {"user": user_id})
         name, shown, hidden_from, hiding = cursor.fetchone()
@@ -40,7 +40,7 @@ def read_typist(user_id: int) -> Typist:
 
 
 def read_member_number(user_id: int, conversation_id: int) -> int | None:
-    """Return a member's number in a conversation, None for one who is no member."""
+    """Return a member's number in a conversation, None if the user is not a member."""
     with connection.cursor() as cursor:
         cursor.execute(NUMBER, {"user": user_id, "conversation": conversation_id})
         row = cursor.fetchone()

@@ -1,7 +1,7 @@
-"""A user's presence as one viewer may know it: what Redis knows, behind what privacy lets through.
+"""A user's presence as one viewer may know it: the record in Redis, filtered by its visibility for that viewer.
 
-Nobody, somebody unknown, a block, a setting and being offline all look alike (F235). Without Redis the last known state
-stands for 300 s with its time, then `unknown` (K24).
+An unknown user, a stranger, a block, a setting and being offline all look alike (F235). While Redis is unavailable the
+last known state is shown for 300 s with its time, then `unknown` (K24).
 """
 
 import logging
@@ -23,15 +23,19 @@ MOST_CACHED = 50_000
 
 
 class State(NamedTuple):
-    """One user's state for one viewer; Unix times. `as_of` is given where Redis is away and the state is old."""
+    """One user's state for one viewer; Unix times. `as_of` is set on a cached state, shown while Redis is unavailable."""
 
     status: str
     last_seen: float | None = None
     as_of: float | None = None
 
+    def equals(self, other: "State") -> bool:
+        """Say whether two states show the same, whenever they were read."""
+        return (self.status, self.last_seen) == (other.status, other.last_seen)
+
 
 class RecordCache:
-    """What this process has read of late: the stand-in for a Redis that is away."""
+    """The records that this process read of late, used while Redis is unavailable."""
 
     def __init__(self) -> None:
         self._records: dict[int, tuple[float, PresenceRecord]] = {}
@@ -42,13 +46,13 @@ class RecordCache:
         self._records.update({user: (now, known) for user, known in records.items()})
 
     def confirm(self, users: Iterable[int], at: float) -> None:
-        """Note that nothing has changed about these users until a moment: each change would have been told."""
+        """Note that the records of these users were unchanged until a time: a change would have come as a notice."""
         for user in users:
             if (known := self._records.get(user)) is not None:
                 self._records[user] = max(at, known[0]), known[1]
 
     def read(self, user: int, now: float) -> tuple[float, PresenceRecord] | None:
-        """Return the last known record and its time, None where it is too old to be shown."""
+        """Return the last known record of a user and its Unix time, None if it is too old to be shown."""
         known = self._records.get(user)
         return known if known is not None and now - known[0] <= settings.LIMITS.presence_stale else None
 
@@ -57,7 +61,7 @@ record_cache = RecordCache()
 
 
 def read_states(pairs: Sequence[Pair], clock: Callable[[], float] = time.time) -> dict[Pair, State]:
-    """Return what each viewer is shown of each user: one query and one round trip. From a thread."""
+    """Return the state of each pair of viewer and user: one query and one round trip to Redis. Called from a thread."""
     if not pairs:
         return {}
     visibilities, now = read_visibility(pairs), clock()
@@ -78,7 +82,7 @@ def _cached_state(visibility: PresenceVisibility | None, known: tuple[float, Pre
 
 
 def visible_state(visibility: PresenceVisibility | None, record: PresenceRecord, now: float) -> State:
-    """Return a state as `visibility` lets it through. Who is away and lost counts as away only with a last seen (K22)."""
+    """Return a record as its visibility permits. A lost connection counts as away only if last seen is visible (K22)."""
     if visibility is None or not visibility.shows_online:
         return State("offline")
     untimed = (
@@ -95,7 +99,7 @@ def visible_state(visibility: PresenceVisibility | None, record: PresenceRecord,
 
 
 def state_frame(user: int, state: State) -> PresenceState:
-    """Return a state as frames and answers carry it."""
+    """Return a state as the struct of frames and answers."""
     return PresenceState(
         user_id=str(user),
         status=state.status,

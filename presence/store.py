@@ -1,9 +1,10 @@
-"""Who is here, in Redis alone (F146): one hash a user, `presence:<user>`, written by one script, so that two processes agree.
+"""The presence of users in Redis (F146): one hash a user, `presence:<user>`, written by one script that all processes run.
 
-Its fields: `<connection>` → "device automatic alive kept", Unix times until which the connection counts, and counts as
-away; `c:<device>` → the state chosen on a device; `s:<device>` → when others could last see it here; `=` → the state
-as weighed last, by which a change is known. `presence:due` orders users by when the next connection ends by itself;
-`presence:seen` and `presence:shown` hold what `last_seen.py` writes to the device rows. Knows nothing of who may see whom.
+Fields of the hash: `<connection>` → "device automatic alive kept", where `alive` and `kept` are the Unix times until
+which the connection counts, and counts as away; `c:<device>` → the state chosen on a device; `s:<device>` → when others
+could last see the device online; `=` → the user's last state, by which the script detects a change. `presence:due`
+orders users by the next expiry of a connection; `presence:seen` and `presence:shown` hold what `last_seen.py` writes to
+the device rows. This module knows nothing about visibility.
 """
 
 import hashlib
@@ -15,11 +16,12 @@ from redis.exceptions import NoScriptError
 
 from gateway.redis_clients import loop_client, thread_client
 
-# ARGV[1]: msgpack [now, how many due users to look at, [[user, what, connection, device, automatic, alive, kept, seen,
-# choice], …]], ids and times as text: Lua's numbers hold 53 bits. Answers the users whose state has changed.
-# `what`: put (opened or living), lost (no close frame: counts until its time), drop (closed on purpose), look.
-# A hash without a chosen state is gone after an hour, the upper bound of K22 (later where somebody lost is shown away for
-# longer); one with such a state after a week. When a device was seen stays for a day: the device's row has it by then.
+# ARGV[1]: msgpack [now, how many due users to examine, [[user, what, connection, device, automatic, alive, kept, seen,
+# choice], …]], ids and times as text: Lua's numbers hold 53 bits. Returns the users whose state has changed.
+# `what`: put (opened or alive), lost (no close frame: counts until `alive`), drop (closed on purpose), look (due).
+# A hash without a chosen state expires after an hour, the upper bound of K22, or later if a lost connection counts as
+# away for longer; a hash with a chosen state expires after a week. `s:` fields are deleted after a day: by then the
+# device's row has that time.
 SCRIPT = """
 local now, sweep, ops = unpack(cmsgpack.unpack(ARGV[1]))
 local RANK = {offline = 0, lost = 1, away = 2, brb = 3, dnd = 4, in_meeting = 5, available = 6}
@@ -114,7 +116,7 @@ RANK = {"offline": 0, "away": 1, "brb": 2, "dnd": 3, "in_meeting": 4, "available
 
 
 class Update(NamedTuple):
-    """One line of the script's input. Times are Unix seconds, `seen` 0 for none; `choice` is empty where none is made."""
+    """One line of the script's input. Times are Unix seconds; `seen` is 0 for no news, `choice` is empty for no choice."""
 
     user: int
     what: str
@@ -128,7 +130,7 @@ class Update(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A connection as Redis knows it; `status` is what its device chose, else what it is by itself."""
+    """A connection in Redis; `status` is the state chosen on its device, else its automatic state."""
 
     device: int
     status: str
@@ -137,21 +139,23 @@ class Entry(NamedTuple):
 
 
 class PresenceRecord(NamedTuple):
-    """All that Redis knows of a user: connections, and when each device could last be seen."""
+    """What Redis holds of a user: the connections, and when others could last see each device online."""
 
     entries: tuple[Entry, ...] = ()
     seen: tuple[tuple[int, float], ...] = ()
 
     def status(self, now: float, *, hidden: Iterable[int] = (), untimed: Iterable[int] = ()) -> str:
-        """Return the best state of the devices at a moment, without the `hidden`; what is lost of the `untimed` is gone.
+        """Return the best state of the devices at a Unix time, `hidden` devices left out.
 
-        Best: available, in_meeting, dnd, brb, away, offline.
+        A lost connection of an `untimed` device does not count as away. The order, best first, is that of RANK.
         """
-        found = (entry.status for entry in self.entries if entry.device not in hidden and _counts(entry, now, untimed))
-        return max(found, key=RANK.__getitem__, default="offline")
+        statuses = (
+            entry.status for entry in self.entries if entry.device not in hidden and _counts(entry, now, untimed)
+        )
+        return max(statuses, key=RANK.__getitem__, default="offline")
 
     def last_seen_at(self, *, hidden: Iterable[int] = ()) -> float | None:
-        """Return when a device, not one of the `hidden`, could last be seen."""
+        """Return the latest Unix time at which others could see a device online, `hidden` devices left out."""
         return max((at for device, at in self.seen if device not in hidden), default=None)
 
 
@@ -160,9 +164,9 @@ def _counts(entry: Entry, now: float, untimed: Iterable[int]) -> bool:
 
 
 async def apply_updates(now: float, updates: Sequence[Update], *, sweep: int = 0) -> list[int]:
-    """Run the script, in the order of the updates, then for at most `sweep` due users; return whose state has changed.
+    """Apply the updates in their order, examine at most `sweep` due users, and return the users whose state has changed.
 
-    Raises RedisError or OSError where Redis is away.
+    Raises RedisError or OSError if Redis is unavailable.
     """
     packed = msgspec.msgpack.encode([f"{now:.3f}", sweep, [_encode(update) for update in updates]])
     try:
@@ -187,7 +191,7 @@ def _encode(update: Update) -> list[str]:
 
 
 def read_records(users: Sequence[int]) -> dict[int, PresenceRecord]:
-    """Return what Redis knows of some users, in one round trip. Raises RedisError or OSError where it is away."""
+    """Return the records of users, in one round trip. Raises RedisError or OSError if Redis is unavailable."""
     with thread_client().pipeline(transaction=False) as pipe:
         for user in users:
             pipe.hgetall(f"presence:{user}")
@@ -198,7 +202,7 @@ def read_records(users: Sequence[int]) -> dict[int, PresenceRecord]:
 def _record_of(fields: dict[bytes, bytes]) -> PresenceRecord:
     chosen: dict[int, str] = {}
     seen: list[tuple[int, float]] = []
-    found: list[Entry] = []
+    entries: list[Entry] = []
     for name, value in ((name.decode(), value.decode()) for name, value in fields.items()):
         if name.startswith("c:"):
             chosen[int(name[2:])] = value
@@ -206,5 +210,5 @@ def _record_of(fields: dict[bytes, bytes]) -> PresenceRecord:
             seen.append((int(name[2:]), float(value)))
         elif name != "=":
             device, status, alive, kept = value.split(" ")[:4]
-            found.append(Entry(int(device), status, float(alive), float(kept)))
-    return PresenceRecord(tuple(e._replace(status=chosen.get(e.device, e.status)) for e in found), tuple(seen))
+            entries.append(Entry(int(device), status, float(alive), float(kept)))
+    return PresenceRecord(tuple(e._replace(status=chosen.get(e.device, e.status)) for e in entries), tuple(seen))

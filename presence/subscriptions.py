@@ -1,7 +1,7 @@
-"""Who is told of whose presence: subscriptions of this process's connections, and the batches that go out to them.
+"""Subscriptions to the presence of users: those of this process's connections, and the batches sent to them.
 
-A change travels as a user's id; what it is, and who may know it, is read when it is told: so a loss on the bus, a
-privacy switch and a change all end in the same reading, and what a connection knows already is not told again.
+A notice carries only the user's id. State and visibility are read when a batch is sent, so a change, a privacy setting
+and a loss on the bus all lead to the same read. A connection is not sent a state that it has already.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ DROP_SECONDS = 60.0
 
 
 class TooManySubscriptions(InvalidPayload):
-    """A connection is told of so many people at most: unsubscribe from some."""
+    """A connection has too many subscriptions (limit `presence_subscriptions`)."""
 
 
 class Subscriptions:
-    """The subscriptions of this process's connections. On the event loop; `clock` returns Unix seconds."""
+    """The subscriptions of this process's connections. Runs on the event loop; `clock` returns Unix seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -44,7 +44,10 @@ class Subscriptions:
         self._reported_unknown = False
 
     def subscribe(self, connection: Connection, users: Iterable[int]) -> None:
-        """Subscribe for 10 min, again for those that are watched already. Raises TooManySubscriptions above 100, and changes nothing."""
+        """Subscribe a connection to users for 10 min, or prolong that (limit `presence_subscription_life`).
+
+        Raises TooManySubscriptions above 100 users, and then changes nothing.
+        """
         now = self._clock()
         self._end_expired(connection, now)
         wanted = set(users)
@@ -56,36 +59,36 @@ class Subscriptions:
             self._by_user.setdefault(user, set()).add(connection)
 
     def unsubscribe(self, connection: Connection, users: Iterable[int]) -> None:
-        """End subscriptions; one that is not there is no error."""
+        """End subscriptions. Users without a subscription are ignored."""
         for user in users:
             connection.watching.pop(user, None)
             self._drop(connection, user)
 
     def restore(self, connection: Connection) -> None:
-        """Go on with the subscriptions of a resumed connection; its client is told the states as they are now (F80)."""
+        """Restore the subscriptions of a resumed connection, and send it the current states (F80)."""
         self._end_expired(connection, self._clock())
         for user in connection.watching:
             self._by_user.setdefault(user, set()).add(connection)
         self.schedule(connection.watching, at_once=True)
 
     def forget(self, connection: Connection) -> None:
-        """A connection is gone; what it watched stays with it for its resume."""
+        """Drop a closed connection. Its `watching` stays as it is, for the resume record."""
         for user in connection.watching:
             self._drop(connection, user)
         self._last_sent.pop(connection.id, None)
 
     def note_sent(self, connection: Connection, sent: dict[int, State]) -> None:
-        """Note what a connection has been told, of those whom it still watches: one that is gone watches nobody."""
+        """Note the states sent to a connection, for the users that it is still subscribed to."""
         kept = {user: state for user, state in sent.items() if self._follows(connection, user)}
         if kept:
             self._last_sent.setdefault(connection.id, {}).update(kept)
 
     def last_sent(self, connection: Connection) -> dict[int, State]:
-        """Return what a connection has been told last, by user."""
+        """Return the states last sent to a connection, by user."""
         return dict(self._last_sent.get(connection.id, {}))
 
     def subscribed_users(self) -> list[int]:
-        """Return of whom anybody here is told."""
+        """Return the users with a subscription in this process."""
         return list(self._by_user)
 
     def _follows(self, connection: Connection, user: int) -> bool:
@@ -103,7 +106,7 @@ class Subscriptions:
         self.unsubscribe(connection, [user for user, until in connection.watching.items() if until <= now])
 
     def drop_expired(self) -> None:
-        """Forget, once a minute, the subscriptions whose time is over (F148)."""
+        """End expired subscriptions, once a minute (F148)."""
         now = self._clock()
         if now - self._dropped_at < DROP_SECONDS:
             return
@@ -112,9 +115,9 @@ class Subscriptions:
             self._end_expired(connection, now)
 
     def follow_redis(self, *, failed_at: float, answered_at: float) -> None:
-        """Take how Redis is doing: what was known when it went is shown for 300 s, then `unknown` is told (K24).
+        """Follow a failure of Redis (`failed_at` is 0 while it answers): states are shown for 300 s, then `unknown` (K24).
 
-        Of its return the watchers learn by the notice that something may have been lost.
+        When Redis is back, the notice `lost` makes subscriptions read all states again.
         """
         if not failed_at:
             self._stale_since, self._reported_unknown = 0.0, False
@@ -125,14 +128,14 @@ class Subscriptions:
             self._reported_unknown = True
             self.schedule(self.subscribed_users(), at_once=True)
 
-    # --- what is told --------------------------------------------------------------------------------------------
+    # --- sending -------------------------------------------------------------------------------------------------
 
     def schedule(self, users: Iterable[int], *, at_once: bool = False) -> None:
-        """Tell the watchers of some users what they may know now: within 2 s, together with all else (F150), or at once."""
-        found = [user for user in users if user in self._by_user]
-        if not found:
+        """Send the states of users to their subscribers: in the next batch, within 2 s (F150), or at once."""
+        subscribed = [user for user in users if user in self._by_user]
+        if not subscribed:
             return
-        self._pending.update(found)
+        self._pending.update(subscribed)
         if at_once and self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -149,35 +152,35 @@ class Subscriptions:
         self._sending = asyncio.get_running_loop().create_task(self.send_states(users))
 
     async def send_states(self, users: Iterable[int]) -> None:
-        """Read the states of some users for whoever watches them, and tell each connection what is new to it."""
+        """Read the states of users for their subscribers, and send each connection the states that are new to it."""
         now = self._clock()
-        wanted = [
+        live = [
             (connection, user)
             for user in users
             for connection in self._by_user.get(user, ())
             if connection.watching.get(user, 0.0) > now
         ]
-        for start in range(0, len(wanted), MOST):
-            part = wanted[start : start + MOST]
+        for start in range(0, len(live), MOST):
+            part = live[start : start + MOST]
             try:
                 pairs = list({(connection.session.user_id, user) for connection, user in part})
-                found = await threads.run(states.read_states, pairs, self._clock)
+                known = await threads.run(states.read_states, pairs, self._clock)
             except Error as fault:
                 logger.warning("presence: not told, trying again (%s)", type(fault).__name__)
                 self.schedule({user for _, user in part})
                 continue
-            self._send(part, found)
+            self._send(part, known)
 
-    def _send(self, wanted: Sequence[tuple[Connection, int]], found: dict[tuple[int, int], State]) -> None:
-        news: dict[Connection, dict[int, State]] = {}
-        for connection, user in wanted:
-            state = found[connection.session.user_id, user]
-            known = self._last_sent.get(connection.id, {}).get(user)
-            if self._follows(connection, user) and (known is None or known[:2] != state[:2]):
-                news.setdefault(connection, {})[user] = state
-        for connection, sent in news.items():
-            self.note_sent(connection, sent)
-            changes = [states.state_frame(user, state) for user, state in sent.items()]
+    def _send(self, live: Sequence[tuple[Connection, int]], states_by_pair: dict[tuple[int, int], State]) -> None:
+        changed: dict[Connection, dict[int, State]] = {}
+        for connection, user in live:
+            state = states_by_pair[connection.session.user_id, user]
+            sent = self._last_sent.get(connection.id, {}).get(user)
+            if self._follows(connection, user) and (sent is None or not sent.equals(state)):
+                changed.setdefault(connection, {})[user] = state
+        for connection, new_states in changed.items():
+            self.note_sent(connection, new_states)
+            changes = [states.state_frame(user, state) for user, state in new_states.items()]
             connection.write(codec.frame("presence.changed", PresenceChanged(changes=changes)), Class.PRESENCE)
 
 
@@ -185,7 +188,7 @@ _subscriptions: Subscriptions | None = None
 
 
 def subscriptions() -> Subscriptions:
-    """Return this process's subscriptions; all of a web process is one event loop."""
+    """Return this process's subscriptions; a web process has one event loop."""
     global _subscriptions
     if _subscriptions is None:
         _subscriptions = Subscriptions()

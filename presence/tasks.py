@@ -9,5 +9,5 @@ from presence import last_seen
 
 @shared_task(name="presence.tasks.keep_last_seen")
 def keep_last_seen(**_: Any) -> int:
-    """Write to the device rows when each was seen last; by the clock."""
+    """Write the last seen of devices to their rows; by the clock."""
     return last_seen.save()

@@ -1,8 +1,8 @@
-"""Who is typing: in this process's memory, told to the other members, ended by time, by a stop or by the message itself.
+"""Typing states: kept in this process's memory, published to the other members, ended by time, a stop or a message.
 
-Rules: at most one start a second counts (F132); a state ends 5 s after its last start (F131); while it lasts the others
-are told again, by the clock, once in 5 s at most (K3); never stored, first to be dropped (F136, F139). In conversations of 50 members and
-more the others are told by `crowd`.
+At most one start a second counts (F132). A state ends 5 s after its last start (F131). While it lasts it is published
+again by the clock, once in 5 s at most (K3). It is never stored, and its frames are the first to be dropped (F136, F139).
+In conversations with 50 members and more, `typing_summary` sends the states.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ from presence.frames import TypingIndicator
 from presence.queries import Typist, read_member_number, read_typist
 
 Key = tuple[int, int]  # user, conversation
-# Later than a state without another start ends, and sooner than a client gives up an indicator without news (6 s, K3).
+# Later than a state ends without another start, and sooner than a client drops an indicator without news (6 s, K3).
 REPEAT_SECONDS = 5.25
 CACHE_SECONDS = 10.0
 MOST_KEPT = 50_000
 
 
 class TypingState:
-    """One person typing in one conversation; as `large` as the conversation was when that began, so is it told to its end."""
+    """One user typing in one conversation. `large` says how its begin was published: its end is published the same way."""
 
     __slots__ = ("large", "n", "repeat_timer", "timer", "typist", "version")
 
@@ -41,18 +41,18 @@ class TypingState:
 
 
 class TypingStates:
-    """All who type on this process's connections."""
+    """The typing states of this process's connections, and the typists read of late."""
 
     def __init__(self) -> None:
         self._states: dict[Key, TypingState] = {}
         self._last_start: dict[Key, float] = {}
-        # Starts that are still looked up; a stop or a message meanwhile takes them out (F134).
+        # Starts that still wait for the database; a stop or a message meanwhile removes them (F134).
         self._starting: dict[Key, object] = {}
         self._cached_typists: dict[int, tuple[float, Typist]] = {}
         self._visibility_changes = 0
 
     def start(self, user_id: int, conversation_id: int, device_id: int = 0) -> "asyncio.Future[None] | None":
-        """Take a start; one too many is dropped in silence. The future raises NotAMember in a chat not the user's."""
+        """Begin or prolong a typing state; None for a start within a second of the last one. The future raises NotAMember."""
         now, key = asyncio.get_running_loop().time(), (user_id, conversation_id)
         if now - self._last_start.get(key, -10.0) < 1 / settings.LIMITS.typing_per_second:
             return None
@@ -87,7 +87,7 @@ class TypingStates:
             self._publish_repeatedly(key, state)
 
     def _publish_repeatedly(self, key: Key, state: TypingState) -> None:
-        """Tell the others that somebody types, again and again until that ends."""
+        """Publish that a user types, now and again every REPEAT_SECONDS until the state ends."""
         _publish(key, state, active=True)
         state.repeat_timer = asyncio.get_running_loop().call_later(REPEAT_SECONDS, self._publish_repeatedly, key, state)
 
@@ -104,14 +104,14 @@ class TypingStates:
         return known
 
     async def _member_number(self, key: Key, version: int) -> int | None:
-        """Return a member's number, None for one who is none: asked when typing begins, for a hub may know old members."""
+        """Return a member's number, None if not a member. A begin reads it anew, because the hub's members may be old."""
         state = self._states.get(key)
         return (
             state.n if state is not None and state.version == version else await threads.run(read_member_number, *key)
         )
 
     def stop(self, user_id: int, conversation_id: int) -> None:
-        """End a typing state, told at once; without one, nothing."""
+        """End a typing state and publish that at once. Does nothing if there is none."""
         self._starting.pop((user_id, conversation_id), None)
         state = self._states.pop((user_id, conversation_id), None)
         if state is None:
@@ -122,12 +122,12 @@ class TypingStates:
         _publish((user_id, conversation_id), state, active=False)
 
     def stop_users(self, user_ids: Collection[int]) -> None:
-        """End all that some users type: their last connection is gone."""
+        """End all typing states of users whose last connection is gone."""
         for user, conversation in [key for key in (*self._states, *self._starting) if key[0] in user_ids]:
             self.stop(user, conversation)
 
     def apply_visibility_change(self, user_ids: Collection[int]) -> None:
-        """What others may see of some users is not what it was: end all that they type, and ask again (F113)."""
+        """End all typing states of users whose visibility changed, and read these typists again (F113)."""
         self._visibility_changes += 1
         for user in user_ids:
             self._cached_typists.pop(user, None)
@@ -162,7 +162,7 @@ _typing_states: TypingStates | None = None
 
 
 def typing_states() -> TypingStates:
-    """Return this process's typists; all of a web process is one event loop."""
+    """Return this process's typing states; a web process has one event loop."""
     global _typing_states
     if _typing_states is None:
         _typing_states = TypingStates()

@@ -1,7 +1,7 @@
-"""Typing in large conversations: each process gathers who types, and tells its readers once a second at most (F138).
+"""Typing in large conversations: each process sums up the typists, and sends its readers a summary a second (F138).
 
-500 people who type among 1,000 would be a thousand frames a second for each reader, one by one. So a change goes to the
-processes as the notice `typing`, and what a reader gets is how it stands: some names, and how many there are.
+Frame by frame, 500 typists among 1,000 members would cost each reader a thousand frames a second. So a change travels to
+the processes as the notice `typing`, and a reader receives a view: some names, and the number of typists.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from presence.frames import NamedTypist, TypingTotal
 
 NOTICE = "typing"
 MOST_NAMED = 3
-# A client gives up an indicator after 6 s without news (K3).
+# A client drops an indicator after 6 s without news (K3).
 REPEAT_SECONDS = 4.5
 
 
 class Change(msgspec.Struct, array_like=True):
-    """Somebody begins, goes on or ends typing in a large conversation; `hidden_from` must not learn of it."""
+    """A user begins, prolongs or ends typing in a large conversation; `hidden_from` are users who must not see it."""
 
     conversation_id: int
     version: int
@@ -33,20 +33,20 @@ class Change(msgspec.Struct, array_like=True):
 
 
 class ActiveTypist(msgspec.Struct):
-    """Who types; `until` is when this process stops believing it, should the end be lost (monotonic seconds)."""
+    """A typist; at `until` (monotonic seconds) this process drops the typist, in case the change that ends it is lost."""
 
     display_name: str
     hidden_from: list[int]
     until: float
 
 
-View = tuple[tuple[int, ...], int]  # who is named, how many type
+View = tuple[tuple[int, ...], int]  # users to name, number of typists
 EMPTY_VIEW: View = ((), 0)
 _decode = msgspec.msgpack.Decoder(Change).decode
 
 
 class TypingSummary:
-    """The typists of one conversation, in the order in which they began, and what each reader was told of them."""
+    """The typists of one conversation, in the order in which they began, and the view that each reader received last."""
 
     __slots__ = ("last_views", "sending", "sent_at", "timer", "typists", "version")
 
@@ -59,7 +59,7 @@ class TypingSummary:
         self.sending = False
 
     def hidden_by_reader(self) -> dict[int, set[int]]:
-        """Return which typists a reader is not told of: oneself, and by blocks."""
+        """Return the typists hidden from each reader: the reader, and users with a block between them and the reader."""
         hidden: dict[int, set[int]] = {}
         for user, typist in self.typists.items():
             for reader in (user, *typist.hidden_from):
@@ -67,7 +67,7 @@ class TypingSummary:
         return hidden
 
     def view_for(self, hidden: Iterable[int] = ()) -> View:
-        """Return what a reader sees who must not see some typists."""
+        """Return the view of a reader from whom some typists are hidden."""
         excluded = set(hidden)
         named = []
         for user in self.typists:
@@ -79,13 +79,13 @@ class TypingSummary:
 
 
 class TypingSummaries:
-    """All large conversations in which somebody types, as this process's readers are told of them."""
+    """The summaries of all large conversations with typists, for the readers of this process."""
 
     def __init__(self) -> None:
         self._summaries: dict[int, TypingSummary] = {}
 
     def apply(self, event: Event) -> None:
-        """Take a change, of this process or another."""
+        """Apply a change that this or another process published."""
         change = _decode(event.data)
         (user,) = event.about
         if not hub.current().users:
@@ -101,7 +101,7 @@ class TypingSummaries:
         self._schedule(change.conversation_id, summary, summary.sent_at + settings.LIMITS.typing_batch)
 
     def _schedule(self, conversation_id: int, summary: TypingSummary, due: float) -> None:
-        """Have the readers told at a time of the loop, or sooner if that is planned already."""
+        """Send the summary at a time of the loop, or sooner if a sooner sending is scheduled."""
         loop = asyncio.get_running_loop()
         if summary.timer is not None:
             if summary.timer.when() <= due:
@@ -116,7 +116,7 @@ class TypingSummaries:
             hub.current().spawn(self._send(conversation_id, summary))
 
     async def _send(self, conversation_id: int, summary: TypingSummary) -> None:
-        """Tell each reader here what is not as the reader was told; all of it again while it lasts, for newcomers."""
+        """Send each reader of this process a view that changed, and every view again after REPEAT_SECONDS (K3)."""
         _, members = await hub.current().current_members(conversation_id, summary.version)
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -158,7 +158,7 @@ def _frame(conversation_id: int, summary: TypingSummary, view: View) -> bytes:
 
 
 def publish_change(user_id: int, change: Change) -> None:
-    """Tell all processes of a change."""
+    """Publish a change to all processes."""
     publish.notice(NOTICE, [user_id], msgspec.msgpack.encode(change))
 
 
@@ -166,7 +166,7 @@ _summaries: TypingSummaries | None = None
 
 
 def summaries() -> TypingSummaries:
-    """Return this process's summaries; all of a web process is one event loop."""
+    """Return this process's summaries; a web process has one event loop."""
     global _summaries
     if _summaries is None:
         _summaries = TypingSummaries()

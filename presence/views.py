@@ -31,14 +31,14 @@ class TypingBody(Frame, frozen=True):
 class ConversationTyping(APIView):
     @described(takes=TypingBody, status=204)
     def post(self, request: Request, conversation_id: str) -> HttpResponse:
-        """Say that you type in a conversation, or no more."""
+        """Begin or end your typing in a conversation."""
         return _set_typing(request, from_wire(conversation_id))
 
 
 class MessageTyping(APIView):
     @described(takes=TypingBody, status=204)
     def post(self, request: Request, message_id: str) -> HttpResponse:
-        """Say that you type in a message's conversation, or no more (K6)."""
+        """Begin or end your typing in a message's conversation (K6)."""
         return _set_typing(
             request, int(history.message_by_id(session_of(request).user_id, from_wire(message_id)).chat_id)
         )
@@ -47,7 +47,7 @@ class MessageTyping(APIView):
 class Presence(APIView):
     @described(answers=PresenceList, query={"ids": str})
     def get(self, request: Request) -> HttpResponse:
-        """Show how some people are, `?ids=1,2,3`, as far as you may know: who is nobody to you is offline."""
+        """Return the presence of users, `?ids=1,2,3`, as far as you may know it: a stranger is offline."""
         viewer = session_of(request).user_id
         ids = list(dict.fromkeys(from_wire(id_) for id_ in request.query_params.get("ids", "").split(",") if id_))
         if len(ids) > settings.LIMITS.presence_subscriptions:

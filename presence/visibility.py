@@ -1,7 +1,8 @@
-"""Who may know of whose presence, asked of the database whenever something is shown or sent (F113, F147, F156).
+"""The visibility of presence: which viewer may know what about which user (F113, F147, F156).
 
-A user's presence is there for people of whom the user would know: who is on the user's own contact list, who is in a
-group or channel with the user, and in a direct chat in which the user has written. A block, either way, ends it at once.
+The database is asked each time that presence is shown or sent. A viewer may know a user's presence if the viewer is on
+the user's contact list, shares a group or channel with the user, or is in a direct chat in which the user has written.
+A block between the two, in either direction, hides it at once.
 """
 
 from collections.abc import Sequence
@@ -42,9 +43,9 @@ WHERE NOT EXISTS (SELECT FROM accounts_block b WHERE b.blocker_id = u.id AND b.b
 
 
 class PresenceVisibility(NamedTuple):
-    """What a viewer may know: the user's settings, the devices that are stricter, and the last seen of the others.
+    """What a viewer may know about a user: the user's settings, the stricter devices, the stored last seen of the others.
 
-    A last seen that moves while somebody is here says that they are: it needs both settings, and both of a device.
+    `last_shown_at` leaves out each device that hides either: a last seen that moves shows that the user is online.
     """
 
     shows_online: bool
@@ -55,7 +56,7 @@ class PresenceVisibility(NamedTuple):
 
 
 def read_visibility(pairs: Sequence[Pair]) -> dict[Pair, PresenceVisibility]:
-    """Return for each viewer and user what may be known; a pair that may know nothing is left out."""
+    """Return the visibility of each pair of viewer and user; a viewer who may know nothing has no entry. One query."""
     if not pairs:
         return {}
     viewers, users = zip(*pairs, strict=True)
