@@ -64,7 +64,7 @@ class PresenceReporter:
         return self._submit(reported, "put")
 
     def report_closed(self, connection: Connection, *, on_purpose: bool) -> "asyncio.Future[None]":
-        """Report the end of a connection: closed on purpose it ends at once, lost it counts until its time is over (K22)."""
+        """Report the end of a connection: at once if closed on purpose, after its time if lost (K22)."""
         reported = self._reported.pop(connection.id, None) or ReportedConnection(connection)
         if reported.waiting_choice is not None:
             reported.waiting_choice.cancel()
@@ -189,7 +189,7 @@ class PresenceReporter:
 
 
 def automatic_status(connection: Connection, now: float) -> str:
-    """Return a connection's own state: away after 5 min (limit `presence_idle`) without user activity, else available (F142)."""
+    """Return the automatic state: away after 5 min (limit `presence_idle`) without user activity (F142)."""
     return "away" if now - connection.active_at >= settings.LIMITS.presence_idle else "available"
 
 

@@ -33,7 +33,7 @@ class NamedTypist(Frame, frozen=True):
 
 
 class TypingTotal(Frame, frozen=True):
-    """`typing.indicator` in a large conversation: the names of some typists, and the number of all; 0 when all have ended."""
+    """`typing.indicator` in a large conversation: the names of some typists, and their number, 0 at the end."""
 
     chat_id: str
     typists: list[NamedTypist]

@@ -1,4 +1,4 @@
-"""Moves the last seen of devices from Redis to their rows: by the clock, never while a frame is handled (F146, F153)."""
+"""Moves the last seen of devices from Redis to their rows, by the clock and never within a frame (F146, F153)."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -23,7 +23,7 @@ MOST_CACHED = 50_000
 
 
 class State(NamedTuple):
-    """One user's state for one viewer; Unix times. `as_of` is set on a cached state, shown while Redis is unavailable."""
+    """One user's state for one viewer; Unix times. `as_of` marks a cached state, shown while Redis is unavailable."""
 
     status: str
     last_seen: float | None = None
@@ -82,7 +82,7 @@ def _cached_state(visibility: PresenceVisibility | None, known: tuple[float, Pre
 
 
 def visible_state(visibility: PresenceVisibility | None, record: PresenceRecord, now: float) -> State:
-    """Return a record as its visibility permits. A lost connection counts as away only if last seen is visible (K22)."""
+    """Return a record as its visibility permits. A lost connection is away only if last seen is visible (K22)."""
     if visibility is None or not visibility.shows_online:
         return State("offline")
     untimed = (

@@ -1,4 +1,4 @@
-"""The presence of users in Redis (F146): one hash a user, `presence:<user>`, written by one script that all processes run.
+"""The presence of users in Redis (F146): one hash a user, `presence:<user>`, written by one script of all processes.
 
 Fields of the hash: `<connection>` → "device automatic alive kept", where `alive` and `kept` are the Unix times until
 which the connection counts, and counts as away; `c:<device>` → the state chosen on a device; `s:<device>` → when others
@@ -116,7 +116,7 @@ RANK = {"offline": 0, "away": 1, "brb": 2, "dnd": 3, "in_meeting": 4, "available
 
 
 class Update(NamedTuple):
-    """One line of the script's input. Times are Unix seconds; `seen` is 0 for no news, `choice` is empty for no choice."""
+    """One line of the script's input. Times are Unix seconds; `seen` 0 means no news, an empty `choice` no choice."""
 
     user: int
     what: str
@@ -164,7 +164,7 @@ def _counts(entry: Entry, now: float, untimed: Iterable[int]) -> bool:
 
 
 async def apply_updates(now: float, updates: Sequence[Update], *, sweep: int = 0) -> list[int]:
-    """Apply the updates in their order, examine at most `sweep` due users, and return the users whose state has changed.
+    """Apply updates in their order, examine at most `sweep` due users, and return the users whose state changed.
 
     Raises RedisError or OSError if Redis is unavailable.
     """

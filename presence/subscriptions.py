@@ -115,7 +115,7 @@ class Subscriptions:
             self._end_expired(connection, now)
 
     def follow_redis(self, *, failed_at: float, answered_at: float) -> None:
-        """Follow a failure of Redis (`failed_at` is 0 while it answers): states are shown for 300 s, then `unknown` (K24).
+        """Follow a failure of Redis, `failed_at` 0 for none: states stay for 300 s, then become `unknown` (K24).
 
         When Redis is back, the notice `lost` makes subscriptions read all states again.
         """

@@ -1,8 +1,8 @@
 """Typing states: kept in this process's memory, published to the other members, ended by time, a stop or a message.
 
 At most one start a second counts (F132). A state ends 5 s after its last start (F131). While it lasts it is published
-again by the clock, once in 5 s at most (K3). It is never stored, and its frames are the first to be dropped (F136, F139).
-In conversations with 50 members and more, `typing_summary` sends the states.
+again by the clock, once in 5 s at most (K3). It is never stored, and its frames are dropped first (F136, F139). In
+conversations with 50 members and more, `typing_summary` sends the states.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ MOST_KEPT = 50_000
 
 
 class TypingState:
-    """One user typing in one conversation. `large` says how its begin was published: its end is published the same way."""
+    """One user typing in one conversation. Its end is published as its begin was: `large` or not."""
 
     __slots__ = ("large", "n", "repeat_timer", "timer", "typist", "version")
 
@@ -52,7 +52,7 @@ class TypingStates:
         self._visibility_changes = 0
 
     def start(self, user_id: int, conversation_id: int, device_id: int = 0) -> "asyncio.Future[None] | None":
-        """Begin or prolong a typing state; None for a start within a second of the last one. The future raises NotAMember."""
+        """Begin or prolong a typing state; None within a second of the last start. The future raises NotAMember."""
         now, key = asyncio.get_running_loop().time(), (user_id, conversation_id)
         if now - self._last_start.get(key, -10.0) < 1 / settings.LIMITS.typing_per_second:
             return None
@@ -104,7 +104,7 @@ class TypingStates:
         return known
 
     async def _member_number(self, key: Key, version: int) -> int | None:
-        """Return a member's number, None if not a member. A begin reads it anew, because the hub's members may be old."""
+        """Return a member's number, None if not a member. A begin reads it, for the hub's members may be old."""
         state = self._states.get(key)
         return (
             state.n if state is not None and state.version == version else await threads.run(read_member_number, *key)

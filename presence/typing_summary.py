@@ -1,6 +1,6 @@
 """Typing in large conversations: each process sums up the typists, and sends its readers a summary a second (F138).
 
-Frame by frame, 500 typists among 1,000 members would cost each reader a thousand frames a second. So a change travels to
+Frame by frame, 500 typists among 1,000 members would send each reader a thousand frames a second. So a change travels to
 the processes as the notice `typing`, and a reader receives a view: some names, and the number of typists.
 """
 
@@ -33,7 +33,7 @@ class Change(msgspec.Struct, array_like=True):
 
 
 class ActiveTypist(msgspec.Struct):
-    """A typist; at `until` (monotonic seconds) this process drops the typist, in case the change that ends it is lost."""
+    """A typist; at `until` (monotonic seconds) this process drops the typist, should the end be lost."""
 
     display_name: str
     hidden_from: list[int]
@@ -46,7 +46,7 @@ _decode = msgspec.msgpack.Decoder(Change).decode
 
 
 class TypingSummary:
-    """The typists of one conversation, in the order in which they began, and the view that each reader received last."""
+    """The typists of one conversation, in the order of their begin, and the view that each reader received last."""
 
     __slots__ = ("last_views", "sending", "sent_at", "timer", "typists", "version")
 
@@ -59,7 +59,7 @@ class TypingSummary:
         self.sending = False
 
     def hidden_by_reader(self) -> dict[int, set[int]]:
-        """Return the typists hidden from each reader: the reader, and users with a block between them and the reader."""
+        """Return the typists hidden from each reader: the reader, and users behind a block."""
         hidden: dict[int, set[int]] = {}
         for user, typist in self.typists.items():
             for reader in (user, *typist.hidden_from):

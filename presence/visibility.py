@@ -43,7 +43,7 @@ WHERE NOT EXISTS (SELECT FROM accounts_block b WHERE b.blocker_id = u.id AND b.b
 
 
 class PresenceVisibility(NamedTuple):
-    """What a viewer may know about a user: the user's settings, the stricter devices, the stored last seen of the others.
+    """What a viewer may know of a user: the settings, the stricter devices, the stored last seen of the others.
 
     `last_shown_at` leaves out each device that hides either: a last seen that moves shows that the user is online.
     """

@@ -1,1 +1,1 @@
-"""Delivered and seen: marks, and what others learn of them."""
+"""Delivered and seen: marks of devices, receipts to the others, and the log of both."""

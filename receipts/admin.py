@@ -1,4 +1,4 @@
-"""The staff's page of "why did Bob not see it?" (F124): a message's trace, and who has looked at which, and why."""
+"""The staff's page "why was a message not seen?" (F124): the trace of a message, and the list of all inspections."""
 
 from django import forms
 from django.contrib import admin
@@ -17,7 +17,7 @@ from receipts.models import Inspection
 
 
 class Look(forms.Form):
-    """Which message, why, and from which recipient on."""
+    """The message, the reason, and the cursor of the recipients."""
 
     message_id = forms.IntegerField(label="Message", min_value=1, max_value=2**63 - 1)
     reason = forms.CharField(max_length=traces.MOST_REASON, help_text="kept, with your name and the time")
@@ -26,7 +26,7 @@ class Look(forms.Form):
 
 @admin.register(Inspection)
 class InspectionAdmin(ReadOnly):
-    """Rows are made by looking, and by nothing else; none is changed or deleted."""
+    """Inspections. A look at a trace adds one; none is changed or deleted."""
 
     list_display = ("looked_at", "staff_id", "message_id", "reason")
     search_fields = ("message_id__exact", "staff_id__exact")
@@ -38,7 +38,7 @@ class InspectionAdmin(ReadOnly):
         return [look, *super().get_urls()]
 
     def look(self, request: HttpRequest) -> HttpResponse:
-        """Ask for a message and a reason, and show its trace: POST, because each look makes a row."""
+        """Show the form, and the trace of its message. POST, because each look adds an inspection."""
         form = Look(request.POST or None)
         trace = self._trace(request, form) if form.is_valid() else None
         context = {

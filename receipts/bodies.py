@@ -5,7 +5,7 @@ from gateway.paging import Listing
 
 
 class Receipt(Frame, frozen=True):
-    """A device has got or seen a message; `ttl`: for how many more seconds this is answered (K1)."""
+    """A device received or saw a message. `ttl`: the seconds for which this is still listed (K1)."""
 
     message_id: str
     recipient_id: str
@@ -16,7 +16,7 @@ class Receipt(Frame, frozen=True):
 
 
 class Counts(Frame, frozen=True):
-    """To how many a message went, and how many of them have got and seen it, as far as one may know."""
+    """The numbers of a message's recipients, and of those who received and saw it, as far as the viewer may know."""
 
     recipients: int
     delivered: int
@@ -24,7 +24,7 @@ class Counts(Frame, frozen=True):
 
 
 class Receipts(Listing[Receipt], frozen=True):
-    """`GET /messages/{id}/receipts`: counts first; names where `named` says that the chat lists them (K5)."""
+    """`GET /messages/{id}/receipts`: counts first; rows with names only if the chat lists names, as `named` says (K5)."""
 
     message_id: str
     counts: Counts
@@ -32,7 +32,7 @@ class Receipts(Listing[Receipt], frozen=True):
 
 
 class DeliveryState(Frame, frozen=True):
-    """`GET /messages/{id}/delivery-state`: what all recipients have reached; user ids where names are listed."""
+    """`GET /messages/{id}/delivery-state`: what all recipients have reached; user ids if the chat lists names."""
 
     message_id: str
     state: str
@@ -43,13 +43,13 @@ class DeliveryState(Frame, frozen=True):
 
 
 class ReceiptNames(Frame, frozen=True):
-    """`/conversations/{id}/receipts`: whether lists of receipts bear names; `null` goes by the number of members."""
+    """`/conversations/{id}/receipts`: whether receipts list names; `null`: the number of members decides."""
 
     names: bool | None
 
 
 class DeviceTrace(Frame, frozen=True):
-    """What a recipient's device has reported, and when; `null` where it has not, or not to you."""
+    """When a recipient's device reported each state; `null`: it did not, or the viewer may not know."""
 
     device_id: str
     delivered_at: str | None
@@ -57,10 +57,10 @@ class DeviceTrace(Frame, frozen=True):
 
 
 class ConnectionTrace(Frame, frozen=True):
-    """A connection of a recipient's that stood when a message was handed over, or was opened since; for staff.
+    """A recipient's connection that was open when a message was handed over, or was opened since; for staff.
 
-    `handed_at` is `null` where it came too late and got the message by sync; `closed_at` and `close_code` while it lasts.
-    `waits`: its peer takes nothing at the moment.
+    `handed_at` is `null` if the connection was opened too late and got the message by sync. `closed_at` and `close_code`
+    are `null` while it is open. `waits`: its peer reads nothing at the moment.
     """
 
     gateway: str
@@ -74,7 +74,7 @@ class ConnectionTrace(Frame, frozen=True):
 
 
 class GatewayTrace(Frame, frozen=True):
-    """A process that has handed a message to a recipient's connection, and when; `summed` where a summary told of it.
+    """A process that handed a message to a recipient's connection, and when; `summed`: it sent a summary instead.
 
     `host`, its machine and process, is for staff.
     """
@@ -86,9 +86,9 @@ class GatewayTrace(Frame, frozen=True):
 
 
 class RecipientTrace(Frame, frozen=True):
-    """How far a message has come with one recipient. `hidden_by`: the rules that keep something from its sender.
+    """The state of a message for one recipient. `hidden_by`: the rules that hide something from its sender.
 
-    `connections` is for staff, `null` to its sender and while Redis is away.
+    `connections` is for staff: `null` for the sender, and while Redis is unavailable.
     """
 
     user_id: str
@@ -99,10 +99,11 @@ class RecipientTrace(Frame, frozen=True):
 
 
 class Trace(Frame, frozen=True):
-    """`GET /messages/{id}/trace`: the way of a message, without what it says (F124).
+    """`GET /messages/{id}/trace`: the delivery of a message step by step, without its content (F124).
 
-    `gateways` have handed it to some recipient of this page who, to its sender, has it: to others' connections for staff
-    alone, for whether one is connected is theirs to show. `null` while Redis is away; `silent_gateways` did not answer.
+    `gateways` handed it to a recipient of this page. For the sender they count only recipients whose state is at least
+    delivered: whether others are connected is private. `gateways` is `null` while Redis is unavailable;
+    `silent_gateways` is the number of gateways that did not answer.
     """
 
     message_id: str

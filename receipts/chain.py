@@ -1,10 +1,9 @@
-"""Whether the log is whole: every row is as it was written, follows the one before it, and none has been taken out.
+"""The proof of the receipt log's hash chain: no row was altered, inserted or removed, and each follows its predecessor.
 
-A row may be missing only from a partition that was dropped when its time was over, whatever else the register says.
+A row may be missing only from a partition that was dropped after its time, whatever else the register says.
 
-What this cannot show: one who may do everything in the database can write log and lanes anew, in agreement, or take out
-a lane with all its rows. The digest that `verify_receipts` prints, kept outside, shows whether a copy of the database of
-that moment is what it was.
+The proof has a limit: a superuser of the database can rewrite log and lanes consistently, or remove a lane with all its
+rows. The digest that `verify_receipts` prints, kept elsewhere, shows whether a later copy of that state is unchanged.
 """
 
 from typing import NamedTuple
@@ -16,7 +15,7 @@ _DROPPED = """EXISTS (
         WHERE {0} >= p.from_on AND {0} < p.until_on
           AND p.until_on <= (p.dropped_at AT TIME ZONE 'UTC')::date AND p.dropped_at <= now())"""
 _GONE, _HEAD_GONE = _DROPPED.format("r.previous_expires_on"), _DROPPED.format("l.expires_on")
-# In one statement, so that log and lanes are of one moment. Index: log_key gives the order of the lanes.
+# One statement, so that log and lanes are read at one moment. Index: log_key gives the order of the lanes.
 FIND_BROKEN_ROW = f"""
 WITH ordered AS (
     SELECT r.*, lag(r.n) OVER lane AS before_n, lag(r.hash) OVER lane AS before_hash
@@ -55,7 +54,7 @@ FROM receipts_lane
 
 
 class BrokenRow(NamedTuple):
-    """A row that is not as it was written."""
+    """The first row that breaks the chain, and how."""
 
     conversation_id: int
     user_id: int
@@ -66,7 +65,7 @@ class BrokenRow(NamedTuple):
 
 
 class Extent(NamedTuple):
-    """How much there is; `digest` is over the heads of all lanes, as hexadecimal SHA-256."""
+    """What the chain covers; `digest` is the hexadecimal SHA-256 of the heads of all lanes."""
 
     rows: int
     lanes: int
@@ -74,7 +73,7 @@ class Extent(NamedTuple):
 
 
 def find_broken_row() -> BrokenRow | None:
-    """Return the first row, by conversation, user, device, state and number, that breaks the chain; reads all of it."""
+    """Return the first row, by conversation, user, device, state and number, that breaks the chain. Reads the whole log."""
     with connection.cursor() as cursor:
         cursor.execute(FIND_BROKEN_ROW)
         row = cursor.fetchone()
@@ -82,7 +81,7 @@ def find_broken_row() -> BrokenRow | None:
 
 
 def measure_extent() -> Extent:
-    """Return what the chain covers."""
+    """Return the size and digest of the log."""
     with connection.cursor() as cursor:
         cursor.execute(MEASURE_EXTENT)
         return Extent(*cursor.fetchone())

@@ -5,14 +5,14 @@ from gateway.frames import Frame
 
 
 class DeliveredMark(Frame, frozen=True):
-    """`message.delivered`: this device holds everything up to seq."""
+    """`message.delivered`: this device has received all messages up to seq."""
 
     chat_id: WireId
     seq: Seq
 
 
 class ReadMark(Frame, frozen=True):
-    """`read.mark`: read up to a message or seq; never moves back."""
+    """`read.mark`: the user has read up to a message or seq; never moves back."""
 
     chat_id: WireId
     seq: Seq | None = None
@@ -20,14 +20,14 @@ class ReadMark(Frame, frozen=True):
 
 
 class DeliveredTo(Frame, frozen=True):
-    """How far a member's devices hold a chat."""
+    """The seq up to which a member's devices have received a chat."""
 
     user_id: str
     seq: int
 
 
 class SeenBy(Frame, frozen=True):
-    """How far a member has read a chat."""
+    """The message and seq up to which a member has read a chat."""
 
     user_id: str
     message_id: str
@@ -35,14 +35,14 @@ class SeenBy(Frame, frozen=True):
 
 
 class DeliveryReceipt(Frame, frozen=True):
-    """`delivery.receipt`: batched deltas of one chat."""
+    """`delivery.receipt`: changed marks of one chat, coalesced."""
 
     chat_id: str
     receipts: list[DeliveredTo]
 
 
 class ReadReceipt(Frame, frozen=True):
-    """`read.receipt`: batched deltas of one chat."""
+    """`read.receipt`: changed marks of one chat, coalesced."""
 
     chat_id: str
     receipts: list[SeenBy]

@@ -1,4 +1,4 @@
-"""Marks in."""
+"""Marks over the socket: frames in, results out."""
 
 import asyncio
 from functools import partial
@@ -19,7 +19,7 @@ def delivered(caller: Caller, frame: DeliveredMark) -> "asyncio.Future[None]":
 
 
 def read(caller: Caller, frame: ReadMark) -> "asyncio.Future[None]":
-    """`read.mark` (hot): by seq at once, by message after looking up its seq."""
+    """`read.mark` (hot): a seq is recorded at once, a message after its seq was read."""
     chat = from_wire(frame.chat_id)
     if frame.seq is not None:
         return mark_writer().submit(Mark(caller.user_id, chat, 0, frame.seq, caller.device_id))

@@ -1,4 +1,4 @@
-"""A process's marks on their way: merged for a fifth of a second a device and conversation, then written in batches."""
+"""Writes the marks of a process: merged for 200 ms by device and conversation, then recorded in batches."""
 
 import asyncio
 import time
@@ -17,20 +17,20 @@ from receipts import partitions
 from receipts.marks import MARK, Mark, Move, finish_marks, lane_key, merge_marks, record_marks, statement_values
 
 MOST = 500
-# A statement costs ten times what a mark in it costs (decision 0008): those of 20 ms go together, a lone one at once.
+# A statement costs ten times what a mark in it costs (decision 0008): marks of 20 ms share one, a lone mark waits not.
 BATCH_GAP = 0.02
 MOST_KEPT = 100_000
-# A send holds a member's row for one statement and commit: a few milliseconds.
+# A send locks a member's row for one statement and its commit: a few milliseconds.
 BUSY_SECONDS = 0.01
 BUSY_TRIES = 300
-# In large conversations nobody is told of single marks: they may be recorded later, and so more of them as one (F122).
+# Large conversations get no receipts, so their marks may be recorded later, and more of them as one (F122).
 LARGE_SECONDS = 1.0
 
-Key = tuple[int, int, int, bool]  # user, conversation, device, whether it is about seen
+Key = tuple[int, int, int, bool]  # user, conversation, device, seen (or delivered)
 
 
 class MarkWriter:
-    """The marks of this process's connections, on one event loop."""
+    """Writes the marks of this process's connections, on one event loop."""
 
     def __init__(self) -> None:
         self._database = PreparedConnection("marks")
@@ -42,7 +42,7 @@ class MarkWriter:
         self._merged: dict[Key, tuple[Mark, asyncio.Future[None]]] = {}
 
     def submit(self, mark: Mark) -> "asyncio.Future[None]":
-        """Take a mark; the future ends when it is recorded, or raises NotAMember or Overloaded."""
+        """Submit a mark. The future ends when it is recorded, or raises NotAMember or Overloaded."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         loop = self._loop
@@ -82,7 +82,7 @@ class MarkWriter:
         try:
             rows = await self._database.rows(MARK, statement_values(marks))
         except CheckViolation:
-            # No partition for what expires so late: the clock was stopped for weeks, or a period has just been changed.
+            # A partition is missing: the clock job did not run for weeks, or a retention period has just changed.
             await threads.run(partitions.make_upcoming)
             rows = await self._database.rows(MARK, statement_values(marks))
         moves = [Move(*row) for row in rows]
@@ -93,7 +93,7 @@ class MarkWriter:
 
 
 def submit_mark(mark: Mark) -> None:
-    """Record one mark from a thread. Raises NotAMember, Overloaded."""
+    """Record one mark from a thread, and wait for that. Raises NotAMember, Overloaded."""
     if hub.running():
         hub.current().call(partial(_submit, mark))
         return
@@ -130,7 +130,7 @@ _mark_writer: MarkWriter | None = None
 
 
 def mark_writer() -> MarkWriter:
-    """Return this process's mark_writer; all of a web process is one event loop."""
+    """Return this process's writer; a web process has one event loop."""
     global _mark_writer
     if _mark_writer is None:
         _mark_writer = MarkWriter()

@@ -1,6 +1,6 @@
-"""Delivered and seen marks: cumulative, monotonic, told as deltas as far as privacy lets.
+"""Delivered and seen marks: cumulative and monotonic; changes are published as receipts, as far as privacy permits.
 
-What is recorded does not depend on anybody's settings; what is told does (F111, F113).
+Settings never change what is recorded, only what is published (F111, F113).
 """
 
 import logging
@@ -20,17 +20,17 @@ from receipts.frames import DeliveredTo, DeliveryReceipt, ReadReceipt, SeenBy
 logger = logging.getLogger(__name__)
 Key = TypeVar("Key")
 
-# One row a mark, whether it moved or not. A row that a send is just writing is passed over and tried again: this
-# statement holds many rows and so must not wait for one, or it and a batch of sends could wait for each other.
-# Seen implies delivered; nothing is marked beyond the last message. Own messages that the mark passes stand no longer above
-# it (`own_above`; looked for only where there are any). Reading ends "marked as unread"; where nothing else
-# moved, one's own devices alone are told where one has read to.
-# How far the others are told that one has read is `judged` by itself: not at all where one sends no receipts, and where
-# one of a user's devices sends none, as far as their other devices have read (K8). The three columns before the last, the
-# member's number, say whom a mark is not told: a seen one nobody who wants to be shown none, users and devices; either
-# nobody whom its user blocks, for their messages must stay "sent" (F205).
-# What each device claims is logged in the same statement: `lane` has the device's newest transition, the head of its
-# chain, and the log gets a copy of what it has become. Whoever writes a lane holds its member's row.
+# Returns one row a mark, moved or not. The statement skips member rows that a send has locked, and the caller tries them
+# again: it locks many rows, so waiting for one could deadlock with a batch of sends.
+# Seen implies delivered; no mark goes beyond the last message. `own_above` counts own messages above the read mark, so it
+# falls by those that the mark passes (counted only if there are any). Reading ends "marked as unread"; if nothing else
+# moved, only the user's own devices get a receipt.
+# `judged` is the seq up to which the others may see that the user has read: none if the user sends no read receipts; if
+# one of the user's devices sends none, the seq that the other devices have read (K8).
+# `blind`, `blind_devices`: users and devices with showReadReceipts off, not sent seen marks. `shunned`: users the reader
+# blocks, sent neither, because their messages must stay "sent" (F205).
+# The same statement logs what each device reports: `lane` holds the device's newest transition, the head of its chain,
+# and the log gets a copy. The lock of the member's row covers its lanes.
 # Indexes: member_once, message_key, the key of accounts_privacy, block_unique, lane_key, device_strict, the key of
 # receipts_policy.
 MARK = """
@@ -152,7 +152,7 @@ ORDER BY i.place
 
 
 class Mark(NamedTuple):
-    """A claim of a member's device; 0 says nothing about that state, and names no device."""
+    """What a member's device reports: seqs up to which it received and its user read, 0 for no news. Device 0 is unknown."""
 
     user_id: int
     conversation_id: int
@@ -162,9 +162,10 @@ class Mark(NamedTuple):
 
 
 class Move(NamedTuple):
-    """What a mark changed: the new watermarks, None where one did not move.
+    """A row of MARK: what a mark changed. `delivered` and `seen` are the new marks, None if not moved.
 
-    `shown` is how far the others are told that the user has read; `shown_id` names that message where it is not `seen_id`.
+    `shown` is the seq up to which the others may see that the user has read, None if unchanged; `shown_id` is that
+    message's id if it differs from `seen_id`.
     """
 
     user_id: int
@@ -184,9 +185,9 @@ class Move(NamedTuple):
 
 
 def record_marks(marks: Sequence[Mark]) -> list[str]:
-    """Record marks and tell the others what moved; from a thread.
+    """Record marks and publish the receipts of those that moved. Called from a thread.
 
-    Returns an outcome for each: "done", "busy" (a send is writing that member's row: try again), or "stranger".
+    Returns the outcome of each mark: "done", "busy" (a send has locked the member's row: try again), or "stranger".
     """
     with connection.cursor() as cursor:
         cursor.execute(MARK, statement_values(marks))
@@ -194,7 +195,7 @@ def record_marks(marks: Sequence[Mark]) -> list[str]:
 
 
 def statement_values(marks: Sequence[Mark]) -> dict[str, Any]:
-    """Return the values of MARK: the marks of a member as one, for a row can be updated once, and those of a device."""
+    """Return the values of MARK: the merged marks of each member, whose row is updated once, and of each device."""
     members, lanes = _merge_by(marks, by=member_key), _merge_by(marks, by=lane_key)
     places = {member: place for place, member in enumerate(members, 1)}
     limits = settings.LIMITS
@@ -222,17 +223,17 @@ def finish_marks(marks: Sequence[Mark], moves: Sequence[Move]) -> list[str]:
 
 
 def member_key(mark: Mark) -> tuple[int, int]:
-    """Return whose mark it is."""
+    """Return the user and conversation of a mark."""
     return mark.user_id, mark.conversation_id
 
 
 def lane_key(mark: Mark) -> tuple[int, int, int]:
-    """Return of which device."""
+    """Return the user, conversation and device of a mark."""
     return mark.user_id, mark.conversation_id, mark.device_id
 
 
 def merge_marks(one: Mark, other: Mark) -> Mark:
-    """Return two marks of one member as one: marks are cumulative, the highest counts, and its device is named."""
+    """Merge two marks of one member: the highest seqs, and the device of the higher mark."""
     delivered, seen = max(one.delivered, other.delivered), max(one.seen, other.seen)
     device = other.device_id if (other.seen, other.delivered) > (one.seen, one.delivered) else one.device_id
     return Mark(one.user_id, one.conversation_id, delivered, seen, device)
@@ -247,7 +248,7 @@ def _merge_by(marks: Sequence[Mark], *, by: Callable[[Mark], Key]) -> dict[Key, 
 
 
 def publish_receipts(moves: Sequence[Move]) -> None:
-    """Publish the receipts of the marks that moved. Large conversations get none: their counts are read on demand."""
+    """Publish the receipts of the marks that moved. Large conversations get none: clients read their counts on demand."""
     small = [m for m in moves if m.outcome == "done" and m.member_count < settings.LIMITS.fanout_threshold]
     delivered: dict[tuple[int, ...], list[Move]] = {}
     for move in small:
@@ -270,7 +271,7 @@ def _publish_delivered(moves: list[Move]) -> None:
 
 
 def _publish_seen(move: Move) -> None:
-    """Tell one's own devices how far one has read, and the others how far one shows it: mostly the same."""
+    """Publish the user's own read mark to their devices, and the shown one to the others: one event if they are equal."""
     if move.seen is not None and move.seen != move.shown:
         event = _seen_event(move, move.seen, move.seen_id)
         event.users = [move.user_id]
@@ -297,7 +298,7 @@ def _indicator(state: int, move: Move, seq: int | None, receipt: DeliveredTo | S
 
 
 def _event(chat: int, type_: str, receipts: DeliveryReceipt | ReadReceipt, indicators: list[Indicator]) -> Event:
-    """Return the event of receipts, which each reader's connection gathers with others of its chat (F117)."""
+    """Return an event of receipts, which each connection coalesces with others of its chat (F117)."""
     return Event(
         chat=chat, cls=Class.RECEIPT, frame=codec.frame(type_, receipts), coalesced_type=type_, indicators=indicators
     )

@@ -1,4 +1,4 @@
-"""The tables of receipts. `Transition` and `Lane` are created by SQL (migration 0002): partitioned, append-only, chained."""
+"""The tables of receipts. Migration 0002 creates `Transition` and `Lane` by SQL: partitioned, append-only, hash-chained."""
 
 from django.db import models
 from django.db.models import Q
@@ -6,10 +6,10 @@ from django.db.models.functions import Now
 
 
 class Transition(models.Model):
-    """A row of the log: from then on this device had delivered, or seen, these messages (K7).
+    """A row of the log: when a device reported a range of messages as delivered or seen (K7).
 
-    The table's key is `(conversation_id, user_id, device_id, state, to_seq, expires_on)`. Nobody changes or deletes a
-    row; a partition is dropped whole.
+    The table's key is `(conversation_id, user_id, device_id, state, to_seq, expires_on)`. Rows are never changed or
+    deleted; a partition is dropped whole.
     """
 
     pk = models.CompositePrimaryKey("conversation_id", "user_id", "device_id", "state", "to_seq", "expires_on")
@@ -36,7 +36,7 @@ class Transition(models.Model):
 
 
 class Lane(models.Model):
-    """A device's newest transition to a state: its watermark, and the head of its chain. Outlives the log."""
+    """A device's newest transition to a state: its watermark, and the head of its hash chain. Outlives the log."""
 
     pk = models.CompositePrimaryKey("conversation_id", "user_id", "device_id", "state")
     conversation_id = models.BigIntegerField()
@@ -62,7 +62,7 @@ class Lane(models.Model):
 
 
 class Partition(models.Model):
-    """The register of the log's partitions, also of those that are gone: what the verifier may miss."""
+    """The register of the log's partitions, dropped ones included: the proof of the chain reads it."""
 
     name = models.CharField(max_length=63, primary_key=True)
     from_on = models.DateField()
@@ -79,7 +79,7 @@ class Partition(models.Model):
 
 
 class Policy(models.Model):
-    """What is different in one conversation: names in its lists (K5), and how long its log must be kept (F108, K47)."""
+    """The receipt settings of one conversation: names in lists (K5), and the retention of its log (F108, K47)."""
 
     conversation_id = models.BigIntegerField(primary_key=True)
     lists_names = models.BooleanField(null=True, help_text="None: by its size")
@@ -100,7 +100,7 @@ class Policy(models.Model):
 
 
 class Inspection(models.Model):
-    """Somebody of the staff has looked at the trace of a message (F124). Rows are only added."""
+    """A look of a staff member at the trace of a message (F124). Append-only."""
 
     staff_id = models.BigIntegerField()
     message_id = models.BigIntegerField()

@@ -1,4 +1,4 @@
-"""The log's partitions: made ahead, dropped whole when all that they hold is over and nothing of it is under a hold."""
+"""The log's partitions: made ahead, and dropped whole when all rows have expired and none is under a legal hold."""
 
 import logging
 from datetime import date, timedelta
@@ -12,12 +12,12 @@ from receipts.models import Partition, Policy
 
 logger = logging.getLogger(__name__)
 DAY = 86400
-# Beat may be away for so many days before marks find no place for their rows (they then make it themselves).
+# The clock may stop for so many days before marks find no partition (they then make one themselves).
 AHEAD_DAYS = 60
 STEP_DAYS = 7
-# Who marks waits while a partition is being dropped: never for long, the clock tries again.
+# Marks wait while a partition is dropped, so the drop gives up soon; the clock tries again.
 LOCK_TIMEOUT = "2s"
-# As `holds.wait_for_new_holds`, and two sweeps wait for each other: a partition is dropped once.
+# Waits for holds that are being set, as `holds.wait_for_new_holds`, and for another drop: a partition is dropped once.
 LOCK_HOLDS = "LOCK TABLE receipts_hold IN SHARE ROW EXCLUSIVE MODE"
 
 MAKE = "SELECT count(*) FROM unnest(%(days)s::date[]) AS day WHERE receipts_make_partition(day)"
@@ -34,7 +34,7 @@ SELECT EXISTS (
 
 
 def read_database_date() -> date:
-    """Return the database's day, in UTC: the log's."""
+    """Return the current UTC date of the database, by which the log is partitioned."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT (now() AT TIME ZONE 'UTC')::date")
         day: date = cursor.fetchone()[0]
@@ -42,7 +42,7 @@ def read_database_date() -> date:
 
 
 def make_upcoming() -> int:
-    """Make the partitions for marks of the next weeks under every period in use; returns how many were missing."""
+    """Make the partitions of the next weeks for every retention period in use; return the number made."""
     limits = settings.LIMITS
     kept = {limits.delivered_kept // DAY, limits.seen_kept // DAY}
     kept |= {
@@ -52,7 +52,7 @@ def make_upcoming() -> int:
 
 
 def make_for_periods(kept_days: set[int]) -> int:
-    """Make the partitions for what is kept for so many days, marked from now on; returns how many were missing."""
+    """Make the partitions for new rows with these retention periods, in days; return the number made."""
     begin = read_database_date()
     ahead = [timedelta(days=kept + step) for kept in sorted(kept_days) for step in range(0, AHEAD_DAYS, STEP_DAYS)]
     with connection.cursor() as cursor:
@@ -64,10 +64,10 @@ def make_for_periods(kept_days: set[int]) -> int:
 
 
 def drop_expired() -> int:
-    """Drop each partition whose rows have all expired before today, with its count; returns the rows.
+    """Drop each partition whose rows have all expired before today, and return the number of rows.
 
-    One that holds anything under a legal hold stays as it is, for as long as the hold does. What is over is shown to
-    nobody meanwhile. Raises OperationalError where marks or a hold keep one busy.
+    A partition with rows under a legal hold stays until the hold ends; expired rows are not shown meanwhile. Raises
+    OperationalError if marks or a new hold keep a partition locked.
     """
     due = Partition.objects.filter(dropped_at=None, until_on__lte=read_database_date()).order_by("from_on")
     return sum(_drop(partition) for partition in due)

@@ -1,4 +1,4 @@
-"""Who has got and seen a message, as far as the viewer may know it: asked of settings and blocks anew each time (K8)."""
+"""The receipts of a message as far as the viewer may know them: settings and blocks are read each time (K8)."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -36,7 +36,8 @@ FROM chat_message m JOIN chat_conversation c ON c.id = m.conversation_id
 LEFT JOIN receipts_policy p ON p.conversation_id = c.id
 WHERE m.id = %(id)s
 """
-# What a block hid was delivered to nobody; to whom it blocks its side tells nothing more. Index: member_once.
+# A message hidden by a block counts as delivered to nobody; a blocked user sees the marks frozen at the time of the
+# block. Index: member_once.
 _RECIPIENTS = f"""
     SELECT m.user_id, m.conversation_id,
            LEAST(m.delivered_seq, m.frozen_delivered_seq) >= %(seq)s AND NOT %(hidden)s AS delivered,
@@ -49,9 +50,9 @@ RECIPIENT_COUNTS = (
     f"SELECT count(*), count(*) FILTER (WHERE delivered OR seen), count(*) FILTER (WHERE seen) FROM ({_RECIPIENTS}) r"  # noqa: S608
 )
 RECIPIENT_STATES = f"SELECT user_id, delivered OR seen, seen FROM ({_RECIPIENTS}) r ORDER BY user_id"  # noqa: S608
-# For each recipient and device the row of each state that covers the message, if it still is to be shown: neither what is
-# shown no more nor what is kept no more, though its partition may stand yet. What was read without saying so was at least
-# delivered. After a block its side tells nothing more in the direct chat.
+# For each recipient, device and state the log row that covers the message, unless its time to be shown or its retention
+# is over (its partition may still exist). A hidden seen row is shown as delivered. In a direct chat, rows after a block
+# are not shown to the blocked side.
 # Indexes: lane_key, log_key (a lane's ranges ascend: the first that ends at the message or above).
 DEVICE_RECEIPTS = f"""
 WITH recipient AS MATERIALIZED (
@@ -90,7 +91,7 @@ PAGE_END = (
 
 
 class QueriedMessage(NamedTuple):
-    """The message that is asked about."""
+    """A message whose receipts are read, with the receipt settings of its conversation."""
 
     id: int
     conversation_id: int
@@ -105,14 +106,14 @@ class QueriedMessage(NamedTuple):
 
     @property
     def named(self) -> bool:
-        """Whether receipts list names (K5)."""
+        """Say whether its receipts list names (K5)."""
         if self.kind == "direct" or self.lists_names is not None:
             return self.kind == "direct" or bool(self.lists_names)
         return self.member_count <= settings.LIMITS.receipt_names
 
 
 class DeviceReceipt(NamedTuple):
-    """A row of DEVICE_RECEIPTS: the state that a recipient's device reported, when, and for how many seconds it is shown."""
+    """A row of DEVICE_RECEIPTS: the state that a recipient's device reported, and the seconds for which it is shown."""
 
     user_id: int
     device_id: int
@@ -130,9 +131,9 @@ class RecipientState(NamedTuple):
 
 
 def list_receipts(viewer: Session, message_id: int, *, after: int = 0) -> Receipts:
-    """Return who has got and seen a message on which device: counts first, and a page of names where there are any.
+    """Return the counts of a message's receipts, and if names are listed a page of rows by recipient and device.
 
-    `after` is the user id that the last page ended with. Raises NotFound and NotAMember as for the message itself.
+    `after` is the last user id of the page before. Raises NotFound and NotAMember as for the message itself.
     """
     message = _visible_message(viewer, message_id)
     shows = _shows_receipts(viewer)
@@ -150,7 +151,7 @@ def list_receipts(viewer: Session, message_id: int, *, after: int = 0) -> Receip
 
 
 def read_delivery_state(viewer: Session, message_id: int) -> DeliveryState:
-    """Return what all recipients of a message have reached, and who which where names are listed (F127, F128)."""
+    """Return the state that all recipients of a message have reached, and if names are listed their ids (F127, F128)."""
     message = _visible_message(viewer, message_id)
     shows, named = _shows_receipts(viewer), message.named
     counts = _counts(message, shows=shows)
@@ -172,7 +173,7 @@ def read_delivery_state(viewer: Session, message_id: int) -> DeliveryState:
 
 
 def find_message(message_id: int) -> QueriedMessage:
-    """Return a message by id, whoever asks. Raises NotFound."""
+    """Return a message by id, without a check of the viewer. Raises NotFound."""
     for row in _fetch_rows(MESSAGE, {"id": message_id}):
         return QueriedMessage(*row)
     raise NotFound
@@ -189,7 +190,7 @@ def _shows_receipts(viewer: Session) -> bool:
 
 
 def _counts(message: QueriedMessage, *, shows: bool) -> Counts:
-    """Count; in large conversations what was counted within the last half minute will do (F121)."""
+    """Return the counts; in large conversations they are cached for 30 s (limit `receipt_counts`, F121)."""
     limits, key = settings.LIMITS, f"receipts:{message.id}"
     if message.member_count < limits.fanout_threshold:
         counts = _count_recipients(message)
@@ -244,7 +245,7 @@ def _recipient_states(message: QueriedMessage) -> list[RecipientState]:
 
 
 def find_page_end(message: QueriedMessage, after: int) -> int | None:
-    """Return the user id that ends a page of recipients which another one follows."""
+    """Return the last user id of a page of recipients, None if it is the last page."""
     rows = _fetch_rows(PAGE_END, _values(message) | {"after": after, "limit": PAGE_SIZE})
     ids = [int(user_id) for (user_id,) in rows]
     return ids[0] if len(ids) == 2 else None

@@ -1,4 +1,4 @@
-"""Who has got and seen a message, and its way, over REST."""
+"""Receipts and traces of messages over REST."""
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -16,7 +16,7 @@ from receipts.bodies import DeliveryState, ReceiptNames, Receipts, Trace
 class MessageReceipts(APIView):
     @described(answers=Receipts, query={"cursor": str})
     def get(self, request: Request, message_id: str) -> HttpResponse:
-        """Who has got and seen a message, on which device, as far as you may know: counts first."""
+        """Return who received and saw a message, on which device, as far as you may know: counts first."""
         after = cursor_of(request, int) or 0
         return answer(queries.list_receipts(session_of(request), from_wire(message_id), after=after))
 
@@ -24,14 +24,14 @@ class MessageReceipts(APIView):
 class MessageDeliveryState(APIView):
     @described(answers=DeliveryState)
     def get(self, request: Request, message_id: str) -> HttpResponse:
-        """What all recipients of a message have reached, as far as you may know."""
+        """Return the state that all recipients of a message have reached, as far as you may know."""
         return answer(queries.read_delivery_state(session_of(request), from_wire(message_id)))
 
 
 class MessageTrace(APIView):
     @described(answers=Trace, query={"reason": str, "cursor": str})
     def get(self, request: Request, message_id: str) -> HttpResponse:
-        """The way of your message, as far as you may know it. With a `reason`, for staff: all of it, and that is noted."""
+        """Return the trace of your message, as far as you may know it; with a `reason`, for staff, all of it, on record."""
         viewer, message = session_of(request), from_wire(message_id)
         after, reason = cursor_of(request, int) or 0, request.query_params.get("reason")
         if reason is None:
@@ -42,13 +42,13 @@ class MessageTrace(APIView):
 class ConversationReceipts(APIView):
     @described(answers=ReceiptNames)
     def get(self, request: Request, conversation_id: str) -> HttpResponse:
-        """Whether lists of receipts bear names in this conversation; `null` goes by its size."""
+        """Return whether receipts list names in this conversation; `null`: its size decides."""
         user = session_of(request).user_id
         return answer(ReceiptNames(names=policies.read_list_names(user, from_wire(conversation_id))))
 
     @described(takes=ReceiptNames, answers=ReceiptNames)
     def patch(self, request: Request, conversation_id: str) -> HttpResponse:
-        """Let lists of receipts bear names, or not, or go by its size; for admins."""
+        """Set whether receipts list names; `null`: the size decides. For admins."""
         wanted = body(request, ReceiptNames)
         policies.set_list_names(session_of(request).user_id, from_wire(conversation_id), wanted.names)
         return answer(wanted)

@@ -1,10 +1,10 @@
-"""The states of a message, in the order in which they only rise (F100): the bits of the protocol, 2.5."""
+"""The states of a message in their order; a state only rises (F100). The numbers are the bits of protocol 2.5."""
 
 from enum import IntEnum
 
 
 class State(IntEnum):
-    """Typing and sent are never logged: the one is not stored, the other is the message itself."""
+    """The log holds delivered and seen alone: typing is not stored, and sent is the message itself."""
 
     TYPING = 0
     SENT = 1
@@ -13,5 +13,5 @@ class State(IntEnum):
 
     @property
     def wire(self) -> str:
-        """Its name on the wire."""
+        """The name on the wire."""
         return self.name.lower()

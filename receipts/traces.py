@@ -1,7 +1,8 @@
-"""The way of a message, for "why did Bob not see it?": stored, published, handed over by which gateway to which
-connection, acked by which device, seen, and what hides it.
+"""The trace of a message, for "why did Bob not see it?": stored, published, handed to which connection by which gateway,
+acked by which device, seen, and which rules hide it.
 
-For its sender as far as settings and blocks let; for staff all of it, with a row of who looked and why. Never what it says.
+A sender sees the trace as far as settings and blocks permit. Staff see all of it, and each look is recorded with its
+reason. A trace never contains the message's content.
 """
 
 import logging
@@ -32,8 +33,8 @@ from receipts.states import State
 
 logger = logging.getLogger(__name__)
 MOST_REASON = 500
-# All recipients in the order of their ids, each with every device that has reported anything of the message, and the rules
-# that keep something from its sender. Indexes: member_once, lane_key, log_key, block_unique.
+# All recipients by id, each with every device that has reported a state of the message, and the rules that hide something
+# from its sender. Indexes: member_once, lane_key, log_key, block_unique.
 TRACE = f"""
 WITH recipient AS MATERIALIZED (
     SELECT m.user_id, m.conversation_id, m.delivered_seq >= %(seq)s AS delivered, m.read_seq >= %(seq)s AS seen
@@ -84,7 +85,7 @@ class TraceRow(NamedTuple):
 
 
 def trace_for_sender(viewer: Session, message_id: int, *, after: int = 0) -> Trace:
-    """Return the way of one's own message, as far as one may know it. Raises NotFound, NotAMember, Forbidden."""
+    """Return the trace of the viewer's own message, as far as they may know it. Raises NotFound, NotAMember, Forbidden."""
     visible = history.message_by_id(viewer.user_id, message_id)
     member_of(viewer.user_id, int(visible.chat_id))
     if visible.sender.id != str(viewer.user_id):
@@ -119,7 +120,7 @@ def trace_for_sender(viewer: Session, message_id: int, *, after: int = 0) -> Tra
 
 
 def trace_for_staff(viewer: Session, message_id: int, *, reason: str, after: int = 0) -> Trace:
-    """Return the way of any message, and keep who looked, when and why (F124). Raises Forbidden, InvalidPayload, NotFound."""
+    """Record an inspection, and return the whole trace (F124). Raises Forbidden, InvalidPayload, NotFound."""
     if not User.objects.filter(pk=viewer.user_id, is_staff=True, is_active=True).exists():
         raise Forbidden("only for staff")
     if not 1 <= len(reason.strip()) <= MOST_REASON:
@@ -178,7 +179,7 @@ def _state_name(delivered: bool, seen: bool) -> str:
 
 
 def _query_gateways(message: QueriedMessage, users: list[int]) -> QueryResult | None:
-    """Ask all gateways what they have handed to these users; what a block hid they were not even offered."""
+    """Ask all gateways which deliveries they made to these users. A message hidden by a block has none."""
     user_ids = [] if message.hidden else users
     return (
         delivery_query.ask_processes(message.conversation_id, message.seq, user_ids) if user_ids else QueryResult([], 0)

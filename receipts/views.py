@@ -1,4 +1,4 @@
-"""Marks over REST."""
+"""Marks over REST: one call a route."""
 
 from typing import Annotated
 
