@@ -69,7 +69,8 @@ local function others(key, device, connection)
     for name, value in pairs(entries) do
         local theirs, status, alive, kept, gone = string.match(value, '(%S+) (%S+) (%S+) (%S+) ?(%S*)')
         if theirs == device and name ~= connection then
-            found[#found + 1] = {name = name, status = status, alive = alive, gone = gone ~= '' or tonumber(alive) <= now}
+            local ended = gone ~= '' or tonumber(alive) <= now
+            found[#found + 1] = {name = name, status = status, alive = alive, gone = ended}
         end
     end
     return found
@@ -97,7 +98,10 @@ for _, op in ipairs(ops) do
         redis.call('HDEL', key, connection)
         for _, other in ipairs(others(key, device, connection)) do
             if other.gone then redis.call('HDEL', key, other.name)
-            else redis.call('HSET', key, other.name, table.concat({device, other.status, other.alive, other.alive}, ' ')) end
+            else
+                local fields = {device, other.status, other.alive, other.alive}
+                redis.call('HSET', key, other.name, table.concat(fields, ' '))
+            end
         end
     end
     if seen ~= '' then

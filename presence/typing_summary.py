@@ -1,7 +1,7 @@
 """Typing in large conversations: each process sums up the typists, and sends its readers a summary a second (F138).
 
-Frame by frame, 500 typists among 1,000 members would send each reader a thousand frames a second. So a change travels to
-the processes as the notice `typing`, and a reader receives a view: some names, and the number of typists.
+Frame by frame, 500 typists among 1,000 members would send each reader a thousand frames a second. So a change travels
+to the processes as the notice `typing`, and a reader receives a view: some names, and the number of typists.
 """
 
 import asyncio

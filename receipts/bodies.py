@@ -24,7 +24,7 @@ class Counts(Frame, frozen=True):
 
 
 class Receipts(Listing[Receipt], frozen=True):
-    """`GET /messages/{id}/receipts`: counts first; rows with names only if the chat lists names, as `named` says (K5)."""
+    """`GET /messages/{id}/receipts`: counts first; rows only if the chat lists names, as `named` says (K5)."""
 
     message_id: str
     counts: Counts
@@ -59,8 +59,8 @@ class DeviceTrace(Frame, frozen=True):
 class ConnectionTrace(Frame, frozen=True):
     """A recipient's connection that was open when a message was handed over, or was opened since; for staff.
 
-    `handed_at` is `null` if the connection was opened too late and got the message by sync. `closed_at` and `close_code`
-    are `null` while it is open. `waits`: its peer reads nothing at the moment.
+    `handed_at` is `null` if the connection was opened too late and got the message by sync. `closed_at` and
+    `close_code` are `null` while it is open. `waits`: its peer reads nothing at the moment.
     """
 
     gateway: str

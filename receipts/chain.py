@@ -48,7 +48,8 @@ ORDER BY conversation_id, user_id, device_id, state, n LIMIT 1
 """  # noqa: S608
 MEASURE_EXTENT = """
 SELECT (SELECT count(*) FROM receipts_log), count(*),
-       encode(sha256(COALESCE(string_agg(hash, ''::bytea ORDER BY conversation_id, user_id, device_id, state), '')), 'hex')
+       encode(sha256(COALESCE(
+           string_agg(hash, ''::bytea ORDER BY conversation_id, user_id, device_id, state), '')), 'hex')
 FROM receipts_lane
 """
 
@@ -73,7 +74,7 @@ class Extent(NamedTuple):
 
 
 def find_broken_row() -> BrokenRow | None:
-    """Return the first row, by conversation, user, device, state and number, that breaks the chain. Reads the whole log."""
+    """Return the first row, by conversation, user, device, state, number, that breaks the chain. Reads the whole log."""
     with connection.cursor() as cursor:
         cursor.execute(FIND_BROKEN_ROW)
         row = cursor.fetchone()

@@ -20,15 +20,15 @@ from receipts.frames import DeliveredTo, DeliveryReceipt, ReadReceipt, SeenBy
 logger = logging.getLogger(__name__)
 Key = TypeVar("Key")
 
-# Returns one row a mark, moved or not. The statement skips member rows that a send has locked, and the caller tries them
-# again: it locks many rows, so waiting for one could deadlock with a batch of sends.
-# Seen implies delivered; no mark goes beyond the last message. `own_above` counts own messages above the read mark, so it
-# falls by those that the mark passes (counted only if there are any). Reading ends "marked as unread"; if nothing else
-# moved, only the user's own devices get a receipt.
+# Returns one row a mark, moved or not. The statement skips member rows that a send has locked, and the caller tries
+# them again: it locks many rows, so waiting for one could deadlock with a batch of sends.
+# Seen implies delivered; no mark goes beyond the last message. `own_above` counts own messages above the read mark, so
+# it falls by those that the mark passes (counted only if there are any). Reading ends "marked as unread"; if nothing
+# else moved, only the user's own devices get a receipt.
 # `judged` is the seq up to which the others may see that the user has read: none if the user sends no read receipts; if
 # one of the user's devices sends none, the seq that the other devices have read (K8).
-# `blind`, `blind_devices`: users and devices with showReadReceipts off, not sent seen marks. `shunned`: users the reader
-# blocks, sent neither, because their messages must stay "sent" (F205).
+# `blind`, `blind_devices`: users and devices with showReadReceipts off, not sent seen marks. `shunned`: users the
+# reader blocks, sent neither, because their messages must stay "sent" (F205).
 # The same statement logs what each device reports: `lane` holds the device's newest transition, the head of its chain,
 # and the log gets a copy. The lock of the member's row covers its lanes.
 # Indexes: member_once, message_key, the key of accounts_privacy, block_unique, lane_key, device_strict, the key of
@@ -152,13 +152,13 @@ ORDER BY i.place
 
 
 class Mark(NamedTuple):
-    """What a member's device reports: seqs up to which it received and its user read, 0 for no news. Device 0 is unknown."""
+    """What a member's device reports: seqs up to which it received and its user read, 0 for no news."""
 
     user_id: int
     conversation_id: int
     delivered: int
     seen: int
-    device_id: int = 0
+    device_id: int = 0  # 0: not known
 
 
 class Move(NamedTuple):
@@ -248,7 +248,7 @@ def _merge_by(marks: Sequence[Mark], *, by: Callable[[Mark], Key]) -> dict[Key, 
 
 
 def publish_receipts(moves: Sequence[Move]) -> None:
-    """Publish the receipts of the marks that moved. Large conversations get none: clients read their counts on demand."""
+    """Publish the receipts of the marks that moved. Large conversations get none: counts are read on demand."""
     small = [m for m in moves if m.outcome == "done" and m.member_count < settings.LIMITS.fanout_threshold]
     delivered: dict[tuple[int, ...], list[Move]] = {}
     for move in small:
@@ -271,7 +271,7 @@ def _publish_delivered(moves: list[Move]) -> None:
 
 
 def _publish_seen(move: Move) -> None:
-    """Publish the user's own read mark to their devices, and the shown one to the others: one event if they are equal."""
+    """Publish the user's own read mark to their devices, and the shown one to the others: mostly one event."""
     if move.seen is not None and move.seen != move.shown:
         event = _seen_event(move, move.seen, move.seen_id)
         event.users = [move.user_id]

@@ -1,4 +1,4 @@
-"""The tables of receipts. Migration 0002 creates `Transition` and `Lane` by SQL: partitioned, append-only, hash-chained."""
+"""The tables of receipts. SQL in migration 0002 creates `Transition` and `Lane`: append-only and hash-chained."""
 
 from django.db import models
 from django.db.models import Q

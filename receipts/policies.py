@@ -20,7 +20,7 @@ def read_list_names(user_id: int, conversation_id: int) -> bool | None:
 
 
 def set_list_names(user_id: int, conversation_id: int, names: bool | None) -> None:
-    """Set whether receipts list names; None: the size decides (K5). Raises NotAMember, and Forbidden unless an admin."""
+    """Set whether receipts list names; None: the size decides (K5). Raises NotAMember, Forbidden unless an admin."""
     member_of(user_id, conversation_id, may="manage")
     Policy.objects.update_or_create(pk=conversation_id, defaults={"lists_names": names, "updated_at": Now()})
 

@@ -46,9 +46,9 @@ _RECIPIENTS = f"""
     WHERE m.conversation_id = %(conversation)s AND m.left_seq IS NULL AND m.user_id <> %(sender)s
       AND m.joined_seq < %(seq)s
 """  # noqa: S608
-RECIPIENT_COUNTS = (
-    f"SELECT count(*), count(*) FILTER (WHERE delivered OR seen), count(*) FILTER (WHERE seen) FROM ({_RECIPIENTS}) r"  # noqa: S608
-)
+RECIPIENT_COUNTS = f"""
+SELECT count(*), count(*) FILTER (WHERE delivered OR seen), count(*) FILTER (WHERE seen) FROM ({_RECIPIENTS}) r
+"""  # noqa: S608
 RECIPIENT_STATES = f"SELECT user_id, delivered OR seen, seen FROM ({_RECIPIENTS}) r ORDER BY user_id"  # noqa: S608
 # For each recipient, device and state the log row that covers the message, unless its time to be shown or its retention
 # is over (its partition may still exist). A hidden seen row is shown as delivered. In a direct chat, rows after a block
@@ -78,16 +78,17 @@ WITH recipient AS MATERIALIZED (
     FROM reported GROUP BY 1, 2, 3
 ), lasting AS (
     SELECT user_id, device_id, state, at, extract(epoch FROM LEAST(
-               expires_at, at + make_interval(secs => CASE state WHEN 3 THEN %(seen_shown)s ELSE %(delivered_shown)s END))
+               expires_at,
+               at + make_interval(secs => CASE state WHEN 3 THEN %(seen_shown)s ELSE %(delivered_shown)s END))
            - now()) AS ttl
     FROM shown
 )
 SELECT user_id, device_id, state, at, ttl::int FROM lasting WHERE ttl > 0
 ORDER BY user_id, device_id, state
 """  # noqa: S608
-PAGE_END = (
-    f"SELECT user_id FROM ({_RECIPIENTS}) r WHERE user_id > %(after)s ORDER BY user_id LIMIT 2 OFFSET %(limit)s - 1"  # noqa: S608
-)
+PAGE_END = f"""
+SELECT user_id FROM ({_RECIPIENTS}) r WHERE user_id > %(after)s ORDER BY user_id LIMIT 2 OFFSET %(limit)s - 1
+"""  # noqa: S608
 
 
 class QueriedMessage(NamedTuple):
@@ -151,7 +152,7 @@ def list_receipts(viewer: Session, message_id: int, *, after: int = 0) -> Receip
 
 
 def read_delivery_state(viewer: Session, message_id: int) -> DeliveryState:
-    """Return the state that all recipients of a message have reached, and if names are listed their ids (F127, F128)."""
+    """Return the state that all recipients of a message have reached, and their ids if names are listed (F127, F128)."""
     message = _visible_message(viewer, message_id)
     shows, named = _shows_receipts(viewer), message.named
     counts = _counts(message, shows=shows)

@@ -31,7 +31,7 @@ class MessageDeliveryState(APIView):
 class MessageTrace(APIView):
     @described(answers=Trace, query={"reason": str, "cursor": str})
     def get(self, request: Request, message_id: str) -> HttpResponse:
-        """Return the trace of your message, as far as you may know it; with a `reason`, for staff, all of it, on record."""
+        """Return the trace of your message, as far as you may know it; with a `reason`, staff see all of it, on record."""
         viewer, message = session_of(request), from_wire(message_id)
         after, reason = cursor_of(request, int) or 0, request.query_params.get("reason")
         if reason is None:

@@ -1,5 +1,5 @@
-"""The trace of a message, for "why did Bob not see it?": stored, published, handed to which connection by which gateway,
-acked by which device, seen, and which rules hide it.
+"""The trace of a message, for "why did Bob not see it?": stored, published, handed to which connection by which
+gateway, acked by which device, seen, and which rules hide it.
 
 A sender sees the trace as far as settings and blocks permit. Staff see all of it, and each look is recorded with its
 reason. A trace never contains the message's content.
@@ -33,8 +33,8 @@ from receipts.states import State
 
 logger = logging.getLogger(__name__)
 MOST_REASON = 500
-# All recipients by id, each with every device that has reported a state of the message, and the rules that hide something
-# from its sender. Indexes: member_once, lane_key, log_key, block_unique.
+# All recipients by id, each with every device that has reported a state of the message, and the rules that hide
+# something from its sender. Indexes: member_once, lane_key, log_key, block_unique.
 TRACE = f"""
 WITH recipient AS MATERIALIZED (
     SELECT m.user_id, m.conversation_id, m.delivered_seq >= %(seq)s AS delivered, m.read_seq >= %(seq)s AS seen
@@ -85,7 +85,7 @@ class TraceRow(NamedTuple):
 
 
 def trace_for_sender(viewer: Session, message_id: int, *, after: int = 0) -> Trace:
-    """Return the trace of the viewer's own message, as far as they may know it. Raises NotFound, NotAMember, Forbidden."""
+    """Return the trace of the viewer's own message as far as they may know it. Raises NotFound, NotAMember, Forbidden."""
     visible = history.message_by_id(viewer.user_id, message_id)
     member_of(viewer.user_id, int(visible.chat_id))
     if visible.sender.id != str(viewer.user_id):
