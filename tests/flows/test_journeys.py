@@ -20,7 +20,7 @@ def registered(server: Server, name: str) -> Someone:
     return Someone(int(made.body["user"]["id"]), name, int(made.body["deviceId"]), made.body["access"])
 
 
-async def test_two_people_meet_talk_and_part(server: Server) -> None:
+async def test_two_new_users_find_each_other_and_chat(server: Server) -> None:
     ada, bob = registered(server, "Ada"), registered(server, "Bob")
     api = Api(server, ada)
     ticket = api.post("auth/ws-ticket").body["ticket"]
@@ -53,7 +53,7 @@ async def test_two_people_meet_talk_and_part(server: Server) -> None:
     assert api.get("me").code == "UNAUTHORIZED"
 
 
-async def test_a_clients_clock_changes_neither_order_nor_time(server: Server) -> None:
+async def test_client_clock_affects_neither_order_nor_times(server: Server) -> None:
     """F38, F39: a year ahead, a year behind, or nonsense."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -73,7 +73,7 @@ async def test_a_clients_clock_changes_neither_order_nor_time(server: Server) ->
     assert [m["content"] for m in page] == [ahead, behind, "yesterday"]
 
 
-async def test_a_message_whose_ack_was_lost_is_one_message_over_any_transport(server: Server) -> None:
+async def test_resent_message_is_stored_once_over_any_transport(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     client_id = str(uuid4())
@@ -93,7 +93,7 @@ async def test_a_message_whose_ack_was_lost_is_one_message_over_any_transport(se
     assert later == []
 
 
-async def test_a_group_lives_through_comings_and_goings(server: Server) -> None:
+async def test_group_members_see_messages_of_their_intervals_only(server: Server) -> None:
     """Who is there when something is said hears it live, once, in one order; nobody else hears it at all."""
     ada, bob, cem = someone("Ada"), someone("Bob"), someone("Cem")
     chat = group(ada, bob)
@@ -122,7 +122,7 @@ async def test_a_group_lives_through_comings_and_goings(server: Server) -> None:
     assert refused["error"]["code"] == "NOT_A_MEMBER"
 
 
-async def test_an_unread_count_lives_on_all_devices_and_falls_with_reading_on_one(server: Server) -> None:
+async def test_reading_on_one_device_lowers_unread_on_all(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     desk = another_device(bob)
@@ -141,7 +141,7 @@ async def test_an_unread_count_lives_on_all_devices_and_falls_with_reading_on_on
     assert after == {"totalUnread": 1, "chats": {str(chat): 1}}
 
 
-async def test_a_blocked_persons_words_do_not_come_live_in_anybodys_quote(server: Server) -> None:
+async def test_live_quote_of_a_blocked_author_is_hidden(server: Server) -> None:
     ada, bob, cem = someone("Ada"), someone("Bob"), someone("Cem")
     chat = group(ada, bob, cem)
     blocks.block(ada.id, bob.id)

@@ -51,7 +51,7 @@ async def is_answered(client: Client) -> bool:
     return True
 
 
-async def test_a_handshake_that_takes_too_long_is_ended(narrow: Server) -> None:
+async def test_slow_handshake_is_closed(narrow: Server) -> None:
     person = someone()
 
     async with (
@@ -65,7 +65,7 @@ async def test_a_handshake_that_takes_too_long_is_ended(narrow: Server) -> None:
     assert code == 4410
 
 
-async def test_with_as_many_sends_unanswered_as_allowed_the_server_reads_no_further(narrow: Server) -> None:
+async def test_server_stops_reading_at_the_limit_of_unanswered_sends(narrow: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
 

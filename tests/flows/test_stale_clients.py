@@ -169,9 +169,7 @@ VIEWERS = ["ada", "bob", "cem", "dan"]
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_a_client_that_hears_every_frame_holds_what_the_server_says(
-    server: Server, stage: Stage, change: str
-) -> None:
+async def test_client_that_receives_every_frame_converges(server: Server, stage: Stage, change: str) -> None:
     people = [another_device(getattr(stage, viewer)) for viewer in VIEWERS]
     async with (
         connected(server, people[0]) as a,
@@ -193,7 +191,7 @@ async def test_a_client_that_hears_every_frame_holds_what_the_server_says(
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_a_client_that_was_away_holds_it_after_one_sync(server: Server, stage: Stage, change: str) -> None:
+async def test_stale_client_converges_after_one_sync(server: Server, stage: Stage, change: str) -> None:
     people = [getattr(stage, viewer) for viewer in VIEWERS]
     replicas = [Replica(server, person).load() for person in people]
 
@@ -205,7 +203,7 @@ async def test_a_client_that_was_away_holds_it_after_one_sync(server: Server, st
             await converges(replica, client, server, person)
 
 
-async def test_a_client_that_was_away_through_all_of_it_syncs_page_by_page(server: Server, stage: Stage) -> None:
+async def test_stale_client_converges_by_pages(server: Server, stage: Stage) -> None:
     replica = Replica(server, stage.bob).load()
     for change in (
         "messages of several",
@@ -230,7 +228,7 @@ async def test_a_client_that_was_away_through_all_of_it_syncs_page_by_page(serve
     assert pages > 3
 
 
-async def test_a_client_that_missed_too_much_loads_that_chat_afresh(server: Server, stage: Stage) -> None:
+async def test_client_that_missed_too_much_is_told_to_reload_the_conversation(server: Server, stage: Stage) -> None:
     replica = Replica(server, stage.cem).load()
     say_many(stage.ada, stage.group, 501)
     done(stage.as_ada.say(stage.group, "last"))

@@ -36,7 +36,7 @@ def user() -> int:
     return next(_users)
 
 
-async def test_the_first_connection_is_available_and_the_last_goodbye_offline_at_once(
+async def test_first_connection_is_available_and_last_close_is_offline_at_once(
     clock: Clock, told: Told, user: int
 ) -> None:
     reporter = PresenceReporter(clock)
@@ -51,7 +51,7 @@ async def test_the_first_connection_is_available_and_the_last_goodbye_offline_at
     assert (status(user, clock), told.about()) == ("offline", [user])
 
 
-async def test_a_lost_connection_counts_until_its_time_and_then_ends_by_any_process(
+async def test_lost_connection_counts_until_its_time_and_any_process_ends_it(
     clock: Clock, told: Told, user: int
 ) -> None:
     """K22: 120 s after the last sign of life. The process that had it may be dead: another one ends it."""
@@ -71,9 +71,7 @@ async def test_a_lost_connection_counts_until_its_time_and_then_ends_by_any_proc
     assert user not in told.about()
 
 
-async def test_a_lost_connection_counts_from_its_last_sign_and_not_from_its_last_refresh(
-    clock: Clock, told: Told, user: int
-) -> None:
+async def test_lost_connection_counts_from_its_last_sign_of_life(clock: Clock, told: Told, user: int) -> None:
     reporter = PresenceReporter(clock)
     connection = a_connection(user)
     await reporter.report_opened(connection)
@@ -87,7 +85,7 @@ async def test_a_lost_connection_counts_from_its_last_sign_and_not_from_its_last
     assert (still, status(user, clock)) == ("available", "offline")
 
 
-async def test_a_living_connection_is_refreshed_and_nobody_is_told(clock: Clock, told: Told, user: int) -> None:
+async def test_refresh_of_a_living_connection_publishes_nothing(clock: Clock, told: Told, user: int) -> None:
     reporter = PresenceReporter(clock)
     connection = a_connection(user)
     await reporter.report_opened(connection)
@@ -104,7 +102,7 @@ async def test_a_living_connection_is_refreshed_and_nobody_is_told(clock: Clock,
     assert user not in told.about()
 
 
-async def test_five_idle_minutes_make_away_and_activity_available_again(clock: Clock, told: Told, user: int) -> None:
+async def test_five_idle_minutes_make_a_user_away_until_activity(clock: Clock, told: Told, user: int) -> None:
     reporter = PresenceReporter(clock)
     connection = a_connection(user)
     await reporter.report_opened(connection)
@@ -121,7 +119,7 @@ async def test_five_idle_minutes_make_away_and_activity_available_again(clock: C
     assert (status(user, clock), user in told.about()) == ("available", True)
 
 
-async def test_who_was_away_when_lost_is_shown_so_for_half_an_hour(clock: Clock, told: Told, user: int) -> None:
+async def test_connection_lost_while_away_stays_away_for_half_an_hour(clock: Clock, told: Told, user: int) -> None:
     reporter = PresenceReporter(clock)
     connection = a_connection(user)
     idle(connection, LIMITS.presence_idle)
@@ -139,9 +137,7 @@ async def test_who_was_away_when_lost_is_shown_so_for_half_an_hour(clock: Clock,
 
 
 @pytest.mark.parametrize("chosen", ["away", "dnd", "brb", "in_meeting", "offline"])
-async def test_a_chosen_state_holds_against_activity_until_available_is_chosen(
-    clock: Clock, told: Told, user: int, chosen: str
-) -> None:
+async def test_chosen_state_lasts_until_available_is_chosen(clock: Clock, told: Told, user: int, chosen: str) -> None:
     reporter = PresenceReporter(clock)
     connection = a_connection(user)
     await reporter.report_opened(connection)
@@ -155,7 +151,7 @@ async def test_a_chosen_state_holds_against_activity_until_available_is_chosen(
     assert (held, status(user, clock)) == (chosen, "available")
 
 
-async def test_the_best_device_is_shown(clock: Clock, told: Told, user: int) -> None:
+async def test_state_is_that_of_the_best_device(clock: Clock, told: Told, user: int) -> None:
     """available, in_meeting, dnd, brb, away, offline."""
     reporter, shown = PresenceReporter(clock), []
     for device, chosen in enumerate(["offline", "away", "brb", "dnd", "in_meeting", ""], start=1):
@@ -168,7 +164,9 @@ async def test_the_best_device_is_shown(clock: Clock, told: Told, user: int) -> 
     assert shown == ["offline", "away", "brb", "dnd", "in_meeting", "available"]
 
 
-async def test_a_choice_is_the_devices_and_outlives_its_connection(clock: Clock, told: Told, user: int) -> None:
+async def test_chosen_state_belongs_to_the_device_and_outlives_a_connection(
+    clock: Clock, told: Told, user: int
+) -> None:
     reporter = PresenceReporter(clock)
     first = a_connection(user, 1)
     await reporter.report_opened(first)
@@ -182,9 +180,7 @@ async def test_a_choice_is_the_devices_and_outlives_its_connection(clock: Clock,
     assert (on_the_same, status(user, clock)) == ("dnd", "available")
 
 
-async def test_one_choice_in_ten_seconds_takes_effect_at_once_and_then_the_last_one(
-    clock: Clock, told: Told, user: int
-) -> None:
+async def test_first_choice_applies_at_once_and_the_last_after_ten_seconds(clock: Clock, told: Told, user: int) -> None:
     reporter = PresenceReporter(clock)
     connection = a_connection(user)
     await reporter.report_opened(connection)
@@ -199,7 +195,7 @@ async def test_one_choice_in_ten_seconds_takes_effect_at_once_and_then_the_last_
     assert (first, status(user, clock)) == ("dnd", "in_meeting")
 
 
-async def test_a_choice_that_waits_is_not_lost_with_its_connection(clock: Clock, told: Told, user: int) -> None:
+async def test_pending_choice_is_kept_when_its_connection_closes(clock: Clock, told: Told, user: int) -> None:
     reporter = PresenceReporter(clock)
     connection = a_connection(user)
     await reporter.report_opened(connection)
@@ -211,7 +207,7 @@ async def test_a_choice_that_waits_is_not_lost_with_its_connection(clock: Clock,
     assert status(user, clock) == "offline"
 
 
-async def test_a_device_that_comes_back_leaves_no_ghost(clock: Clock, told: Told, user: int) -> None:
+async def test_reconnected_device_leaves_no_stale_connection(clock: Clock, told: Told, user: int) -> None:
     """Lost while away, back, closed on purpose: nobody is away for half an hour by what was lost before."""
     reporter = PresenceReporter(clock)
     lost, back = a_connection(user), a_connection(user)
@@ -224,7 +220,7 @@ async def test_a_device_that_comes_back_leaves_no_ghost(clock: Clock, told: Told
     assert status(user, clock) == "offline"
 
 
-async def test_a_storm_of_reconnects_is_told_to_nobody(clock: Clock, told: Told) -> None:
+async def test_mass_reconnect_publishes_nothing(clock: Clock, told: Told) -> None:
     """5,000 people lose their process and come back to another one: their state has not changed, nothing is published."""
     users = [next(_users) for _ in range(5000)]
     before, after = PresenceReporter(clock), PresenceReporter(clock)
@@ -241,7 +237,7 @@ async def test_a_storm_of_reconnects_is_told_to_nobody(clock: Clock, told: Told)
     assert {status(user, clock) for user in users[::500]} == {"available"}
 
 
-async def test_a_batch_of_changes_is_one_notice(clock: Clock, told: Told) -> None:
+async def test_batch_of_changes_is_one_notice(clock: Clock, told: Told) -> None:
     reporter = PresenceReporter(clock)
     users = [next(_users) for _ in range(400)]
 
@@ -251,7 +247,7 @@ async def test_a_batch_of_changes_is_one_notice(clock: Clock, told: Told) -> Non
     assert sorted(told.about()) == users
 
 
-async def test_where_an_answer_is_lost_everybody_looks_again(
+async def test_lost_answer_of_redis_makes_every_process_read_again(
     clock: Clock, told: Told, user: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The script may have run although its answer came too late: then nobody has heard of the change, in any process."""
@@ -276,7 +272,7 @@ async def test_where_an_answer_is_lost_everybody_looks_again(
     assert [event.notice for event in told.events].count("lost") == 1
 
 
-async def test_nothing_of_it_stays_in_redis_for_good(clock: Clock, told: Told, user: int) -> None:
+async def test_presence_keys_expire_in_redis(clock: Clock, told: Told, user: int) -> None:
     reporter = PresenceReporter(clock)
     connection = a_connection(user)
     await reporter.report_opened(connection)
@@ -284,7 +280,7 @@ async def test_nothing_of_it_stays_in_redis_for_good(clock: Clock, told: Told, u
     assert 0 < thread_client().ttl(f"presence:{user}") <= 3600
 
 
-async def test_it_stays_as_long_as_somebody_lost_is_shown_away(
+async def test_presence_key_outlives_a_lost_connection_shown_away(
     clock: Clock, told: Told, user: int, settings: Settings
 ) -> None:
     settings.LIMITS = replace(LIMITS, presence_away_kept=7200)
@@ -299,7 +295,7 @@ async def test_it_stays_as_long_as_somebody_lost_is_shown_away(
     assert thread_client().ttl(f"presence:{user}") >= 7200 - LIMITS.presence_ttl
 
 
-async def test_devices_of_long_ago_are_not_kept_with_those_of_today(clock: Clock, told: Told, user: int) -> None:
+async def test_last_seen_fields_of_old_devices_are_deleted(clock: Clock, told: Told, user: int) -> None:
     """Who is always reporter has a hash that never ends; when each device was seen is in its row by then."""
     reporter = PresenceReporter(clock)
     for device in (1, 2):

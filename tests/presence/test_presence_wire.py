@@ -47,7 +47,7 @@ async def here_for(server: Server, viewer: Someone, person: Someone, status: str
     await until(lambda: shown(server, viewer, person) == [status])
 
 
-async def test_a_subscriber_is_told_of_coming_changing_and_going_through_the_other_process(pair: Pair) -> None:
+async def test_subscriber_receives_changes_from_another_process(pair: Pair) -> None:
     ada, bob, cay = someone(), someone(), someone()
     group(ada, bob, cay)
     async with connected(pair.one, bob) as b, connected(pair.one, cay) as bystander:
@@ -64,7 +64,7 @@ async def test_a_subscriber_is_told_of_coming_changing_and_going_through_the_oth
     assert "presence.changed" not in heard
 
 
-async def test_the_end_of_a_subscription_is_the_end_of_its_news(pair: Pair) -> None:
+async def test_unsubscribed_connection_receives_no_changes(pair: Pair) -> None:
     ada, bob, cay = someone(), someone(), someone()
     group(ada, bob, cay)
     async with connected(pair.one, bob) as b:
@@ -79,7 +79,7 @@ async def test_the_end_of_a_subscription_is_the_end_of_its_news(pair: Pair) -> N
     assert str(ada.id) not in told
 
 
-async def test_a_lost_connection_is_no_goodbye(pair: Pair) -> None:
+async def test_lost_connection_stays_available_and_a_closed_one_is_offline(pair: Pair) -> None:
     """On both servers: what ends without a close frame counts until its time (K22)."""
     ada, bob, cay, dan = someone(), someone(), someone(), someone()
     group(ada, bob, cay, dan)
@@ -96,7 +96,7 @@ async def test_a_lost_connection_is_no_goodbye(pair: Pair) -> None:
             assert shown(server, dan, lost) == ["available"]
 
 
-async def test_a_connection_is_told_of_a_hundred_people_at_most(pair: Pair) -> None:
+async def test_subscription_to_more_than_a_hundred_users_is_refused(pair: Pair) -> None:
     ada = someone()
     ids = [str(person.id) for person in crowd(101)]
     async with connected(pair.one, ada) as client:
@@ -111,7 +111,7 @@ async def test_a_connection_is_told_of_a_hundred_people_at_most(pair: Pair) -> N
     assert Api(pair.one, ada).get(f"presence?ids={','.join(ids)}").status == 422
 
 
-async def test_changes_of_a_moment_come_in_one_frame(open_database: None) -> None:
+async def test_changes_within_a_batch_arrive_in_one_frame(open_database: None) -> None:
     people = [someone() for _ in range(6)]
     group(*people)
     viewer, *others = people
@@ -125,7 +125,7 @@ async def test_changes_of_a_moment_come_in_one_frame(open_database: None) -> Non
     assert {change["userId"] for change in payload["changes"]} == {str(person.id) for person in others[:3]}
 
 
-async def test_a_resumed_connection_goes_on_with_its_subscriptions(pair: Pair) -> None:
+async def test_resumed_connection_keeps_its_subscriptions(pair: Pair) -> None:
     ada, bob = someone(), someone()
     group(ada, bob)
     async with connected(pair.one, bob) as first:
@@ -139,7 +139,7 @@ async def test_a_resumed_connection_goes_on_with_its_subscriptions(pair: Pair) -
             await becomes(b, ada, "available")
 
 
-async def test_who_hides_is_offline_at_once_and_back_at_once(pair: Pair) -> None:
+async def test_user_who_hides_presence_is_offline_at_once(pair: Pair) -> None:
     ada, bob = someone(), someone()
     group(ada, bob)
     async with connected(pair.one, bob) as b, connected(pair.other, ada):
@@ -152,7 +152,7 @@ async def test_who_hides_is_offline_at_once_and_back_at_once(pair: Pair) -> None
         await becomes(b, ada, "available")
 
 
-async def test_a_device_may_be_stricter_than_its_user(pair: Pair) -> None:
+async def test_device_override_hides_presence_of_that_device_alone(pair: Pair) -> None:
     ada, bob = someone(), someone()
     phone = another_device(ada)
     group(ada, bob)
@@ -170,7 +170,7 @@ async def test_a_device_may_be_stricter_than_its_user(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("way", ["blocks", "is blocked"])
-async def test_a_block_either_way_looks_like_being_offline(pair: Pair, way: str) -> None:
+async def test_block_in_either_direction_looks_offline(pair: Pair, way: str) -> None:
     ada, bob = someone(), someone()
     group(ada, bob)
     async with connected(pair.one, bob) as b, connected(pair.other, ada):
@@ -183,7 +183,7 @@ async def test_a_block_either_way_looks_like_being_offline(pair: Pair, way: str)
         await becomes(b, ada, "available")
 
 
-async def test_a_contact_that_is_taken_off_the_list_sees_nothing_more_at_once(pair: Pair) -> None:
+async def test_removed_contact_loses_presence_at_once(pair: Pair) -> None:
     ada, bob = someone(), someone()
     async with connected(pair.one, bob) as b, connected(pair.other, ada):
         await subscribed(b, ada)
@@ -194,7 +194,7 @@ async def test_a_contact_that_is_taken_off_the_list_sees_nothing_more_at_once(pa
 
 
 @pytest.mark.parametrize("goes", ["the one who is watched", "the one who watches", "the whole group"])
-async def test_with_the_last_chat_in_common_goes_what_one_is_shown_at_once(pair: Pair, goes: str) -> None:
+async def test_presence_is_hidden_at_once_after_the_last_shared_conversation(pair: Pair, goes: str) -> None:
     owner, ada, bob = someone(), someone(), someone()
     chat = group(owner, ada, bob)
     who, route = {
@@ -209,7 +209,7 @@ async def test_with_the_last_chat_in_common_goes_what_one_is_shown_at_once(pair:
         assert await becomes(b, ada, "offline") == {"userId": str(ada.id), "status": "offline"}
 
 
-async def test_appearing_offline_shows_neither_state_nor_time(pair: Pair) -> None:
+async def test_appearing_offline_hides_state_and_last_seen(pair: Pair) -> None:
     ada, bob = someone(), someone()
     group(ada, bob)
     Device.objects.filter(pk=ada.device_id).update(last_shown_at=None)
@@ -226,7 +226,7 @@ async def test_appearing_offline_shows_neither_state_nor_time(pair: Pair) -> Non
     assert [frame for frame in heard if frame["type"] == "presence.changed"] == []
 
 
-def test_only_people_with_something_in_common_are_shown(pair: Pair) -> None:
+def test_stranger_and_unknown_user_look_offline(pair: Pair) -> None:
     """Who is nobody to the viewer looks like somebody who is offline: also one who does not exist."""
     ada, eve = someone(), someone()
     reply = Api(pair.one, eve).get(f"presence?ids={ada.id},1")
@@ -234,7 +234,7 @@ def test_only_people_with_something_in_common_are_shown(pair: Pair) -> None:
     assert reply.body["results"] == [{"userId": str(ada.id), "status": "offline"}, {"userId": "1", "status": "offline"}]
 
 
-async def test_who_is_shown_to_whom(pair: Pair) -> None:
+async def test_presence_is_visible_to_contacts_and_conversation_partners(pair: Pair) -> None:
     ada, listed, stranger, answered, former, mate = (someone() for _ in range(6))
     contacts.add(ada.id, listed.id)
     contacts.add(stranger.id, ada.id)
@@ -263,7 +263,7 @@ async def test_who_is_shown_to_whom(pair: Pair) -> None:
     }
 
 
-async def test_a_sync_brings_the_presence_of_the_others_in_chats_of_two(pair: Pair) -> None:
+async def test_sync_includes_presence_of_partners_in_chats_of_two(pair: Pair) -> None:
     ada, bob, cay, dan = someone(), someone(), someone(), someone()
     say(ada, direct(ada, bob))
     say(cay, direct(cay, bob))
@@ -280,7 +280,7 @@ async def test_a_sync_brings_the_presence_of_the_others_in_chats_of_two(pair: Pa
     assert {state["userId"]: state["status"] for state in rest} == states
 
 
-async def test_last_seen_goes_to_the_device_row_by_the_clock(pair: Pair) -> None:
+async def test_last_seen_is_saved_to_the_device_row(pair: Pair) -> None:
     ada, bob = someone(), someone()
     group(ada, bob)
     async with connected(pair.one, ada):
@@ -307,7 +307,7 @@ def own_redis(tmp_path: Path) -> Iterator[Redis]:
     redis.stop()
 
 
-async def test_without_redis_the_last_known_is_shown_with_its_time_then_unknown_and_rebuilt_after(
+async def test_without_redis_presence_is_stale_then_unknown_and_rebuilt_later(
     open_database: None, own_redis: Redis
 ) -> None:
     ada, bob, cay = someone(), someone(), someone()
@@ -332,7 +332,7 @@ async def test_without_redis_the_last_known_is_shown_with_its_time_then_unknown_
 
 
 @pytest.mark.parametrize("server", ["uvicorn", "daphne"])
-async def test_a_goodbye_is_one_even_where_an_answer_is_still_on_its_way(pair: Pair, server: str) -> None:
+async def test_close_with_pending_answers_counts_as_on_purpose(pair: Pair, server: str) -> None:
     """What was asked just before cannot be written any more: that is no reason to think the connection lost."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)

@@ -31,7 +31,7 @@ async def here_on(device: Someone) -> None:
     await PresenceReporter(Clock()).report_opened(a_connection(device.id, device.device_id))
 
 
-async def test_who_hides_being_here_has_no_last_seen_that_moves_with_it() -> None:
+async def test_user_who_hides_online_status_shows_no_moving_last_seen() -> None:
     """A last seen of a few seconds ago says the same as a green dot."""
     ada, bob = someone(), someone()
     group(ada, bob)
@@ -42,7 +42,7 @@ async def test_who_hides_being_here_has_no_last_seen_that_moves_with_it() -> Non
     assert shown(bob, ada) == State("offline")
 
 
-async def test_nor_has_a_device_that_hides_it() -> None:
+async def test_device_that_hides_online_status_shows_no_moving_last_seen() -> None:
     ada, bob = someone(), someone()
     phone = another_device(ada)
     group(ada, bob)

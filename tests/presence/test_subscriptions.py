@@ -31,7 +31,7 @@ class Ear:
         self.frames.append(json.loads(message["text"])["payload"])
 
 
-async def test_what_a_connection_knows_is_not_told_again() -> None:
+async def test_unchanged_state_is_not_sent_again() -> None:
     """However often a state is said to have changed: coming and going within a batch costs no frame."""
     ada, bob = someone(), someone()
     group(ada, bob)
@@ -44,7 +44,7 @@ async def test_what_a_connection_knows_is_not_told_again() -> None:
     assert [len(payload["changes"]) for payload in ear.frames] == [1]
 
 
-async def test_a_change_of_whom_nobody_here_watches_begins_nothing() -> None:
+async def test_change_of_users_without_subscribers_starts_nothing() -> None:
     subscriptions = Subscriptions()
 
     subscriptions.schedule(range(5000))
@@ -52,7 +52,7 @@ async def test_a_change_of_whom_nobody_here_watches_begins_nothing() -> None:
     assert (subscriptions._timer, subscriptions._pending) == (None, set())
 
 
-async def test_a_subscription_ends_after_ten_minutes_unless_it_is_renewed() -> None:
+async def test_subscription_expires_after_ten_minutes_unless_renewed() -> None:
     ada, bob = someone(), someone()
     group(ada, bob)
     clock = Clock()
@@ -70,7 +70,7 @@ async def test_a_subscription_ends_after_ten_minutes_unless_it_is_renewed() -> N
     assert subscriptions.subscribed_users() == [bob.id] == list(ear.connection.watching)
 
 
-async def test_a_hundred_live_subscriptions_and_not_one_more() -> None:
+async def test_connection_is_limited_to_a_hundred_live_subscriptions() -> None:
     clock = Clock()
     subscriptions, ear = Subscriptions(clock), Ear(Someone(1, "Ada", 1, ""))
     most = LIMITS.presence_subscriptions
@@ -85,7 +85,7 @@ async def test_a_hundred_live_subscriptions_and_not_one_more() -> None:
     assert (held, list(ear.connection.watching)) == (most, [most + 1])
 
 
-async def test_a_connection_that_goes_is_forgotten_and_keeps_what_it_watched_for_its_resume() -> None:
+async def test_closed_connection_keeps_its_subscriptions_for_resume() -> None:
     subscriptions, ear = Subscriptions(), Ear(Someone(1, "Ada", 1, ""))
     subscriptions.subscribe(ear.connection, [2, 3])
 
@@ -94,7 +94,7 @@ async def test_a_connection_that_goes_is_forgotten_and_keeps_what_it_watched_for
     assert (subscriptions.subscribed_users(), list(ear.connection.watching)) == ([], [2, 3])
 
 
-async def test_who_goes_while_states_are_read_leaves_nothing_behind() -> None:
+async def test_connection_closed_during_a_read_leaves_nothing_behind() -> None:
     ada, bob = someone(), someone()
     group(ada, bob)
     subscriptions, ear = Subscriptions(), Ear(bob)
@@ -110,7 +110,9 @@ async def test_who_goes_while_states_are_read_leaves_nothing_behind() -> None:
 
 
 @pytest.mark.parametrize("fault", [OperationalError, InterfaceError])
-async def test_what_could_not_be_read_is_told_later(monkeypatch: pytest.MonkeyPatch, fault: type[Exception]) -> None:
+async def test_states_are_sent_later_after_a_failed_read(
+    monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+) -> None:
     subscriptions, ear = Subscriptions(), Ear(Someone(1, "Ada", 1, ""))
     subscriptions.subscribe(ear.connection, [2])
 
@@ -126,7 +128,7 @@ async def test_what_could_not_be_read_is_told_later(monkeypatch: pytest.MonkeyPa
     subscriptions._timer.cancel()
 
 
-async def test_without_redis_the_watchers_are_told_once_that_all_is_unknown() -> None:
+async def test_subscribers_are_sent_unknown_once_when_redis_fails() -> None:
     clock = Clock()
     subscriptions, ear = Subscriptions(clock), Ear(Someone(1, "Ada", 1, ""))
     subscriptions.subscribe(ear.connection, [2])

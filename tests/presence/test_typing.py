@@ -93,7 +93,7 @@ def end(loop: Clockwork, typing_states: TypingStates, user: int = ADA, chat: int
     loop.run_until_complete(stop())
 
 
-def test_typing_ends_by_itself_five_seconds_after_its_last_start(
+def test_typing_expires_five_seconds_after_its_last_start(
     loop: Clockwork, typing_states: TypingStates, told: list[Event]
 ) -> None:
     begin(loop, typing_states)
@@ -107,7 +107,7 @@ def test_typing_ends_by_itself_five_seconds_after_its_last_start(
     assert said(told) == [*before, (ADA, False)]
 
 
-def test_a_stop_is_told_at_once_and_once(loop: Clockwork, typing_states: TypingStates, told: list[Event]) -> None:
+def test_stop_is_published_once_and_at_once(loop: Clockwork, typing_states: TypingStates, told: list[Event]) -> None:
     begin(loop, typing_states)
     end(loop, typing_states)
     end(loop, typing_states)
@@ -116,13 +116,15 @@ def test_a_stop_is_told_at_once_and_once(loop: Clockwork, typing_states: TypingS
     assert said(told) == [(ADA, True), (ADA, False)]
 
 
-def test_a_stop_without_a_start_says_nothing(loop: Clockwork, typing_states: TypingStates, told: list[Event]) -> None:
+def test_stop_without_a_start_publishes_nothing(
+    loop: Clockwork, typing_states: TypingStates, told: list[Event]
+) -> None:
     end(loop, typing_states)
 
     assert said(told) == []
 
 
-def test_more_than_one_start_a_second_is_dropped_in_silence_for_each_chat_of_its_own(
+def test_second_start_within_a_second_is_dropped_per_conversation(
     loop: Clockwork, typing_states: TypingStates, told: list[Event]
 ) -> None:
     begin(loop, typing_states)
@@ -137,7 +139,7 @@ def test_more_than_one_start_a_second_is_dropped_in_silence_for_each_chat_of_its
     assert said(told) == [(ADA, True), (ADA, False), (ADA, True), (BOB, True), (ADA, True)]
 
 
-def test_who_types_on_is_told_again_about_every_five_seconds(
+def test_continued_typing_is_published_every_five_seconds(
     loop: Clockwork, typing_states: TypingStates, told: list[Event]
 ) -> None:
     """K3: one refresh in 5 s at most, and none later than the 6 s after which a reader gives up: no flicker.
@@ -158,7 +160,7 @@ def test_who_types_on_is_told_again_about_every_five_seconds(
     assert 5 <= min(gaps) <= max(gaps) < 6
 
 
-def test_one_start_alone_is_told_once_and_its_end(
+def test_single_start_is_published_once_and_then_its_end(
     loop: Clockwork, typing_states: TypingStates, told: list[Event]
 ) -> None:
     begin(loop, typing_states)
@@ -168,7 +170,7 @@ def test_one_start_alone_is_told_once_and_its_end(
     assert said(told) == [(ADA, True), (ADA, False)]
 
 
-def test_a_start_that_is_still_on_its_way_is_ended_by_the_message(
+def test_message_ends_a_start_that_is_still_pending(
     loop: Clockwork, typing_states: TypingStates, told: list[Event]
 ) -> None:
     """F134: whoever has sent types no more, however slowly the start was looked up."""
@@ -184,7 +186,7 @@ def test_a_start_that_is_still_on_its_way_is_ended_by_the_message(
     assert said(told)[-1:] != [(ADA, True)]
 
 
-def test_with_the_last_connection_all_that_one_types_ends(
+def test_last_connection_closed_ends_all_typing_of_its_user(
     loop: Clockwork, typing_states: TypingStates, told: list[Event]
 ) -> None:
     begin(loop, typing_states)
@@ -199,7 +201,7 @@ def test_with_the_last_connection_all_that_one_types_ends(
     assert said(told)[3:] == [(ADA, False), (ADA, False)]
 
 
-def test_what_was_told_ends_as_it_was_told_though_the_chat_has_grown(
+def test_typing_end_is_published_as_its_start_after_the_group_grew(
     loop: Clockwork, typing_states: TypingStates, told: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else its readers would go on seeing somebody type who was told to them by name."""
@@ -217,7 +219,9 @@ def test_what_was_told_ends_as_it_was_told_though_the_chat_has_grown(
     assert said(told) == [(ADA, True), (ADA, False)]
 
 
-def test_nobody_types_in_a_foreign_chat(loop: Clockwork, typing_states: TypingStates, told: list[Event]) -> None:
+def test_typing_in_a_foreign_conversation_is_refused(
+    loop: Clockwork, typing_states: TypingStates, told: list[Event]
+) -> None:
     typing_states._cached_typists[3] = (float("inf"), Typist("Eve", True, []))
 
     with pytest.raises(NotAMember):
@@ -226,7 +230,9 @@ def test_nobody_types_in_a_foreign_chat(loop: Clockwork, typing_states: TypingSt
     assert said(told) == []
 
 
-def test_who_does_not_show_typing_is_not_shown(loop: Clockwork, typing_states: TypingStates, told: list[Event]) -> None:
+def test_typing_of_a_user_who_hides_it_is_not_published(
+    loop: Clockwork, typing_states: TypingStates, told: list[Event]
+) -> None:
     typing_states._cached_typists[ADA] = (float("inf"), Typist("Ada", False, []))
 
     begin(loop, typing_states)
@@ -235,7 +241,7 @@ def test_who_does_not_show_typing_is_not_shown(loop: Clockwork, typing_states: T
     assert said(told) == []
 
 
-def test_the_typist_and_who_blocks_them_are_spared(
+def test_typing_event_skips_the_typist_and_blocked_users(
     loop: Clockwork, typing_states: TypingStates, told: list[Event]
 ) -> None:
     typing_states._cached_typists[ADA] = (float("inf"), Typist("Ada", True, [BOB]))
@@ -247,7 +253,7 @@ def test_the_typist_and_who_blocks_them_are_spared(
     assert (event.rev, event.seq, event.conversation_id, event.version) == (0, 0, CHAT, 1)
 
 
-def test_what_is_asked_of_the_database_is_name_setting_and_blocks() -> None:
+def test_typist_is_read_with_name_setting_and_blocks() -> None:
     ada, bob, cem = someone("Ada"), someone(), someone()
     before = read_typist(ada.id)
     privacy.change(ada.id, settings={"show_typing": False})
@@ -261,7 +267,7 @@ def test_what_is_asked_of_the_database_is_name_setting_and_blocks() -> None:
 # --- over the wire ----------------------------------------------------------------------------------------------------
 
 
-async def test_the_other_members_see_it_and_nobody_else(server: Server) -> None:
+async def test_typing_reaches_the_other_members_only(server: Server) -> None:
     ada, bob, cem, eve = someone("Ada"), someone(), someone(), someone()
     chat = group(ada, bob, cem)
     members.remove(ada.id, chat, cem.id)
@@ -283,7 +289,7 @@ async def test_the_other_members_see_it_and_nobody_else(server: Server) -> None:
     assert "typing.indicator" not in others
 
 
-async def test_a_connection_that_goes_takes_its_typing_along(server: Server) -> None:
+async def test_closed_connection_ends_its_typing(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
 
@@ -297,7 +303,7 @@ async def test_a_connection_that_goes_takes_its_typing_along(server: Server) -> 
 
 
 @pytest.mark.parametrize("way", ["blocks", "is blocked"])
-async def test_a_block_either_way_hides_typing(server: Server, way: str) -> None:
+async def test_block_in_either_direction_hides_typing(server: Server, way: str) -> None:
     """As it hides presence: who types is here."""
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
@@ -311,7 +317,7 @@ async def test_a_block_either_way_hides_typing(server: Server, way: str) -> None
     assert "typing.indicator" not in heard
 
 
-async def test_typing_and_sending_at_once_leaves_nobody_typing(server: Server) -> None:
+async def test_send_right_after_a_start_leaves_no_typing_state(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
 
@@ -326,7 +332,7 @@ async def test_typing_and_sending_at_once_leaves_nobody_typing(server: Server) -
     assert states in ([], [True, False])
 
 
-async def test_typing_over_rest_is_seen_on_the_socket(server: Server) -> None:
+async def test_typing_over_rest_reaches_sockets(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
 

@@ -82,7 +82,7 @@ def hear(
     loop.run_until_complete(take())
 
 
-def test_five_hundred_typists_cost_each_of_a_thousand_readers_a_frame_a_second(loop: Clockwork, hall: Hall) -> None:
+def test_five_hundred_typists_cost_a_reader_one_frame_a_second(loop: Clockwork, hall: Hall) -> None:
     summaries, seconds = TypingSummaries(), 5
     for step in range(seconds * 10):
         for user in range(1 + step * 10, 11 + step * 10):
@@ -94,7 +94,7 @@ def test_five_hundred_typists_cost_each_of_a_thousand_readers_a_frame_a_second(l
     assert len(hall.told[READERS][-1]["typists"]) == 3
 
 
-def test_the_first_is_told_at_once_and_the_last_end_as_well(loop: Clockwork, hall: Hall) -> None:
+def test_first_start_and_last_end_are_sent_at_once(loop: Clockwork, hall: Hall) -> None:
     summaries = TypingSummaries()
     hear(loop, summaries, 1)
     loop.pass_(0)
@@ -109,7 +109,7 @@ def test_the_first_is_told_at_once_and_the_last_end_as_well(loop: Clockwork, hal
     assert summaries._summaries == {}
 
 
-def test_nobody_is_told_of_oneself_or_of_whom_one_blocks(loop: Clockwork, hall: Hall) -> None:
+def test_view_excludes_the_reader_and_blocked_users(loop: Clockwork, hall: Hall) -> None:
     summaries = TypingSummaries()
     hear(loop, summaries, 1, hidden_from=(3,))
     hear(loop, summaries, 2)
@@ -122,7 +122,7 @@ def test_nobody_is_told_of_oneself_or_of_whom_one_blocks(loop: Clockwork, hall: 
     assert [hall.told[reader][-1]["count"] for reader in (1, 2, 3, 4)] == [1, 1, 1, 2]
 
 
-def test_who_sees_nothing_new_is_told_nothing(loop: Clockwork, hall: Hall) -> None:
+def test_reader_with_an_unchanged_view_is_sent_nothing(loop: Clockwork, hall: Hall) -> None:
     summaries = TypingSummaries()
     hear(loop, summaries, 1, hidden_from=(3,))
     loop.pass_(2)
@@ -132,7 +132,7 @@ def test_who_sees_nothing_new_is_told_nothing(loop: Clockwork, hall: Hall) -> No
     assert (hall.told[1], hall.told[3], len(hall.told[4])) == ([], [], 1)
 
 
-def test_it_is_told_again_while_it_lasts_and_forgotten_if_its_end_is_lost(loop: Clockwork, hall: Hall) -> None:
+def test_summary_is_repeated_and_expires_if_the_end_is_lost(loop: Clockwork, hall: Hall) -> None:
     summaries = TypingSummaries()
     hear(loop, summaries, 1)
     for _ in range(20):
@@ -153,7 +153,7 @@ async def typing(client: Client, who: Someone, *, others: int = 0) -> Frame:
     )
 
 
-async def test_a_large_group_is_told_in_batches_through_two_processes_and_nobody_else_is(pair: Pair) -> None:
+async def test_large_group_receives_summaries_from_both_processes(pair: Pair) -> None:
     ada, bob, cay, dan = someone("Ada"), someone("Bob"), someone(), someone()
     chat = group(ada, bob, cay, dan, *crowd(LARGE - 3))
     members.remove(ada.id, chat, dan.id)
@@ -179,7 +179,7 @@ async def test_a_large_group_is_told_in_batches_through_two_processes_and_nobody
     assert "typing.indicator" not in heard
 
 
-async def test_a_switch_in_the_middle_ends_what_is_shown_and_a_device_may_be_stricter(pair: Pair) -> None:
+async def test_hiding_typing_ends_shown_typing_for_user_and_device(pair: Pair) -> None:
     """F113: both for the user and for one device, in force at once."""
     ada, bob = someone("Ada"), someone()
     chat, phone = direct(ada, bob), another_device(ada)
@@ -202,7 +202,7 @@ async def test_a_switch_in_the_middle_ends_what_is_shown_and_a_device_may_be_str
     assert privacy.on_device(ada.id, phone.device_id).show_typing is False
 
 
-async def test_who_was_removed_while_nobody_was_here_types_no_more(pair: Pair) -> None:
+async def test_member_removed_while_offline_cannot_type(pair: Pair) -> None:
     """A process without connections hears of changes, too."""
     ada, bob = someone("Ada"), someone()
     chat = group(bob, ada)

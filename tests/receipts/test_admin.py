@@ -27,7 +27,7 @@ def browser_of(*, is_staff: bool) -> Client:
     return browser
 
 
-def test_the_staff_sees_how_far_a_message_came_and_not_what_it_says() -> None:
+def test_staff_page_shows_the_trace_without_the_content() -> None:
     ada, bob, eve = someone("Ada"), someone("Bob Traced"), someone("Eve")
     chat = group(ada, bob, eve)
     said = say(ada, chat, "secret-word")
@@ -46,7 +46,7 @@ def test_the_staff_sees_how_far_a_message_came_and_not_what_it_says() -> None:
 
 
 @pytest.mark.parametrize("sent", [{}, {"message_id": "1"}, {"message_id": "x", "reason": "r"}, {"reason": "r"}])
-def test_without_a_message_and_a_reason_nothing_is_shown_or_kept(sent: dict[str, str]) -> None:
+def test_staff_page_needs_a_message_and_a_reason(sent: dict[str, str]) -> None:
     before = Inspection.objects.count()
 
     page = browser_of(is_staff=True).post(LOOK, sent)
@@ -72,14 +72,14 @@ def test_recipients_of_a_trace_come_in_pages(monkeypatch: pytest.MonkeyPatch) ->
     assert b"errorlist" in foreign
 
 
-def test_an_unknown_message_is_told() -> None:
+def test_staff_page_reports_an_unknown_message() -> None:
     page = browser_of(is_staff=True).post(LOOK, {"message_id": "1", "reason": "r"}).content
 
     assert b"errorlist" in page
     assert HEADING not in page
 
 
-def test_nobody_else_comes_in() -> None:
+def test_staff_page_redirects_everybody_else() -> None:
     ada = someone()
     said = say(ada, group(ada))
 

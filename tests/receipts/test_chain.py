@@ -42,7 +42,7 @@ def fault_of(talk: tuple[Someone, int], *changes: str) -> str:
         (2200, "dropped_at = now(), until_on = current_date"),
     ],
 )
-def test_a_partition_that_goes_before_its_time_is_missed_whatever_the_register_says(
+def test_early_dropped_partition_breaks_the_proof_despite_a_forged_register(
     talk: tuple[Someone, int], days: int, cover: str
 ) -> None:
     bob, chat = talk
@@ -55,7 +55,7 @@ def test_a_partition_that_goes_before_its_time_is_missed_whatever_the_register_s
     assert fault_of(talk, f"DROP TABLE {name}", covered) == "row 1: is missing"
 
 
-def test_a_lane_whose_rows_are_over_cannot_be_moved(talk: tuple[Someone, int]) -> None:
+def test_changed_lane_breaks_the_proof_after_its_rows_expired(talk: tuple[Someone, int]) -> None:
     """How far a device has read is shown from its lane for good, also when the log has let go of it."""
     bob, chat = talk
     record_marks([Mark(bob.id, chat, 3, 0, bob.device_id)])
@@ -66,7 +66,7 @@ def test_a_lane_whose_rows_are_over_cannot_be_moved(talk: tuple[Someone, int]) -
     assert fault_of(talk, moved) == "row 1: was altered in its lane"
 
 
-def test_a_lane_does_not_say_that_its_last_row_is_over(talk: tuple[Someone, int]) -> None:
+def test_forged_expiry_of_a_lane_breaks_the_proof(talk: tuple[Someone, int]) -> None:
     bob, chat = talk
     aged_one = someone(), someone()
     other = direct(*aged_one)
@@ -96,7 +96,7 @@ def test_a_lane_does_not_say_that_its_last_row_is_over(talk: tuple[Someone, int]
         ),
     ],
 )
-def test_rows_that_are_taken_out_or_change_places_are_named(talk: tuple[Someone, int], change: str, fault: str) -> None:
+def test_removed_or_swapped_rows_are_named(talk: tuple[Someone, int], change: str, fault: str) -> None:
     bob, chat = talk
     for seq in (1, 2, 3):
         record_marks([Mark(bob.id, chat, seq, 0, bob.device_id)])

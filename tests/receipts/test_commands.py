@@ -16,7 +16,7 @@ def run(*words: str) -> str:
     return out.getvalue().strip()
 
 
-def test_a_conversation_is_regulated_and_let_go() -> None:
+def test_regulate_command_sets_and_ends_a_retention() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say(ada, chat)

@@ -16,7 +16,7 @@ def in_frames(frames: list[Frame], type_: str) -> list[list[tuple[int, int]]]:
     return [[(int(r["userId"]), r["seq"]) for r in f["payload"]["receipts"]] for f in frames if f["type"] == type_]
 
 
-async def test_two_hundred_marks_at_once_are_few_frames_with_the_right_end(either_server: Server) -> None:
+async def test_two_hundred_marks_arrive_in_few_frames_with_the_final_seqs(either_server: Server) -> None:
     """Forty members mark five messages each, delivered and seen, as fast as they can."""
     ada, *others = [someone() for _ in range(MEMBERS)]
     chat = group(ada, *others)
@@ -41,7 +41,7 @@ async def test_two_hundred_marks_at_once_are_few_frames_with_the_right_end(eithe
     }
 
 
-async def test_seen_says_delivered_too_and_nothing_goes_back(either_server: Server) -> None:
+async def test_seen_receipt_implies_delivered_and_seqs_never_fall(either_server: Server) -> None:
     """A delivered mark below a seen one that was told would be a step back: it is not told."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -59,7 +59,7 @@ async def test_seen_says_delivered_too_and_nothing_goes_back(either_server: Serv
     assert all(one < other for one, other in pairwise(f["payload"]["receipts"][0]["seq"] for f in frames))
 
 
-async def test_who_comes_back_has_the_end_of_what_was_gathered_when_they_left(server: Server) -> None:
+async def test_reconnect_receives_buffered_receipts(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, 10)
@@ -78,7 +78,7 @@ async def test_who_comes_back_has_the_end_of_what_was_gathered_when_they_left(se
     assert marks[str(bob.id)] == (10, 10)
 
 
-async def test_one_who_was_removed_is_told_nothing_of_later_marks(server: Server) -> None:
+async def test_removed_member_receives_no_later_receipts(server: Server) -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     say_many(ada, chat, 3)

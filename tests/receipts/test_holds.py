@@ -13,7 +13,7 @@ from tests.factories import direct, say, someone
 from tests.receipts.log import aged, ranges
 
 
-def test_a_hold_that_is_just_being_set_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drop_waits_for_a_hold_that_is_being_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the hold would be acknowledged, and what it is for dropped a moment later."""
     monkeypatch.setattr(partitions, "LOCK_TIMEOUT", "100ms")
     ada, bob = someone(), someone()
@@ -33,7 +33,7 @@ def test_a_hold_that_is_just_being_set_is_waited_for(monkeypatch: pytest.MonkeyP
     assert (held, len(still), partitions.drop_expired(), ranges(chat)) == (0, 1, 1, [])
 
 
-def test_two_sweeps_at_once_are_one() -> None:
+def test_concurrent_drops_drop_a_partition_once() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say(ada, chat)

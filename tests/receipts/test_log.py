@@ -41,7 +41,7 @@ def talk() -> Iterator[tuple[Someone, Someone, int]]:
     assert chain.find_broken_row() is None
 
 
-def test_a_mark_is_one_row_for_all_the_messages_that_it_covers(talk: tuple[Someone, Someone, int]) -> None:
+def test_mark_is_logged_as_one_row_for_its_range(talk: tuple[Someone, Someone, int]) -> None:
     _, bob, chat = talk
 
     record_marks([Mark(bob.id, chat, 4, 0, bob.device_id)])
@@ -57,7 +57,7 @@ def test_a_mark_is_one_row_for_all_the_messages_that_it_covers(talk: tuple[Someo
     ]
 
 
-def test_each_device_has_ranges_of_its_own_and_the_batch_moves_the_member_once(
+def test_batch_logs_each_device_and_moves_the_member_once(
     talk: tuple[Someone, Someone, int],
 ) -> None:
     _, bob, chat = talk
@@ -77,7 +77,7 @@ def test_each_device_has_ranges_of_its_own_and_the_batch_moves_the_member_once(
     assert (member.delivered_seq, member.read_seq) == (6, 2)
 
 
-def test_what_a_device_has_seen_it_does_not_report_as_delivered_again(talk: tuple[Someone, Someone, int]) -> None:
+def test_delivered_mark_below_a_seen_mark_is_not_logged(talk: tuple[Someone, Someone, int]) -> None:
     _, bob, chat = talk
 
     record_marks([Mark(bob.id, chat, 0, 5, bob.device_id)])
@@ -87,7 +87,7 @@ def test_what_a_device_has_seen_it_does_not_report_as_delivered_again(talk: tupl
     assert {state for _, _, state in per_message(chat)} == {"delivered", "seen"}
 
 
-def test_a_newcomers_log_begins_where_they_came_and_ones_own_messages_need_no_row() -> None:
+def test_log_of_a_new_member_begins_at_their_join() -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob)
     say_many(ada, chat, 3)
@@ -109,7 +109,7 @@ claims = st.lists(
 
 @given(sequence=claims, data=st.data())
 @examples(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-def test_any_order_and_repetition_over_several_devices_ends_in_the_same_state(
+def test_marks_in_any_order_and_repetition_end_in_the_same_log(
     sequence: list[tuple[int, int, int]], data: st.DataObject
 ) -> None:
     """F100: what was claimed decides, not when, how often or in which batches it came; seen implies delivered."""
@@ -145,7 +145,7 @@ def test_any_order_and_repetition_over_several_devices_ends_in_the_same_state(
 @pytest.mark.parametrize(
     "change", ["UPDATE receipts_log SET at = now()", "DELETE FROM receipts_log", "TRUNCATE receipts_log"]
 )
-def test_nobody_changes_the_log_not_even_its_owner(talk: tuple[Someone, Someone, int], change: str) -> None:
+def test_log_refuses_changes_even_by_the_table_owner(talk: tuple[Someone, Someone, int], change: str) -> None:
     _, bob, chat = talk
     record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
     before = Transition.objects.count()
@@ -164,7 +164,7 @@ def test_nobody_changes_the_log_not_even_its_owner(talk: tuple[Someone, Someone,
 @pytest.mark.parametrize(
     "change", ["DELETE FROM receipts_lane", "TRUNCATE receipts_lane", "TRUNCATE receipts_inspection"]
 )
-def test_no_lane_and_no_inspection_can_be_taken_out(talk: tuple[Someone, Someone, int], change: str) -> None:
+def test_lanes_and_inspections_refuse_deletion(talk: tuple[Someone, Someone, int], change: str) -> None:
     _, bob, chat = talk
     record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
 
@@ -172,7 +172,7 @@ def test_no_lane_and_no_inspection_can_be_taken_out(talk: tuple[Someone, Someone
         cursor.execute(change)
 
 
-def test_many_at_once_make_chains_without_a_fork(talk: tuple[Someone, Someone, int]) -> None:
+def test_concurrent_marks_make_one_chain_without_a_fork(talk: tuple[Someone, Someone, int]) -> None:
     _, bob, chat = talk
     devices = [bob.device_id, another_device(bob).device_id]
 
@@ -188,7 +188,7 @@ def test_many_at_once_make_chains_without_a_fork(talk: tuple[Someone, Someone, i
         assert numbers.last().to_seq == MESSAGES  # type: ignore[union-attr]
 
 
-def test_the_command_proves_the_chain(talk: tuple[Someone, Someone, int]) -> None:
+def test_verify_command_proves_an_intact_chain(talk: tuple[Someone, Someone, int]) -> None:
     _, bob, chat = talk
     record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
     out = StringIO()
@@ -214,7 +214,7 @@ TAMPERING = {
 
 
 @pytest.mark.parametrize("fault", TAMPERING)
-def test_whoever_tampers_is_found_and_the_row_named(talk: tuple[Someone, Someone, int], fault: str) -> None:
+def test_verify_command_names_the_tampered_row(talk: tuple[Someone, Someone, int], fault: str) -> None:
     _, bob, chat = talk
     for seq in (1, 2, 3):
         record_marks([Mark(bob.id, chat, seq, 0, bob.device_id)])
@@ -231,7 +231,7 @@ def test_whoever_tampers_is_found_and_the_row_named(talk: tuple[Someone, Someone
 # --- time -------------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_over_is_dropped_whole_and_counted_and_the_chain_and_the_marks_stay(
+def test_expired_partition_is_dropped_and_chain_and_marks_stay(
     talk: tuple[Someone, Someone, int],
 ) -> None:
     _, bob, chat = talk
@@ -253,7 +253,7 @@ def test_what_is_over_is_dropped_whole_and_counted_and_the_chain_and_the_marks_s
 
 
 @pytest.mark.parametrize("about", ["conversation_id", "user_id"])
-def test_nothing_under_a_hold_is_dropped_until_it_ends(talk: tuple[Someone, Someone, int], about: str) -> None:
+def test_partition_under_a_hold_is_dropped_only_after_its_end(talk: tuple[Someone, Someone, int], about: str) -> None:
     _, bob, chat = talk
     record_marks([Mark(bob.id, chat, 3, 0, bob.device_id)])
     day = date(2020, 3, 15) if about == "user_id" else date(2020, 5, 15)
@@ -270,7 +270,7 @@ def test_nothing_under_a_hold_is_dropped_until_it_ends(talk: tuple[Someone, Some
     assert (held, len(still), ended, ranges(chat)) == (0, 1, 1, [])
 
 
-def test_partitions_are_made_ahead_for_each_period_in_use(settings: Settings) -> None:
+def test_partitions_are_made_ahead_for_each_retention_period(settings: Settings) -> None:
     settings.LIMITS = replace(settings.LIMITS, seen_kept=400 * 86400, delivered_kept=200 * 86400)
     today = partitions.read_database_date()
 
@@ -284,7 +284,7 @@ def test_partitions_are_made_ahead_for_each_period_in_use(settings: Settings) ->
         assert 0 < (there.until_on - there.from_on).days <= 31
 
 
-def test_each_state_is_kept_as_long_as_its_number_says_and_a_missing_partition_is_made(
+def test_each_state_has_its_retention_and_missing_partitions_are_made(
     talk: tuple[Someone, Someone, int], settings: Settings
 ) -> None:
     _, bob, chat = talk

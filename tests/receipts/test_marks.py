@@ -79,7 +79,7 @@ claims = st.lists(
 
 @given(sequence=claims, batched=st.booleans())
 @examples(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_marks_only_rise_and_never_above_the_last_message(sequence: list[tuple[int, int, bool]], batched: bool) -> None:
+def test_marks_only_rise_and_stop_at_the_last_message(sequence: list[tuple[int, int, bool]], batched: bool) -> None:
     """Whatever comes, in whatever order, together or one by one: each watermark is the highest claim."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -98,7 +98,7 @@ def test_marks_only_rise_and_never_above_the_last_message(sequence: list[tuple[i
     assert before == (delivered, seen)
 
 
-def test_marks_of_several_sessions_at_once_end_at_the_highest() -> None:
+def test_concurrent_marks_end_at_the_highest() -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     say_many(ada, chat, 20)
@@ -113,7 +113,7 @@ def test_marks_of_several_sessions_at_once_end_at_the_highest() -> None:
     assert watermarks(bob, chat) == watermarks(cem, chat) == (20, 10)
 
 
-def test_a_mark_waits_for_nobody_and_is_tried_again() -> None:
+def test_mark_does_not_wait_for_a_lock_and_is_retried() -> None:
     """Marks hold many rows at once: waiting for one that a send holds could end in a circle."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -131,7 +131,7 @@ def test_a_mark_waits_for_nobody_and_is_tried_again() -> None:
     assert record_marks([Mark(bob.id, chat, 2, 2)]) == ["done"]
 
 
-def test_seen_implies_delivered_and_a_mark_is_told_as_a_delta(told: list[Event]) -> None:
+def test_receipts_are_published_only_for_marks_that_moved(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     stored = say_many(ada, chat, 5)
@@ -146,7 +146,7 @@ def test_seen_implies_delivered_and_a_mark_is_told_as_a_delta(told: list[Event])
     assert receipts(told, "read.receipt") == [{"userId": str(bob.id), "messageId": str(stored[3].id), "seq": 4}]
 
 
-def test_marks_of_a_batch_are_merged_and_told_in_one_frame_a_chat(told: list[Event]) -> None:
+def test_batch_of_marks_publishes_one_frame_a_conversation(told: list[Event]) -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     say_many(ada, chat, 3)
@@ -159,7 +159,7 @@ def test_marks_of_a_batch_are_merged_and_told_in_one_frame_a_chat(told: list[Eve
     assert {(r["userId"], r["seq"]) for r in receipts(told, "delivery.receipt")} == {(str(bob.id), 3), (str(cem.id), 2)}
 
 
-def test_a_mark_in_a_foreign_chat_is_refused_and_the_batch_goes_on() -> None:
+def test_mark_of_a_stranger_is_refused_and_the_batch_is_recorded() -> None:
     ada, bob, eve = someone(), someone(), someone()
     chat, left = direct(ada, bob), group(ada, bob)
     say_many(ada, chat, 1)
@@ -174,9 +174,7 @@ def test_a_mark_in_a_foreign_chat_is_refused_and_the_batch_goes_on() -> None:
 
 
 @pytest.mark.parametrize(("who", "setting"), [("reader", "send_read_receipts"), ("sender", "show_read_receipts")])
-def test_privacy_is_asked_for_each_receipt_and_changes_nothing_that_is_recorded(
-    told: list[Event], who: str, setting: str
-) -> None:
+def test_privacy_setting_changes_receipts_but_not_recorded_marks(told: list[Event], who: str, setting: str) -> None:
     """A toggle in the middle of a conversation holds for what comes after it, and for lists at once (K8, F113, F429)."""
     sender, reader = someone(), someone()
     chat = direct(sender, reader)
@@ -194,7 +192,7 @@ def test_privacy_is_asked_for_each_receipt_and_changes_nothing_that_is_recorded(
     assert found == [(True, 1, 1), (False, 0, 2), (True, 3, 3)]
 
 
-def test_ones_other_devices_learn_what_one_has_read_whatever_the_settings(told: list[Event]) -> None:
+def test_own_devices_receive_read_receipts_despite_settings(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, 1)
@@ -210,7 +208,7 @@ def test_ones_other_devices_learn_what_one_has_read_whatever_the_settings(told: 
     assert own == 1
 
 
-def test_in_a_group_each_members_own_setting_counts(told: list[Event]) -> None:
+def test_group_receipt_skips_members_with_receipts_off(told: list[Event]) -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     say_many(ada, chat, 1)
@@ -222,7 +220,7 @@ def test_in_a_group_each_members_own_setting_counts(told: list[Event]) -> None:
     assert [reached(told, "read.receipt", person, chat) for person in (ada, bob, cem)] == [True, True, False]
 
 
-def test_a_large_group_gets_no_receipts_one_by_one_but_they_are_recorded(told: list[Event], settings: Settings) -> None:
+def test_large_group_gets_no_receipts_but_marks_are_recorded(told: list[Event], settings: Settings) -> None:
     ada, bob = someone(), someone()
     settings.LIMITS = replace(settings.LIMITS, fanout_threshold=5)
     large, small = group(ada, bob, *crowd(3)), group(ada, bob, *crowd(2))
@@ -238,7 +236,7 @@ def test_a_large_group_gets_no_receipts_one_by_one_but_they_are_recorded(told: l
     assert queries.conversation(bob.id, large).unread_count == 0
 
 
-def test_marks_cost_the_same_for_one_and_for_many_and_for_any_size_of_chat() -> None:
+def test_query_count_of_marks_does_not_depend_on_batch_or_group_size() -> None:
     ada, bob = someone(), someone()
     small, large = group(ada, bob), group(ada, bob, *crowd(40))
     for chat in (small, large):

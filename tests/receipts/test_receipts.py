@@ -43,7 +43,7 @@ def known(viewer: Someone, message: int) -> tuple[int, int, int, str]:
     return found.counts.recipients, found.counts.delivered, found.counts.seen, found.state
 
 
-def test_each_device_of_a_recipient_is_listed_with_what_it_reported() -> None:
+def test_receipts_list_each_device_with_its_state() -> None:
     ada, bob = someone(), someone()
     desk, chat = another_device(bob), direct(ada, bob)
     first, second = say_many(ada, chat, 2)
@@ -63,7 +63,7 @@ def test_each_device_of_a_recipient_is_listed_with_what_it_reported() -> None:
     assert (state.delivered_to, state.read_by) == ([str(bob.id)], [str(bob.id)])
 
 
-def test_all_recipients_must_have_reached_a_state() -> None:
+def test_delivery_state_is_what_all_recipients_reached() -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     message = say(ada, chat)
@@ -81,7 +81,7 @@ def test_all_recipients_must_have_reached_a_state() -> None:
 
 
 @pytest.mark.parametrize("whose", ["reader", "reader's device", "viewer", "viewer's device"])
-def test_a_switch_hides_at_once_what_was_read_before_and_after_and_back_again(whose: str) -> None:
+def test_privacy_setting_hides_and_restores_seen_receipts_at_once(whose: str) -> None:
     """K8: asked when it is shown, in both directions, by user and by device; what is recorded stays (F111)."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -109,7 +109,7 @@ def test_a_switch_hides_at_once_what_was_read_before_and_after_and_back_again(wh
     assert Transition.objects.filter(conversation_id=chat, state=3).count() == 2
 
 
-def test_what_another_device_says_openly_counts_where_one_is_silent() -> None:
+def test_seen_counts_only_devices_that_send_read_receipts() -> None:
     ada, bob = someone(), someone()
     desk, chat = another_device(bob), direct(ada, bob)
     messages = say_many(ada, chat, 3)
@@ -123,7 +123,7 @@ def test_what_another_device_says_openly_counts_where_one_is_silent() -> None:
     assert [known(ada, m.id)[2] for m in messages] == [1, 1, 0]
 
 
-def test_a_viewer_who_is_shown_none_shows_theirs_all_the_same() -> None:
+def test_viewer_who_hides_receipts_still_sends_their_own() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     message, answer = say(ada, chat), say(bob, chat)
@@ -134,7 +134,7 @@ def test_a_viewer_who_is_shown_none_shows_theirs_all_the_same() -> None:
     assert known(bob, answer.id)[3] == "delivered"
 
 
-def test_a_block_shows_nothing_of_what_it_hid_and_nothing_later_of_what_was_before() -> None:
+def test_blocked_sender_sees_receipts_frozen_at_the_block() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     early = say(bob, chat)
@@ -156,7 +156,7 @@ def test_a_block_shows_nothing_of_what_it_hid_and_nothing_later_of_what_was_befo
     assert known(bob, early.id) == (1, 1, 1, "seen")
 
 
-def test_names_are_listed_in_small_groups_unless_the_chat_says_otherwise(settings: Settings) -> None:
+def test_receipts_list_names_by_size_or_conversation_setting(settings: Settings) -> None:
     settings.LIMITS = replace(settings.LIMITS, receipt_names=3)
     ada, bob = someone(), someone()
     small, large = group(ada, bob, *crowd(1)), group(ada, bob, *crowd(2))
@@ -185,7 +185,7 @@ def test_names_are_listed_in_small_groups_unless_the_chat_says_otherwise(setting
         policies.set_list_names(bob.id, small, True)
 
 
-def test_names_come_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_receipts_come_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queries, "PAGE_SIZE", 2)
     ada, people = someone(), [someone() for _ in range(3)]
     chat = group(ada, *people)
@@ -199,7 +199,7 @@ def test_names_come_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {r.recipient_id for page in (first, second) for r in page.results} == {str(p.id) for p in people}
 
 
-def test_in_large_chats_counts_are_as_old_as_their_number_says(settings: Settings) -> None:
+def test_large_chat_receipt_counts_are_cached(settings: Settings) -> None:
     settings.LIMITS = replace(settings.LIMITS, fanout_threshold=3, receipt_counts=600)
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
@@ -215,7 +215,7 @@ def test_in_large_chats_counts_are_as_old_as_their_number_says(settings: Setting
 
 
 @pytest.mark.parametrize(("state", "number"), [(3, "seen_shown"), (2, "delivered_shown")])
-def test_who_read_when_is_answered_for_a_time_and_counted_for_good(settings: Settings, state: int, number: str) -> None:
+def test_expired_receipt_is_no_longer_listed_but_still_counted(settings: Settings, state: int, number: str) -> None:
     """K1: the one clock is what is answered, the other what is kept."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -233,7 +233,7 @@ def test_who_read_when_is_answered_for_a_time_and_counted_for_good(settings: Set
     assert Transition.objects.filter(conversation_id=chat).count() == 1
 
 
-def test_what_is_over_is_answered_to_nobody_though_it_still_stands() -> None:
+def test_receipt_past_its_retention_is_not_listed() -> None:
     """A partition goes whole, so a row may outlive its time by weeks, and under a hold by years."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -250,7 +250,7 @@ def test_what_is_over_is_answered_to_nobody_though_it_still_stands() -> None:
     assert known(ada, message.id)[3] == "delivered"
 
 
-def test_a_receipt_says_for_how_long_it_is_answered_at_most() -> None:
+def test_receipt_ttl_is_limited_by_its_retention() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     message = say(ada, chat)
@@ -262,7 +262,7 @@ def test_a_receipt_says_for_how_long_it_is_answered_at_most() -> None:
     assert 2 * 86400 - 60 <= receipt.ttl <= 2 * 86400
 
 
-def test_one_who_came_later_or_has_left_is_no_recipient_and_asks_for_nothing() -> None:
+def test_only_members_at_the_time_are_recipients() -> None:
     ada, bob, cem, eve = (someone() for _ in range(4))
     chat = group(ada, bob, cem)
     message = say(ada, chat)
@@ -277,7 +277,7 @@ def test_one_who_came_later_or_has_left_is_no_recipient_and_asks_for_nothing() -
         queries.read_delivery_state(session(someone()), message.id)
 
 
-def test_receipts_of_a_regulated_conversation_are_kept_as_long_as_they_must() -> None:
+def test_retention_of_a_conversation_applies_to_new_rows() -> None:
     ada, bob = someone(), someone()
     chat, usual = direct(ada, bob), group(ada, bob)
     for one in (chat, usual):
@@ -295,7 +295,7 @@ def test_receipts_of_a_regulated_conversation_are_kept_as_long_as_they_must() ->
     assert [(r.expires_at - r.marked_at).days for r in Transition.objects.filter(conversation_id=usual)] == [30]
 
 
-def test_the_cost_is_the_same_for_few_and_for_many() -> None:
+def test_query_count_does_not_depend_on_the_number_of_members() -> None:
     ada, bob = someone(), someone()
     counts = []
     for chat in (group(ada, bob), group(ada, bob, *crowd(15))):

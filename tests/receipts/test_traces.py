@@ -41,7 +41,7 @@ def told(asked: Someone, message: int, *, reason: str | None = None) -> Recipien
     return recipient
 
 
-def test_its_sender_learns_which_device_had_it_and_when() -> None:
+def test_sender_sees_when_each_device_got_the_message() -> None:
     ada, bob = someone(), someone()
     desk, chat = another_device(bob), direct(ada, bob)
     message = say(ada, chat, WORDS)
@@ -57,7 +57,7 @@ def test_its_sender_learns_which_device_had_it_and_when() -> None:
     assert times == {str(bob.device_id): (True, False), str(desk.device_id): (False, True)}
 
 
-def test_it_is_published_when_what_follows_has_been_done() -> None:
+def test_trace_is_published_once_the_outbox_is_done() -> None:
     ada, bob = someone(), someone()
     message = say(ada, direct(ada, bob), WORDS)
 
@@ -67,7 +67,7 @@ def test_it_is_published_when_what_follows_has_been_done() -> None:
     assert (before.published, traces.trace_for_sender(session(ada), message.id).published) == (False, True)
 
 
-def test_the_sender_is_told_which_setting_hides_something_and_staff_what_it_hides() -> None:
+def test_trace_names_the_hiding_setting_and_shows_staff_the_hidden_state() -> None:
     ada, bob, eve = someone(), someone(), staff()
     chat = direct(ada, bob)
     message = say(ada, chat, WORDS)
@@ -87,7 +87,7 @@ def test_the_sender_is_told_which_setting_hides_something_and_staff_what_it_hide
     assert told(ada, message.id).hidden_by == ["showReadReceipts"]
 
 
-def test_a_block_is_named_to_staff_and_looks_like_nothing_to_the_sender() -> None:
+def test_trace_shows_a_block_to_staff_alone() -> None:
     ada, bob, eve = someone(), someone(), staff()
     chat = direct(ada, bob)
     blocks.block(bob.id, ada.id)
@@ -100,7 +100,7 @@ def test_a_block_is_named_to_staff_and_looks_like_nothing_to_the_sender() -> Non
     assert (theirs.state, theirs.hidden_by) == ("sent", ["blocked"])
 
 
-def test_whoever_of_the_staff_looks_is_kept_and_says_why() -> None:
+def test_staff_trace_needs_a_reason_and_is_recorded() -> None:
     ada, bob, eve = someone(), someone(), staff()
     message = say(ada, direct(ada, bob), WORDS)
 
@@ -117,7 +117,7 @@ def test_whoever_of_the_staff_looks_is_kept_and_says_why() -> None:
         Inspection.objects.filter(pk=kept.pk).delete()
 
 
-def test_where_no_names_are_listed_its_sender_gets_none_either(settings: Settings) -> None:
+def test_sender_gets_no_trace_where_names_are_not_listed(settings: Settings) -> None:
     settings.LIMITS = replace(settings.LIMITS, receipt_names=2)
     ada, bob, cem = someone(), someone(), someone()
     message = say(ada, group(ada, bob, cem), WORDS)
@@ -127,7 +127,7 @@ def test_where_no_names_are_listed_its_sender_gets_none_either(settings: Setting
     assert len(traces.trace_for_staff(session(staff()), message.id, reason="ticket 10").recipients) == 2
 
 
-def test_the_route_is_for_the_sender_and_with_a_reason_for_staff(server: Server) -> None:
+def test_trace_route_serves_the_sender_and_staff_with_a_reason(server: Server) -> None:
     ada, bob, eve = someone(), someone(), staff()
     message = say(ada, direct(ada, bob), WORDS).id
 

@@ -12,7 +12,7 @@ from tests.factories import another_device, direct, draft, group, say, say_many,
 from tests.servers import Server
 
 
-async def test_marks_in_quick_succession_are_one_and_the_highest_counts(server: Server) -> None:
+async def test_marks_in_quick_succession_are_coalesced_to_the_highest(server: Server) -> None:
     """F286: more than five a second are coalesced, the last one counts."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -32,7 +32,7 @@ async def test_marks_in_quick_succession_are_one_and_the_highest_counts(server: 
     assert rows.member(bob, chat).read_seq == 40
 
 
-async def test_ones_other_device_learns_what_was_read(server: Server) -> None:
+async def test_other_device_of_the_reader_receives_the_read_receipt(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say(ada, chat)
@@ -44,7 +44,7 @@ async def test_ones_other_device_learns_what_was_read(server: Server) -> None:
     assert receipt["receipts"][0] == {"userId": str(bob.id), "messageId": receipt["receipts"][0]["messageId"], "seq": 1}
 
 
-async def test_a_toggle_in_the_middle_hides_what_is_read_from_then_on(server: Server) -> None:
+async def test_setting_turned_off_hides_later_reads_until_turned_on(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, 3)
@@ -66,7 +66,7 @@ async def test_a_toggle_in_the_middle_hides_what_is_read_from_then_on(server: Se
     assert shown["receipts"][0]["seq"] == 3
 
 
-async def test_what_a_silent_device_has_read_is_told_when_an_open_one_reads_it_too(server: Server) -> None:
+async def test_read_receipt_follows_the_device_that_sends_them(server: Server) -> None:
     ada, bob = someone(), someone()
     chat, desk = direct(ada, bob), another_device(bob)
     say_many(ada, chat, 3)
@@ -86,7 +86,7 @@ async def test_what_a_silent_device_has_read_is_told_when_an_open_one_reads_it_t
     assert (told["receipts"][0]["userId"], told["receipts"][0]["seq"]) == (str(bob.id), 2)
 
 
-async def test_a_device_that_wants_to_be_shown_none_is_shown_none_anywhere(server: Server) -> None:
+async def test_device_with_receipts_off_sees_no_seen_mark_in_any_answer(server: Server) -> None:
     """Every answer that has a mark or a state in it; the same user's other device has them all."""
     ada, bob = someone(), someone()
     desk, chat = another_device(ada), direct(ada, bob)
@@ -134,7 +134,7 @@ def marks_in(found: list[Any], user: str) -> set[Any]:
     return marks
 
 
-async def test_a_mark_by_message_looks_up_its_seq(server: Server) -> None:
+async def test_read_mark_may_name_a_message(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     stored = say_many(ada, chat, 3)
@@ -149,7 +149,7 @@ async def test_a_mark_by_message_looks_up_its_seq(server: Server) -> None:
     assert (error["refId"], error["code"], error["field"]) == (refused, "INVALID_PAYLOAD", "seq")
 
 
-async def test_one_who_has_left_marks_nothing_and_hears_of_no_marks(server: Server) -> None:
+async def test_former_member_can_neither_mark_nor_receive_receipts(server: Server) -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     say(ada, chat)
@@ -166,7 +166,7 @@ async def test_one_who_has_left_marks_nothing_and_hears_of_no_marks(server: Serv
     assert heard == []
 
 
-async def test_a_blocked_sender_gets_no_receipt_for_what_was_hidden(server: Server) -> None:
+async def test_blocked_sender_receives_no_receipt_for_a_hidden_message(server: Server) -> None:
     """Silent success: "sent" is all that a blocked person sees (F205)."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -185,7 +185,7 @@ async def test_a_blocked_sender_gets_no_receipt_for_what_was_hidden(server: Serv
     assert state == "sent"
 
 
-async def test_a_device_that_is_stricter_than_its_user_tells_and_is_told_nothing_while_messages_flow(
+async def test_stricter_device_neither_sends_nor_receives_read_receipts(
     server: Server,
 ) -> None:
     """F113: by device, in both directions, at once; one's own devices and what is recorded stay as they are."""
@@ -224,7 +224,7 @@ async def test_a_device_that_is_stricter_than_its_user_tells_and_is_told_nothing
     assert rows.member(bob, chat).read_seq == 4
 
 
-async def test_what_was_marked_is_recorded_though_the_connection_ends_at_once(server: Server) -> None:
+async def test_pending_marks_are_recorded_after_the_connection_closes(server: Server) -> None:
     """F122: marks that wait to be merged outlive their connection."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
