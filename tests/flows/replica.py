@@ -53,11 +53,11 @@ class Replica:
         """Return the copy in a form that compares; the state of own messages follows from the others' marks."""
         return {id_: self._shown(held) for id_, held in self.chats.items()}
 
-    def counted(self) -> dict[str, list[int]]:
+    def counts(self) -> dict[str, list[int]]:
         """Return unread messages and mentions as the copy itself says: what others wrote above the own mark."""
         return {id_: self._unread(held) for id_, held in self.chats.items()}
 
-    def said(self) -> dict[str, list[int]]:
+    def counts_of_server(self) -> dict[str, list[int]]:
         """Return unread messages and mentions as the server said when the copy was loaded."""
         names = ("unreadCount", "mentionCount")
         return {id_: [held["chat"][name] for name in names] for id_, held in self.chats.items()}
@@ -222,7 +222,7 @@ def _quote(messages: dict[int, Frame], quoted: Frame) -> None:
             message["replyTo"]["excerpt"] = quoted["content"][:100]
 
 
-async def converges(replica: Replica, client: Client, server: Server, person: Someone) -> int:
+async def assert_converges(replica: Replica, client: Client, server: Server, person: Someone) -> int:
     """Apply what comes, sync where there is a gap, until the copy is what the server says afresh.
 
     Returns the number of gaps; fails with the differences after some seconds.
@@ -239,12 +239,12 @@ async def converges(replica: Replica, client: Client, server: Server, person: So
             await client.call("sync.request", {"chats": replica.watermarks()})
             continue
         fresh = await asyncio.to_thread(Replica(server, person).load)
-        found = [
+        remaining = [
             *differences(replica.snapshot(), fresh.snapshot()),
-            *differences(replica.counted(), fresh.said(), "unread"),
+            *differences(replica.counts(), fresh.counts_of_server(), "unread"),
         ]
-        if not found or asyncio.get_running_loop().time() > deadline:
-            assert found == [], f"{person.name}: where, held, true: {found}"
+        if not remaining or asyncio.get_running_loop().time() > deadline:
+            assert remaining == [], f"{person.name}: where, held, true: {remaining}"
             return replica.gaps
         await asyncio.sleep(0.02)
 

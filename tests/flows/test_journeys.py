@@ -12,7 +12,7 @@ from tests.factories import Someone, another_device, direct, group, say, someone
 from tests.servers import Server
 
 
-def registered(server: Server, name: str) -> Someone:
+def register(server: Server, name: str) -> Someone:
     """Sign a person up over REST."""
     body = {"email": f"{secrets.token_hex(8)}@example.org", "password": secrets.token_urlsafe(16), "displayName": name}
     made = Api(server).post("auth/register", body)
@@ -21,7 +21,7 @@ def registered(server: Server, name: str) -> Someone:
 
 
 async def test_two_new_users_find_each_other_and_chat(server: Server) -> None:
-    ada, bob = registered(server, "Ada"), registered(server, "Bob")
+    ada, bob = register(server, "Ada"), register(server, "Bob")
     api = Api(server, ada)
     ticket = api.post("auth/ws-ticket").body["ticket"]
     found = [p["id"] for p in api.get("users?q=Bob&limit=100").body["results"]]

@@ -18,7 +18,7 @@ IN_FLIGHT = 2
 
 
 @pytest.fixture(scope="module")
-def narrow(open_database: None) -> Iterator[Server]:
+def limited_server(open_database: None) -> Iterator[Server]:
     """A process that gives a handshake a second, and takes two sends at a time of each connection."""
     with serve(
         settings.DATABASES["default"]["NAME"],
@@ -29,7 +29,7 @@ def narrow(open_database: None) -> Iterator[Server]:
 
 
 @asynccontextmanager
-async def held(sql: str, *values: Any) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+async def hold_lock(sql: str, *values: Any) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
     """Hold a lock for the length of a block."""
     session = await async_database._connect()
     try:
@@ -51,26 +51,26 @@ async def is_answered(client: Client) -> bool:
     return True
 
 
-async def test_slow_handshake_is_closed(narrow: Server) -> None:
+async def test_slow_handshake_is_closed(limited_server: Server) -> None:
     person = someone()
 
     async with (
-        held("LOCK TABLE accounts_device IN ACCESS EXCLUSIVE MODE"),
-        opened(narrow, headers=bearer(person.access)) as client,
+        hold_lock("LOCK TABLE accounts_device IN ACCESS EXCLUSIVE MODE"),
+        opened(limited_server, headers=bearer(person.access)) as client,
     ):
         code = await client.closed()
-    async with connected(narrow, person) as client:
+    async with connected(limited_server, person) as client:
         assert client.hello["userId"] == str(person.id)
 
     assert code == 4410
 
 
-async def test_server_stops_reading_at_the_limit_of_unanswered_sends(narrow: Server) -> None:
+async def test_server_stops_reading_at_the_limit_of_unanswered_sends(limited_server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
 
-    async with connected(narrow, ada) as client:
-        async with held("SELECT FROM chat_conversation WHERE id = %s FOR UPDATE", chat):
+    async with connected(limited_server, ada) as client:
+        async with hold_lock("SELECT FROM chat_conversation WHERE id = %s FOR UPDATE", chat):
             payload = {"chatId": str(chat), "content": "waits"}
             ids = [await client.send("message.send", payload) for _ in range(IN_FLIGHT)]
             below = await is_answered(client)

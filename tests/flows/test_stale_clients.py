@@ -1,4 +1,4 @@
-"""A stale client converges: a copy kept by frames, or mended by one sync, is what the server says afresh (F99, F427).
+"""A stale client assert_converges: a copy kept by frames, or mended by one sync, is what the server says afresh (F99, F427).
 
 For every kind of change that there is. A new kind of change gets a row in CHANGES.
 """
@@ -14,7 +14,7 @@ from accounts import blocks
 from tests.chat.rest import Api, Reply
 from tests.clients import connected
 from tests.factories import Someone, another_device, direct, group, say_many, someone
-from tests.flows.replica import Replica, converges
+from tests.flows.replica import Replica, assert_converges
 from tests.servers import Server
 
 
@@ -42,19 +42,19 @@ def stage(server: Server) -> Stage:
     return Stage(ada, bob, cem, dan, chat, other, str(last.id), Api(server, ada), Api(server, bob), Api(server, cem))
 
 
-def done(*replies: Reply) -> None:
+def succeed(*replies: Reply) -> None:
     for reply in replies:
         assert reply.status < 300, reply
 
 
 def send_several(at: Stage) -> None:
     for n in range(5):
-        done(at.as_ada.say(at.group, f"a{n}"), at.as_bob.say(at.group, f"b{n}"))
+        succeed(at.as_ada.say(at.group, f"a{n}"), at.as_bob.say(at.group, f"b{n}"))
 
 
 def send_twice(at: Stage) -> None:
     client_id = str(uuid4())
-    done(
+    succeed(
         *[
             at.as_ada.post("messages", {"chatId": str(at.group), "content": "once", "clientId": client_id})
             for _ in (1, 2)
@@ -64,35 +64,35 @@ def send_twice(at: Stage) -> None:
 
 def come_and_go(at: Stage) -> None:
     path = f"conversations/{at.group}/members"
-    done(at.as_ada.post(path, {"userId": str(at.dan.id)}), at.as_ada.say(at.group, "welcome"))
-    done(at.as_ada("DELETE", f"{path}/{at.dan.id}"), at.as_ada.say(at.group, "gone"))
-    done(at.as_ada.post(path, {"userId": str(at.dan.id)}), at.as_ada.say(at.group, "again"))
+    succeed(at.as_ada.post(path, {"userId": str(at.dan.id)}), at.as_ada.say(at.group, "welcome"))
+    succeed(at.as_ada("DELETE", f"{path}/{at.dan.id}"), at.as_ada.say(at.group, "gone"))
+    succeed(at.as_ada.post(path, {"userId": str(at.dan.id)}), at.as_ada.say(at.group, "again"))
 
 
 def cross(at: Stage) -> None:
     """A removal between messages: who is removed gets all before it and nothing after."""
-    done(at.as_ada.say(at.group, "with cem"), at.as_ada("DELETE", f"conversations/{at.group}/members/{at.cem.id}"))
-    done(at.as_bob.say(at.group, "without cem"), at.as_bob.say(at.direct, "and here"))
+    succeed(at.as_ada.say(at.group, "with cem"), at.as_ada("DELETE", f"conversations/{at.group}/members/{at.cem.id}"))
+    succeed(at.as_bob.say(at.group, "without cem"), at.as_bob.say(at.direct, "and here"))
 
 
 def block_and_send(at: Stage) -> None:
     blocks.block(at.cem.id, at.bob.id)
-    done(at.as_bob.say(at.group, "not for cem"), at.as_ada.say(at.group, "for all"))
+    succeed(at.as_bob.say(at.group, "not for cem"), at.as_ada.say(at.group, "for all"))
 
 
 def message(at: Stage, verb: str, path: str = "", body: Any = None, api: Api | None = None) -> None:
     """Change the group's last message, as its author unless somebody else is named."""
-    done((api or at.as_ada)(verb, f"messages/{at.last}{path}", body))
+    succeed((api or at.as_ada)(verb, f"messages/{at.last}{path}", body))
 
 
 def edit_often(at: Stage) -> None:
-    done(at.as_bob.say(at.group, "quoting", replyTo=at.last))
+    succeed(at.as_bob.say(at.group, "quoting", replyTo=at.last))
     for n in range(3):
         message(at, "PATCH", body={"content": f"@all {n}", "mentions": [str(at.bob.id)]})
 
 
 def react_and_delete(at: Stage) -> None:
-    done(at.as_cem.say(at.group, "quoting", replyTo=at.last))
+    succeed(at.as_cem.say(at.group, "quoting", replyTo=at.last))
     for api in (at.as_ada, at.as_bob, at.as_cem):
         message(at, "PUT", f"/reactions/{THUMB}", api=api)
     message(at, "DELETE", f"/reactions/{THUMB}", api=at.as_bob)
@@ -103,59 +103,59 @@ def vote_and_close(at: Stage) -> None:
     data = {"question": "When?", "options": ["now", "later"]}
     poll = at.as_bob.say(at.group, "", contentType="poll", data=data).body["message"]["id"]
     for api, options in ((at.as_ada, [0]), (at.as_cem, [1]), (at.as_ada, [1]), (at.as_cem, [])):
-        done(api("PUT", f"messages/{poll}/vote", {"options": options}))
-    done(at.as_bob("POST", f"messages/{poll}/close"))
+        succeed(api("PUT", f"messages/{poll}/vote", {"options": options}))
+    succeed(at.as_bob("POST", f"messages/{poll}/close"))
 
 
 def change_roles(at: Stage) -> None:
     path = f"conversations/{at.group}/members"
     for whom, role in ((at.bob, "admin"), (at.cem, "admin"), (at.cem, "member"), (at.bob, "owner")):
-        done(at.as_ada("PATCH", f"{path}/{whom.id}", {"role": role}))
+        succeed(at.as_ada("PATCH", f"{path}/{whom.id}", {"role": role}))
 
 
 def change_settings(at: Stage) -> None:
     for body in ({"name": "New", "topic": "What for"}, {"sharesHistory": False}, {"avatarUrl": "/a.png"}):
-        done(at.as_ada("PATCH", f"conversations/{at.group}", body), at.as_bob.say(at.group, "between"))
+        succeed(at.as_ada("PATCH", f"conversations/{at.group}", body), at.as_bob.say(at.group, "between"))
 
 
 def join_and_leave_a_team(at: Stage) -> None:
     team = at.as_ada.post("teams", {"name": "Crew"}).body["id"]
-    done(at.as_ada.post(f"teams/{team}/members", {"userIds": [str(at.bob.id), str(at.cem.id)]}))
+    succeed(at.as_ada.post(f"teams/{team}/members", {"userIds": [str(at.bob.id), str(at.cem.id)]}))
     chats = [at.as_ada.post(f"teams/{team}/channels", {"name": name}).body["id"] for name in ("one", "two")]
     for api in (at.as_bob, at.as_cem):
-        done(*(api.post(f"conversations/{chat}/join") for chat in chats))
-    done(at.as_ada("DELETE", f"teams/{team}/members/{at.cem.id}"), at.as_bob.say(int(chats[0]), "without cem"))
+        succeed(*(api.post(f"conversations/{chat}/join") for chat in chats))
+    succeed(at.as_ada("DELETE", f"teams/{team}/members/{at.cem.id}"), at.as_bob.say(int(chats[0]), "without cem"))
 
 
 THUMB = quote("👍")
 CHANGES: dict[str, Callable[[Stage], None]] = {
-    "message": lambda at: done(at.as_ada.say(at.group, "hello")),
+    "message": lambda at: succeed(at.as_ada.say(at.group, "hello")),
     "messages of several": send_several,
-    "message of a direct chat": lambda at: done(at.as_bob.say(at.direct, "hello")),
+    "message of a direct chat": lambda at: succeed(at.as_bob.say(at.direct, "hello")),
     "message sent twice": send_twice,
-    "reply": lambda at: done(at.as_bob.say(at.group, "yes", replyTo=at.last, mentions=[str(at.ada.id)])),
+    "reply": lambda at: succeed(at.as_bob.say(at.group, "yes", replyTo=at.last, mentions=[str(at.ada.id)])),
     "refused message": lambda at: None if at.as_ada.say(at.group, "no", replyTo="1").status == 404 else pytest.fail(),
-    "delivered mark": lambda at: done(at.as_bob.post(f"messages/{at.last}/delivered")),
-    "read mark": lambda at: done(at.as_bob.post(f"conversations/{at.group}/read", {"seq": 2})),
-    "read marks of all": lambda at: done(
+    "delivered mark": lambda at: succeed(at.as_bob.post(f"messages/{at.last}/delivered")),
+    "read mark": lambda at: succeed(at.as_bob.post(f"conversations/{at.group}/read", {"seq": 2})),
+    "read marks of all": lambda at: succeed(
         *[api.post(f"messages/{at.last}/seen") for api in (at.as_bob, at.as_cem, at.as_ada)]
     ),
-    "member added": lambda at: done(
+    "member added": lambda at: succeed(
         at.as_ada.post(f"conversations/{at.group}/members", {"userId": str(at.dan.id)})
     ),
-    "member removed": lambda at: done(at.as_ada("DELETE", f"conversations/{at.group}/members/{at.cem.id}")),
-    "member gone": lambda at: done(at.as_cem("DELETE", f"conversations/{at.group}/members/{at.cem.id}")),
-    "owner gone": lambda at: done(at.as_ada("DELETE", f"conversations/{at.group}/members/{at.ada.id}")),
+    "member removed": lambda at: succeed(at.as_ada("DELETE", f"conversations/{at.group}/members/{at.cem.id}")),
+    "member gone": lambda at: succeed(at.as_cem("DELETE", f"conversations/{at.group}/members/{at.cem.id}")),
+    "owner gone": lambda at: succeed(at.as_ada("DELETE", f"conversations/{at.group}/members/{at.ada.id}")),
     "roles": change_roles,
     "name, topic, picture and who sees the past": change_settings,
-    "group dissolved": lambda at: done(at.as_ada("DELETE", f"conversations/{at.group}")),
+    "group dissolved": lambda at: succeed(at.as_ada("DELETE", f"conversations/{at.group}")),
     "team and its channels": join_and_leave_a_team,
     "members come and go between messages": come_and_go,
     "removal between messages": cross,
-    "group made": lambda at: done(
+    "group made": lambda at: succeed(
         at.as_bob.post("conversations", {"kind": "group", "name": "New", "memberIds": [str(at.cem.id), str(at.ada.id)]})
     ),
-    "direct chat made": lambda at: done(at.as_cem.post("conversations", {"kind": "direct", "userId": str(at.ada.id)})),
+    "direct chat made": lambda at: succeed(at.as_cem.post("conversations", {"kind": "direct", "userId": str(at.ada.id)})),
     "blocked person's message": block_and_send,
     "edit": lambda at: message(at, "PATCH", body={"content": "other words"}),
     "edits of a quoted message": edit_often,
@@ -182,7 +182,7 @@ async def test_client_that_receives_every_frame_converges(server: Server, stage:
         CHANGES[change](stage)
 
         gaps = [
-            await converges(replica, client, server, person)
+            await assert_converges(replica, client, server, person)
             for replica, client, person in zip(replicas, (a, b, c, d), people, strict=True)
         ]
 
@@ -200,7 +200,7 @@ async def test_stale_client_converges_after_one_sync(server: Server, stage: Stag
     for replica, person in zip(replicas, people, strict=True):
         async with connected(server, person) as client:
             await client.call("sync.request", {"chats": replica.watermarks()})
-            await converges(replica, client, server, person)
+            await assert_converges(replica, client, server, person)
 
 
 async def test_stale_client_converges_by_pages(server: Server, stage: Stage) -> None:
@@ -223,7 +223,7 @@ async def test_stale_client_converges_by_pages(server: Server, stage: Stage) -> 
             response = await client.expect_frame("sync.response")
             replica.apply(response)
             more, pages = response["payload"]["hasMore"], pages + 1
-        await converges(replica, client, server, stage.bob)
+        await assert_converges(replica, client, server, stage.bob)
 
     assert pages > 3
 
@@ -231,7 +231,7 @@ async def test_stale_client_converges_by_pages(server: Server, stage: Stage) -> 
 async def test_client_that_missed_too_much_is_told_to_reload_the_conversation(server: Server, stage: Stage) -> None:
     replica = Replica(server, stage.cem).load()
     say_many(stage.ada, stage.group, 501)
-    done(stage.as_ada.say(stage.group, "last"))
+    succeed(stage.as_ada.say(stage.group, "last"))
 
     async with connected(server, stage.cem) as client:
         await client.call("sync.request", {"chats": replica.watermarks()})

@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 from gateway.redis_clients import thread_client
 from presence import store
 from presence.connections import PresenceReporter
-from tests.presence.moments import Clock, Told, a_connection, due, idle, status
+from tests.presence.simulation import Clock, Published, end_expired, make_connection, make_idle, status
 
 _users = itertools.count(int(time.time() * 1_000_000))
 LIMITS = settings.LIMITS
@@ -26,9 +26,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def told() -> Iterator[Told]:
-    with Told() as told:
-        yield told
+def published() -> Iterator[Published]:
+    with Published() as published:
+        yield published
 
 
 @pytest.fixture
@@ -37,43 +37,43 @@ def user() -> int:
 
 
 async def test_first_connection_is_available_and_last_close_is_offline_at_once(
-    clock: Clock, told: Told, user: int
+    clock: Clock, published: Published, user: int
 ) -> None:
     reporter = PresenceReporter(clock)
-    one, other = a_connection(user, 1), a_connection(user, 2)
+    one, other = make_connection(user, 1), make_connection(user, 2)
     await reporter.report_opened(one)
     await reporter.report_opened(other)
-    assert (status(user, clock), told.about()) == ("available", [user])
+    assert (status(user, clock), published.take_users()) == ("available", [user])
 
     await reporter.report_closed(one, on_purpose=True)
-    assert (status(user, clock), told.about()) == ("available", [])
+    assert (status(user, clock), published.take_users()) == ("available", [])
     await reporter.report_closed(other, on_purpose=True)
-    assert (status(user, clock), told.about()) == ("offline", [user])
+    assert (status(user, clock), published.take_users()) == ("offline", [user])
 
 
 async def test_lost_connection_counts_until_its_time_and_any_process_ends_it(
-    clock: Clock, told: Told, user: int
+    clock: Clock, published: Published, user: int
 ) -> None:
     """K22: 120 s after the last sign of life. The process that had it may be dead: another one ends it."""
     reporter, other_reporter = PresenceReporter(clock), PresenceReporter(clock)
-    connection = a_connection(user)
+    connection = make_connection(user)
     await reporter.report_opened(connection)
     await reporter.report_closed(connection, on_purpose=False)
-    told.about()
+    published.take_users()
 
     clock.now += LIMITS.presence_ttl - 1
-    await due(other_reporter)
-    assert (status(user, clock), user in told.about()) == ("available", False)
+    await end_expired(other_reporter)
+    assert (status(user, clock), user in published.take_users()) == ("available", False)
     clock.now += 2
-    await due(other_reporter)
-    assert (status(user, clock), user in told.about()) == ("offline", True)
-    await due(reporter)
-    assert user not in told.about()
+    await end_expired(other_reporter)
+    assert (status(user, clock), user in published.take_users()) == ("offline", True)
+    await end_expired(reporter)
+    assert user not in published.take_users()
 
 
-async def test_lost_connection_counts_from_its_last_sign_of_life(clock: Clock, told: Told, user: int) -> None:
+async def test_lost_connection_counts_from_its_last_sign_of_life(clock: Clock, published: Published, user: int) -> None:
     reporter = PresenceReporter(clock)
-    connection = a_connection(user)
+    connection = make_connection(user)
     await reporter.report_opened(connection)
     clock.now += LIMITS.presence_refresh - 1
     await reporter.report_closed(connection, on_purpose=False)
@@ -85,11 +85,11 @@ async def test_lost_connection_counts_from_its_last_sign_of_life(clock: Clock, t
     assert (still, status(user, clock)) == ("available", "offline")
 
 
-async def test_refresh_of_a_living_connection_publishes_nothing(clock: Clock, told: Told, user: int) -> None:
+async def test_refresh_of_a_living_connection_publishes_nothing(clock: Clock, published: Published, user: int) -> None:
     reporter = PresenceReporter(clock)
-    connection = a_connection(user)
+    connection = make_connection(user)
     await reporter.report_opened(connection)
-    told.about()
+    published.take_users()
     key = f"presence:{user}"
     before = thread_client().hget(key, str(connection.id))
 
@@ -99,63 +99,67 @@ async def test_refresh_of_a_living_connection_publishes_nothing(clock: Clock, to
     await reporter._submit(reporter._reported[connection.id], "put")
 
     assert thread_client().hget(key, str(connection.id)) != before
-    assert user not in told.about()
+    assert user not in published.take_users()
 
 
-async def test_five_idle_minutes_make_a_user_away_until_activity(clock: Clock, told: Told, user: int) -> None:
+async def test_five_idle_minutes_make_a_user_away_until_activity(clock: Clock, published: Published, user: int) -> None:
     reporter = PresenceReporter(clock)
-    connection = a_connection(user)
+    connection = make_connection(user)
     await reporter.report_opened(connection)
-    told.about()
+    published.take_users()
 
-    idle(connection, LIMITS.presence_idle - 1)
-    await _round(reporter, connection)
-    assert (status(user, clock), user in told.about()) == ("available", False)
-    idle(connection, LIMITS.presence_idle)
-    await _round(reporter, connection)
-    assert (status(user, clock), user in told.about()) == ("away", True)
-    idle(connection, 0)
-    await _round(reporter, connection)
-    assert (status(user, clock), user in told.about()) == ("available", True)
+    make_idle(connection, LIMITS.presence_idle - 1)
+    await _run_round(reporter, connection)
+    assert (status(user, clock), user in published.take_users()) == ("available", False)
+    make_idle(connection, LIMITS.presence_idle)
+    await _run_round(reporter, connection)
+    assert (status(user, clock), user in published.take_users()) == ("away", True)
+    make_idle(connection, 0)
+    await _run_round(reporter, connection)
+    assert (status(user, clock), user in published.take_users()) == ("available", True)
 
 
-async def test_connection_lost_while_away_stays_away_for_half_an_hour(clock: Clock, told: Told, user: int) -> None:
+async def test_connection_lost_while_away_stays_away_for_half_an_hour(
+    clock: Clock, published: Published, user: int
+) -> None:
     reporter = PresenceReporter(clock)
-    connection = a_connection(user)
-    idle(connection, LIMITS.presence_idle)
+    connection = make_connection(user)
+    make_idle(connection, LIMITS.presence_idle)
     await reporter.report_opened(connection)
     await reporter.report_closed(connection, on_purpose=False)
 
     clock.now += LIMITS.presence_away_kept - 1
-    await due(reporter)
+    await end_expired(reporter)
     kept = status(user, clock), status(user, clock, untimed=[user])
     clock.now += 2
-    await due(reporter)
+    await end_expired(reporter)
 
     assert kept == ("away", "offline")
     assert status(user, clock) == "offline"
 
 
 @pytest.mark.parametrize("chosen", ["away", "dnd", "brb", "in_meeting", "offline"])
-async def test_chosen_state_lasts_until_available_is_chosen(clock: Clock, told: Told, user: int, chosen: str) -> None:
+async def test_chosen_state_lasts_until_available_is_chosen(
+    clock: Clock, published: Published, user: int, chosen: str
+) -> None:
     reporter = PresenceReporter(clock)
-    connection = a_connection(user)
+    connection = make_connection(user)
     await reporter.report_opened(connection)
     await reporter.choose_status(connection.id, chosen)
-    idle(connection, 0)
-    await _round(reporter, connection)
+    make_idle(connection, 0)
+    await _run_round(reporter, connection)
     held = status(user, clock)
-    _allow_another(user)
+    _reset_rate_limit(user)
     await reporter.choose_status(connection.id, "available")
 
     assert (held, status(user, clock)) == (chosen, "available")
 
 
-async def test_state_is_that_of_the_best_device(clock: Clock, told: Told, user: int) -> None:
+async def test_state_is_that_of_the_best_device(clock: Clock, published: Published, user: int) -> None:
     """available, in_meeting, dnd, brb, away, offline."""
     reporter, shown = PresenceReporter(clock), []
     for device, chosen in enumerate(["offline", "away", "brb", "dnd", "in_meeting", ""], start=1):
-        connection = a_connection(user, device)
+        connection = make_connection(user, device)
         if chosen:
             thread_client().hset(f"presence:{user}", f"c:{device}", chosen)
         await reporter.report_opened(connection)
@@ -165,14 +169,14 @@ async def test_state_is_that_of_the_best_device(clock: Clock, told: Told, user: 
 
 
 async def test_chosen_state_belongs_to_the_device_and_outlives_a_connection(
-    clock: Clock, told: Told, user: int
+    clock: Clock, published: Published, user: int
 ) -> None:
     reporter = PresenceReporter(clock)
-    first = a_connection(user, 1)
+    first = make_connection(user, 1)
     await reporter.report_opened(first)
     await reporter.choose_status(first.id, "dnd")
     await reporter.report_closed(first, on_purpose=True)
-    again, other = a_connection(user, 1), a_connection(user, 2)
+    again, other = make_connection(user, 1), make_connection(user, 2)
     await reporter.report_opened(again)
     on_the_same = status(user, clock)
     await reporter.report_opened(other)
@@ -180,38 +184,40 @@ async def test_chosen_state_belongs_to_the_device_and_outlives_a_connection(
     assert (on_the_same, status(user, clock)) == ("dnd", "available")
 
 
-async def test_first_choice_applies_at_once_and_the_last_after_ten_seconds(clock: Clock, told: Told, user: int) -> None:
+async def test_first_choice_applies_at_once_and_the_last_after_ten_seconds(
+    clock: Clock, published: Published, user: int
+) -> None:
     reporter = PresenceReporter(clock)
-    connection = a_connection(user)
+    connection = make_connection(user)
     await reporter.report_opened(connection)
     for chosen in ("dnd", "brb", "away", "in_meeting"):
         await reporter.choose_status(connection.id, chosen)
     first, waiting = status(user, clock), reporter._reported[connection.id].waiting_choice
     assert waiting is not None
     waiting.cancel()
-    _allow_another(user)
+    _reset_rate_limit(user)
     await reporter._apply_later(reporter._reported[connection.id], 0)
 
     assert (first, status(user, clock)) == ("dnd", "in_meeting")
 
 
-async def test_pending_choice_is_kept_when_its_connection_closes(clock: Clock, told: Told, user: int) -> None:
+async def test_pending_choice_is_kept_when_its_connection_closes(clock: Clock, published: Published, user: int) -> None:
     reporter = PresenceReporter(clock)
-    connection = a_connection(user)
+    connection = make_connection(user)
     await reporter.report_opened(connection)
     await reporter.choose_status(connection.id, "dnd")
     await reporter.choose_status(connection.id, "offline")
     await reporter.report_closed(connection, on_purpose=True)
-    await reporter.report_opened(a_connection(user))
+    await reporter.report_opened(make_connection(user))
 
     assert status(user, clock) == "offline"
 
 
-async def test_reconnected_device_leaves_no_stale_connection(clock: Clock, told: Told, user: int) -> None:
+async def test_reconnected_device_leaves_no_stale_connection(clock: Clock, published: Published, user: int) -> None:
     """Lost while away, back, closed on purpose: nobody is away for half an hour by what was lost before."""
     reporter = PresenceReporter(clock)
-    lost, back = a_connection(user), a_connection(user)
-    idle(lost, LIMITS.presence_idle)
+    lost, back = make_connection(user), make_connection(user)
+    make_idle(lost, LIMITS.presence_idle)
     await reporter.report_opened(lost)
     await reporter.report_closed(lost, on_purpose=False)
     await reporter.report_opened(back)
@@ -220,41 +226,41 @@ async def test_reconnected_device_leaves_no_stale_connection(clock: Clock, told:
     assert status(user, clock) == "offline"
 
 
-async def test_mass_reconnect_publishes_nothing(clock: Clock, told: Told) -> None:
+async def test_mass_reconnect_publishes_nothing(clock: Clock, published: Published) -> None:
     """5,000 people lose their process and come back to another one: their state has not changed, nothing is published."""
     users = [next(_users) for _ in range(5000)]
     before, after = PresenceReporter(clock), PresenceReporter(clock)
-    lost = [a_connection(user) for user in users]
+    lost = [make_connection(user) for user in users]
     await asyncio.gather(*(before.report_opened(connection) for connection in lost))
-    assert sorted(told.about()) == users
+    assert sorted(published.take_users()) == users
     await asyncio.gather(*(before.report_closed(connection, on_purpose=False) for connection in lost[:2500]))
     clock.now += 20
 
-    await asyncio.gather(*(after.report_opened(a_connection(user)) for user in users))
-    await due(after)
+    await asyncio.gather(*(after.report_opened(make_connection(user)) for user in users))
+    await end_expired(after)
 
-    assert set(told.about()) & set(users) == set()
+    assert set(published.take_users()) & set(users) == set()
     assert {status(user, clock) for user in users[::500]} == {"available"}
 
 
-async def test_batch_of_changes_is_one_notice(clock: Clock, told: Told) -> None:
+async def test_batch_of_changes_is_one_notice(clock: Clock, published: Published) -> None:
     reporter = PresenceReporter(clock)
     users = [next(_users) for _ in range(400)]
 
-    await asyncio.gather(*(reporter.report_opened(a_connection(user)) for user in users))
+    await asyncio.gather(*(reporter.report_opened(make_connection(user)) for user in users))
 
-    assert len(told.events) <= 2
-    assert sorted(told.about()) == users
+    assert len(published.events) <= 2
+    assert sorted(published.take_users()) == users
 
 
 async def test_lost_answer_of_redis_makes_every_process_read_again(
-    clock: Clock, told: Told, user: int, monkeypatch: pytest.MonkeyPatch
+    clock: Clock, published: Published, user: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The script may have run although its answer came too late: then nobody has heard of the change, in any process."""
     reporter = PresenceReporter(clock)
-    connection = a_connection(user)
+    connection = make_connection(user)
     await reporter.report_opened(connection)
-    told.events.clear()
+    published.events.clear()
     apply_updates = store.apply_updates
 
     async def late(*args: Any, **more: Any) -> list[int]:
@@ -264,49 +270,49 @@ async def test_lost_answer_of_redis_makes_every_process_read_again(
     with monkeypatch.context() as patched:
         patched.setattr(store, "apply_updates", late)
         await reporter.report_closed(connection, on_purpose=True)
-    unheard = list(told.events)
+    unheard = list(published.events)
     await reporter.run_round()
     await reporter.run_round()
 
     assert (status(user, clock), unheard) == ("offline", [])
-    assert [event.notice for event in told.events].count("lost") == 1
+    assert [event.notice for event in published.events].count("lost") == 1
 
 
-async def test_presence_keys_expire_in_redis(clock: Clock, told: Told, user: int) -> None:
+async def test_presence_keys_expire_in_redis(clock: Clock, published: Published, user: int) -> None:
     reporter = PresenceReporter(clock)
-    connection = a_connection(user)
+    connection = make_connection(user)
     await reporter.report_opened(connection)
 
     assert 0 < thread_client().ttl(f"presence:{user}") <= 3600
 
 
 async def test_presence_key_outlives_a_lost_connection_shown_away(
-    clock: Clock, told: Told, user: int, settings: Settings
+    clock: Clock, published: Published, user: int, settings: Settings
 ) -> None:
     settings.LIMITS = replace(LIMITS, presence_away_kept=7200)
     reporter = PresenceReporter(clock)
-    connection = a_connection(user)
-    idle(connection, LIMITS.presence_idle)
+    connection = make_connection(user)
+    make_idle(connection, LIMITS.presence_idle)
     await reporter.report_opened(connection)
     await reporter.report_closed(connection, on_purpose=False)
     clock.now += LIMITS.presence_ttl + 1
-    await due(reporter)
+    await end_expired(reporter)
 
     assert thread_client().ttl(f"presence:{user}") >= 7200 - LIMITS.presence_ttl
 
 
-async def test_last_seen_fields_of_old_devices_are_deleted(clock: Clock, told: Told, user: int) -> None:
+async def test_last_seen_fields_of_old_devices_are_deleted(clock: Clock, published: Published, user: int) -> None:
     """Who is always reporter has a hash that never ends; when each device was seen is in its row by then."""
     reporter = PresenceReporter(clock)
     for device in (1, 2):
-        await reporter.report_opened(a_connection(user, device))
+        await reporter.report_opened(make_connection(user, device))
         clock.now += 86_401
-    await reporter.report_opened(a_connection(user, 3))
+    await reporter.report_opened(make_connection(user, 3))
 
     assert [device for device, _ in store.read_records([user])[user].seen] == [3]
 
 
-async def _round(reporter: PresenceReporter, connection: object) -> None:
+async def _run_round(reporter: PresenceReporter, connection: object) -> None:
     """A round, and the end of what it has begun."""
     await reporter.run_round()
     reports = reporter._reports
@@ -314,5 +320,5 @@ async def _round(reporter: PresenceReporter, connection: object) -> None:
         await reports._task
 
 
-def _allow_another(user: int) -> None:
+def _reset_rate_limit(user: int) -> None:
     thread_client().delete(f"ratelimit:{user}:presence")

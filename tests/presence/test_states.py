@@ -11,24 +11,24 @@ from presence import states
 from presence.connections import PresenceReporter
 from presence.states import State
 from tests.factories import Someone, another_device, group, someone
-from tests.presence.moments import Clock, Told, a_connection
+from tests.presence.simulation import Clock, Published, make_connection
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def told() -> Iterator[None]:
-    with Told():
+def published() -> Iterator[None]:
+    with Published():
         yield
 
 
-def shown(viewer: Someone, user: Someone) -> State:
+def read_state(viewer: Someone, user: Someone) -> State:
     return states.read_states([(viewer.id, user.id)])[viewer.id, user.id]
 
 
-async def here_on(device: Someone) -> None:
+async def connect(device: Someone) -> None:
     """Let a device have a connection."""
-    await PresenceReporter(Clock()).report_opened(a_connection(device.id, device.device_id))
+    await PresenceReporter(Clock()).report_opened(make_connection(device.id, device.device_id))
 
 
 async def test_user_who_hides_online_status_shows_no_moving_last_seen() -> None:
@@ -37,9 +37,9 @@ async def test_user_who_hides_online_status_shows_no_moving_last_seen() -> None:
     group(ada, bob)
     Device.objects.filter(pk=ada.device_id).update(last_shown_at=LONG_AGO)
     privacy.change(ada.id, settings={"show_online_status": False})
-    await here_on(ada)
+    await connect(ada)
 
-    assert shown(bob, ada) == State("offline")
+    assert read_state(bob, ada) == State("offline")
 
 
 async def test_device_that_hides_online_status_shows_no_moving_last_seen() -> None:
@@ -49,6 +49,6 @@ async def test_device_that_hides_online_status_shows_no_moving_last_seen() -> No
     Device.objects.filter(pk=ada.device_id).update(last_shown_at=LONG_AGO)
     Device.objects.filter(pk=phone.device_id).update(last_shown_at=datetime.now(UTC))
     privacy.change(ada.id, settings={}, overrides={phone.device_id: {"show_online_status": False}})
-    await here_on(phone)
+    await connect(phone)
 
-    assert shown(bob, ada) == State("offline", LONG_AGO.timestamp())
+    assert read_state(bob, ada) == State("offline", LONG_AGO.timestamp())

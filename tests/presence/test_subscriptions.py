@@ -1,4 +1,4 @@
-"""Subscriptions: their number and time, and that nothing is told twice, on a clock that the test moves."""
+"""Subscriptions: their number and time, and that nothing is sent twice, on a clock that the test moves."""
 
 import asyncio
 import json
@@ -14,12 +14,12 @@ from presence import states
 from presence.states import State
 from presence.subscriptions import DROP_SECONDS, Subscriptions, TooManySubscriptions
 from tests.factories import Someone, group, someone
-from tests.presence.moments import Clock
+from tests.presence.simulation import Clock
 
 LIMITS = settings.LIMITS
 
 
-class Ear:
+class Subscriber:
     """A viewer's connection whose socket is a list."""
 
     def __init__(self, viewer: Someone, number: int = 1) -> None:
@@ -35,13 +35,13 @@ async def test_unchanged_state_is_not_sent_again() -> None:
     """However often a state is said to have changed: coming and going within a batch costs no frame."""
     ada, bob = someone(), someone()
     group(ada, bob)
-    subscriptions, ear = Subscriptions(), Ear(bob)
-    subscriptions.subscribe(ear.connection, [ada.id])
+    subscriptions, subscriber = Subscriptions(), Subscriber(bob)
+    subscriptions.subscribe(subscriber.connection, [ada.id])
 
     for _ in range(3):
         await subscriptions.send_states([ada.id])
 
-    assert [len(payload["changes"]) for payload in ear.frames] == [1]
+    assert [len(payload["changes"]) for payload in subscriber.frames] == [1]
 
 
 async def test_change_of_users_without_subscribers_starts_nothing() -> None:
@@ -56,65 +56,65 @@ async def test_subscription_expires_after_ten_minutes_unless_renewed() -> None:
     ada, bob = someone(), someone()
     group(ada, bob)
     clock = Clock()
-    subscriptions, ear = Subscriptions(clock), Ear(bob)
-    subscriptions.subscribe(ear.connection, [ada.id, bob.id])
+    subscriptions, subscriber = Subscriptions(clock), Subscriber(bob)
+    subscriptions.subscribe(subscriber.connection, [ada.id, bob.id])
     clock.now += LIMITS.presence_subscription_life - 1
-    subscriptions.subscribe(ear.connection, [bob.id])
+    subscriptions.subscribe(subscriber.connection, [bob.id])
     clock.now += DROP_SECONDS + 1
 
     await subscriptions.send_states([ada.id, bob.id])
-    told = [change["userId"] for payload in ear.frames for change in payload["changes"]]
+    sent = [change["userId"] for payload in subscriber.frames for change in payload["changes"]]
     subscriptions.drop_expired()
 
-    assert told == [str(bob.id)]
-    assert subscriptions.subscribed_users() == [bob.id] == list(ear.connection.watching)
+    assert sent == [str(bob.id)]
+    assert subscriptions.subscribed_users() == [bob.id] == list(subscriber.connection.watching)
 
 
 async def test_connection_is_limited_to_a_hundred_live_subscriptions() -> None:
     clock = Clock()
-    subscriptions, ear = Subscriptions(clock), Ear(Someone(1, "Ada", 1, ""))
+    subscriptions, subscriber = Subscriptions(clock), Subscriber(Someone(1, "Ada", 1, ""))
     most = LIMITS.presence_subscriptions
-    subscriptions.subscribe(ear.connection, range(1, most + 1))
+    subscriptions.subscribe(subscriber.connection, range(1, most + 1))
 
     with pytest.raises(TooManySubscriptions):
-        subscriptions.subscribe(ear.connection, [most + 1])
-    held = len(ear.connection.watching)
+        subscriptions.subscribe(subscriber.connection, [most + 1])
+    held = len(subscriber.connection.watching)
     clock.now += LIMITS.presence_subscription_life
-    subscriptions.subscribe(ear.connection, [most + 1])
+    subscriptions.subscribe(subscriber.connection, [most + 1])
 
-    assert (held, list(ear.connection.watching)) == (most, [most + 1])
+    assert (held, list(subscriber.connection.watching)) == (most, [most + 1])
 
 
 async def test_closed_connection_keeps_its_subscriptions_for_resume() -> None:
-    subscriptions, ear = Subscriptions(), Ear(Someone(1, "Ada", 1, ""))
-    subscriptions.subscribe(ear.connection, [2, 3])
+    subscriptions, subscriber = Subscriptions(), Subscriber(Someone(1, "Ada", 1, ""))
+    subscriptions.subscribe(subscriber.connection, [2, 3])
 
-    subscriptions.forget(ear.connection)
+    subscriptions.forget(subscriber.connection)
 
-    assert (subscriptions.subscribed_users(), list(ear.connection.watching)) == ([], [2, 3])
+    assert (subscriptions.subscribed_users(), list(subscriber.connection.watching)) == ([], [2, 3])
 
 
 async def test_connection_closed_during_a_read_leaves_nothing_behind() -> None:
     ada, bob = someone(), someone()
     group(ada, bob)
-    subscriptions, ear = Subscriptions(), Ear(bob)
-    subscriptions.subscribe(ear.connection, [ada.id])
+    subscriptions, subscriber = Subscriptions(), Subscriber(bob)
+    subscriptions.subscribe(subscriber.connection, [ada.id])
 
     sending = asyncio.ensure_future(subscriptions.send_states([ada.id]))
     await asyncio.sleep(0)
-    subscriptions.forget(ear.connection)
+    subscriptions.forget(subscriber.connection)
     await sending
-    subscriptions.note_sent(ear.connection, {ada.id: State("available")})
+    subscriptions.note_sent(subscriber.connection, {ada.id: State("available")})
 
-    assert (ear.frames, subscriptions._last_sent) == ([], {})
+    assert (subscriber.frames, subscriptions._last_sent) == ([], {})
 
 
 @pytest.mark.parametrize("fault", [OperationalError, InterfaceError])
 async def test_states_are_sent_later_after_a_failed_read(
     monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
 ) -> None:
-    subscriptions, ear = Subscriptions(), Ear(Someone(1, "Ada", 1, ""))
-    subscriptions.subscribe(ear.connection, [2])
+    subscriptions, subscriber = Subscriptions(), Subscriber(Someone(1, "Ada", 1, ""))
+    subscriptions.subscribe(subscriber.connection, [2])
 
     def read_states(*_: Any) -> None:
         raise fault("the database is away")
@@ -130,22 +130,22 @@ async def test_states_are_sent_later_after_a_failed_read(
 
 async def test_subscribers_are_sent_unknown_once_when_redis_fails() -> None:
     clock = Clock()
-    subscriptions, ear = Subscriptions(clock), Ear(Someone(1, "Ada", 1, ""))
-    subscriptions.subscribe(ear.connection, [2])
+    subscriptions, subscriber = Subscriptions(clock), Subscriber(Someone(1, "Ada", 1, ""))
+    subscriptions.subscribe(subscriber.connection, [2])
     away = clock.now
 
-    told = []
+    sent = []
     for seconds in (1, LIMITS.presence_stale - 1, LIMITS.presence_stale + 1, LIMITS.presence_stale + 9):
         clock.now = away + seconds
         subscriptions.follow_redis(failed_at=away, answered_at=away)
-        told.append(sorted(subscriptions._pending))
+        sent.append(sorted(subscriptions._pending))
         subscriptions._pending.clear()
     subscriptions.follow_redis(failed_at=0.0, answered_at=clock.now)
     subscriptions.follow_redis(failed_at=clock.now, answered_at=clock.now)
     clock.now += LIMITS.presence_stale + 1
     subscriptions.follow_redis(failed_at=clock.now, answered_at=clock.now)
 
-    assert told == [[], [], [2], []]
+    assert sent == [[], [], [2], []]
     assert subscriptions._pending == {2}, "another time that Redis is away counts from its own beginning"
     assert subscriptions._timer is not None
     subscriptions._timer.cancel()

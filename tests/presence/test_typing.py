@@ -24,7 +24,7 @@ from tests.servers import Server
 ADA, BOB, CHAT, OTHER = 1, 2, 10, 11
 
 
-class Clockwork(asyncio.SelectorEventLoop):
+class ManualLoop(asyncio.SelectorEventLoop):
     """An event loop whose clock stands still until it is moved."""
 
     now = 1000.0
@@ -32,14 +32,14 @@ class Clockwork(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.now
 
-    def pass_(self, seconds: float = 0.0) -> None:
+    def advance(self, seconds: float = 0.0) -> None:
         """Move the clock, and let everything happen that is due."""
         self.now += seconds
         for _ in range(5):
             self.run_until_complete(asyncio.sleep(0))
 
 
-class Room:
+class FakeHub:
     """Stands in for the hub: Ada and Bob are in both chats, at membership version 1."""
 
     async def current_members(self, conversation_id: int) -> tuple[int, list[int]]:
@@ -47,20 +47,20 @@ class Room:
 
 
 @pytest.fixture
-def loop() -> Iterator[Clockwork]:
-    clock = Clockwork()
+def loop() -> Iterator[ManualLoop]:
+    clock = ManualLoop()
     yield clock
     clock.close()
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Event]]:
-    taken: list[Event] = []
+def published(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Event]]:
+    events: list[Event] = []
     before = bus._hub
-    bus.attach(taken.append)
-    monkeypatch.setattr(hub, "current", Room)
+    bus.attach(events.append)
+    monkeypatch.setattr(hub, "current", FakeHub)
     monkeypatch.setattr(typing, "read_member_number", lambda user, chat: user)
-    yield taken
+    yield events
     bus.attach(before)
 
 
@@ -72,106 +72,110 @@ def typing_states() -> TypingStates:
     return known
 
 
-def said(told: list[Event]) -> list[tuple[int, bool]]:
-    """Return who was told to type, and to have stopped."""
-    return [(int(p["userId"]), p["active"]) for p in (msgspec.json.decode(event.frame)["payload"] for event in told)]
+def states_in(published: list[Event]) -> list[tuple[int, bool]]:
+    """Return who was published to type, and to have stopped."""
+    return [
+        (int(p["userId"]), p["active"]) for p in (msgspec.json.decode(event.frame)["payload"] for event in published)
+    ]
 
 
-def begin(loop: Clockwork, typing_states: TypingStates, user: int = ADA, chat: int = CHAT) -> None:
-    async def start() -> None:
+def start(loop: ManualLoop, typing_states: TypingStates, user: int = ADA, chat: int = CHAT) -> None:
+    async def run() -> None:
         job = typing_states.start(user, chat)
         if job is not None:
             await job
 
-    loop.run_until_complete(start())
+    loop.run_until_complete(run())
 
 
-def end(loop: Clockwork, typing_states: TypingStates, user: int = ADA, chat: int = CHAT) -> None:
-    async def stop() -> None:
+def stop(loop: ManualLoop, typing_states: TypingStates, user: int = ADA, chat: int = CHAT) -> None:
+    async def run() -> None:
         typing_states.stop(user, chat)
 
-    loop.run_until_complete(stop())
+    loop.run_until_complete(run())
 
 
 def test_typing_expires_five_seconds_after_its_last_start(
-    loop: Clockwork, typing_states: TypingStates, told: list[Event]
+    loop: ManualLoop, typing_states: TypingStates, published: list[Event]
 ) -> None:
-    begin(loop, typing_states)
-    loop.pass_(3)
-    begin(loop, typing_states)
-    loop.pass_(4.9)
-    before = said(told)
-    loop.pass_(0.2)
+    start(loop, typing_states)
+    loop.advance(3)
+    start(loop, typing_states)
+    loop.advance(4.9)
+    before = states_in(published)
+    loop.advance(0.2)
 
     assert before == [(ADA, True), (ADA, True)]
-    assert said(told) == [*before, (ADA, False)]
+    assert states_in(published) == [*before, (ADA, False)]
 
 
-def test_stop_is_published_once_and_at_once(loop: Clockwork, typing_states: TypingStates, told: list[Event]) -> None:
-    begin(loop, typing_states)
-    end(loop, typing_states)
-    end(loop, typing_states)
-    loop.pass_(10)
+def test_stop_is_published_once_and_at_once(
+    loop: ManualLoop, typing_states: TypingStates, published: list[Event]
+) -> None:
+    start(loop, typing_states)
+    stop(loop, typing_states)
+    stop(loop, typing_states)
+    loop.advance(10)
 
-    assert said(told) == [(ADA, True), (ADA, False)]
+    assert states_in(published) == [(ADA, True), (ADA, False)]
 
 
 def test_stop_without_a_start_publishes_nothing(
-    loop: Clockwork, typing_states: TypingStates, told: list[Event]
+    loop: ManualLoop, typing_states: TypingStates, published: list[Event]
 ) -> None:
-    end(loop, typing_states)
+    stop(loop, typing_states)
 
-    assert said(told) == []
+    assert states_in(published) == []
 
 
 def test_second_start_within_a_second_is_dropped_per_conversation(
-    loop: Clockwork, typing_states: TypingStates, told: list[Event]
+    loop: ManualLoop, typing_states: TypingStates, published: list[Event]
 ) -> None:
-    begin(loop, typing_states)
-    end(loop, typing_states)
-    loop.pass_(0.5)
-    begin(loop, typing_states)
-    begin(loop, typing_states, chat=OTHER)
-    begin(loop, typing_states, user=BOB)
-    loop.pass_(0.6)
-    begin(loop, typing_states)
+    start(loop, typing_states)
+    stop(loop, typing_states)
+    loop.advance(0.5)
+    start(loop, typing_states)
+    start(loop, typing_states, chat=OTHER)
+    start(loop, typing_states, user=BOB)
+    loop.advance(0.6)
+    start(loop, typing_states)
 
-    assert said(told) == [(ADA, True), (ADA, False), (ADA, True), (BOB, True), (ADA, True)]
+    assert states_in(published) == [(ADA, True), (ADA, False), (ADA, True), (BOB, True), (ADA, True)]
 
 
 def test_continued_typing_is_published_every_five_seconds(
-    loop: Clockwork, typing_states: TypingStates, told: list[Event]
+    loop: ManualLoop, typing_states: TypingStates, published: list[Event]
 ) -> None:
     """K3: one refresh in 5 s at most, and none later than the 6 s after which a reader gives up: no flicker.
 
     A client says so with the first key 3 s after the last time, so a little later than every 3 s.
     """
-    told_at: list[float] = []
+    published_at: list[float] = []
     due = 0.0
     for step in range(300):
         if step / 10 >= due:
-            begin(loop, typing_states)
+            start(loop, typing_states)
             due += 3.3
-        loop.pass_(0.1)
-        told_at += [step / 10] * (len(told) - len(told_at))
+        loop.advance(0.1)
+        published_at += [step / 10] * (len(published) - len(published_at))
 
-    assert {active for _, active in said(told)} == {True}
-    gaps = [after - before for before, after in pairwise(told_at)]
+    assert {active for _, active in states_in(published)} == {True}
+    gaps = [after - before for before, after in pairwise(published_at)]
     assert 5 <= min(gaps) <= max(gaps) < 6
 
 
 def test_single_start_is_published_once_and_then_its_end(
-    loop: Clockwork, typing_states: TypingStates, told: list[Event]
+    loop: ManualLoop, typing_states: TypingStates, published: list[Event]
 ) -> None:
-    begin(loop, typing_states)
+    start(loop, typing_states)
     for _ in range(100):
-        loop.pass_(0.1)
+        loop.advance(0.1)
 
-    assert said(told) == [(ADA, True), (ADA, False)]
+    assert states_in(published) == [(ADA, True), (ADA, False)]
 
 
 def test_message_ends_a_start_that_is_still_pending(
-    loop: Clockwork, typing_states: TypingStates, told: list[Event]
+    loop: ManualLoop, typing_states: TypingStates, published: list[Event]
 ) -> None:
     """F134: whoever has sent types no more, however slowly the start was looked up."""
 
@@ -183,72 +187,72 @@ def test_message_ends_a_start_that_is_still_pending(
 
     loop.run_until_complete(quick())
 
-    assert said(told)[-1:] != [(ADA, True)]
+    assert states_in(published)[-1:] != [(ADA, True)]
 
 
 def test_last_connection_closed_ends_all_typing_of_its_user(
-    loop: Clockwork, typing_states: TypingStates, told: list[Event]
+    loop: ManualLoop, typing_states: TypingStates, published: list[Event]
 ) -> None:
-    begin(loop, typing_states)
-    begin(loop, typing_states, chat=OTHER)
-    begin(loop, typing_states, user=BOB)
+    start(loop, typing_states)
+    start(loop, typing_states, chat=OTHER)
+    start(loop, typing_states, user=BOB)
 
     async def leave() -> None:
         typing_states.stop_users([ADA])
 
     loop.run_until_complete(leave())
 
-    assert said(told)[3:] == [(ADA, False), (ADA, False)]
+    assert states_in(published)[3:] == [(ADA, False), (ADA, False)]
 
 
 def test_typing_end_is_published_as_its_start_after_the_group_grew(
-    loop: Clockwork, typing_states: TypingStates, told: list[Event], monkeypatch: pytest.MonkeyPatch
+    loop: ManualLoop, typing_states: TypingStates, published: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else its readers would go on seeing somebody type who was told to them by name."""
+    """Else its readers would go on seeing somebody type who was published to them by name."""
 
-    class Hall(Room):
+    class LargeHub(FakeHub):
         async def current_members(self, conversation_id: int) -> tuple[int, list[int]]:
             return 1, list(range(1, settings.LIMITS.fanout_threshold + 1))
 
-    begin(loop, typing_states)
-    monkeypatch.setattr(hub, "current", Hall)
-    begin(loop, typing_states, user=BOB)
-    told[:] = [event for event in told if not event.notice]
-    end(loop, typing_states)
+    start(loop, typing_states)
+    monkeypatch.setattr(hub, "current", LargeHub)
+    start(loop, typing_states, user=BOB)
+    published[:] = [event for event in published if not event.notice]
+    stop(loop, typing_states)
 
-    assert said(told) == [(ADA, True), (ADA, False)]
+    assert states_in(published) == [(ADA, True), (ADA, False)]
 
 
 def test_typing_in_a_foreign_conversation_is_refused(
-    loop: Clockwork, typing_states: TypingStates, told: list[Event]
+    loop: ManualLoop, typing_states: TypingStates, published: list[Event]
 ) -> None:
     typing_states._cached_typists[3] = (float("inf"), Typist("Eve", True, []))
 
     with pytest.raises(NotAMember):
-        begin(loop, typing_states, user=3)
+        start(loop, typing_states, user=3)
 
-    assert said(told) == []
+    assert states_in(published) == []
 
 
 def test_typing_of_a_user_who_hides_it_is_not_published(
-    loop: Clockwork, typing_states: TypingStates, told: list[Event]
+    loop: ManualLoop, typing_states: TypingStates, published: list[Event]
 ) -> None:
     typing_states._cached_typists[ADA] = (float("inf"), Typist("Ada", False, []))
 
-    begin(loop, typing_states)
-    end(loop, typing_states)
+    start(loop, typing_states)
+    stop(loop, typing_states)
 
-    assert said(told) == []
+    assert states_in(published) == []
 
 
 def test_typing_event_skips_the_typist_and_blocked_users(
-    loop: Clockwork, typing_states: TypingStates, told: list[Event]
+    loop: ManualLoop, typing_states: TypingStates, published: list[Event]
 ) -> None:
     typing_states._cached_typists[ADA] = (float("inf"), Typist("Ada", True, [BOB]))
 
-    begin(loop, typing_states)
+    start(loop, typing_states)
 
-    (event,) = told
+    (event,) = published
     assert sorted(event.skip_users) == [ADA, BOB]
     assert (event.rev, event.seq, event.conversation_id, event.version) == (0, 0, CHAT, 1)
 

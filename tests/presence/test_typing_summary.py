@@ -21,24 +21,24 @@ from tests.chat.rest import Api
 from tests.clients import Client, Frame, connected
 from tests.factories import Someone, another_device, crowd, direct, group, someone
 from tests.presence.conftest import Pair
-from tests.presence.test_typing import Clockwork
+from tests.presence.test_typing import ManualLoop
 
 CHAT = 7
 READERS = 1000
 LARGE = settings.LIMITS.fanout_threshold
 
 
-class Hall:
+class FakeHub:
     """Stands in for the hub: a conversation of a thousand who are all connected here."""
 
     def __init__(self) -> None:
         self.members = dict.fromkeys(range(1, READERS + 1), 0)
-        self.told: dict[int, list[Any]] = defaultdict(list)
+        self.received: dict[int, list[Any]] = defaultdict(list)
         self.users: dict[int, list[Connection]] = {}
 
-    def enter(self, user: int) -> None:
+    def connect(self, user: int) -> None:
         async def send(message: dict[str, Any]) -> None:
-            self.told[user].append(json.loads(message["text"])["payload"])
+            self.received[user].append(json.loads(message["text"])["payload"])
 
         connection = Connection(user, Session(user, user, None), send, limit=100)
         connection.greet([])
@@ -52,27 +52,27 @@ class Hall:
 
 
 @pytest.fixture
-def loop() -> Iterator[Clockwork]:
-    clock = Clockwork()
+def loop() -> Iterator[ManualLoop]:
+    clock = ManualLoop()
     yield clock
     clock.close()
 
 
 @pytest.fixture
-def hall(loop: Clockwork, monkeypatch: pytest.MonkeyPatch) -> Hall:
-    here = Hall()
+def fake_hub(loop: ManualLoop, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
+    here = FakeHub()
 
     async def enter() -> None:
         for user in here.members:
-            here.enter(user)
+            here.connect(user)
 
     loop.run_until_complete(enter())
     monkeypatch.setattr(hub, "current", lambda: here)
     return here
 
 
-def hear(
-    loop: Clockwork, summaries: TypingSummaries, user: int, *, active: bool = True, hidden_from: tuple[int, ...] = ()
+def apply_change(
+    loop: ManualLoop, summaries: TypingSummaries, user: int, *, active: bool = True, hidden_from: tuple[int, ...] = ()
 ) -> None:
     change = Change(CHAT, 1, f"N{user}", active, list(hidden_from))
 
@@ -82,70 +82,70 @@ def hear(
     loop.run_until_complete(take())
 
 
-def test_five_hundred_typists_cost_a_reader_one_frame_a_second(loop: Clockwork, hall: Hall) -> None:
+def test_five_hundred_typists_cost_a_reader_one_frame_a_second(loop: ManualLoop, fake_hub: FakeHub) -> None:
     summaries, seconds = TypingSummaries(), 5
     for step in range(seconds * 10):
         for user in range(1 + step * 10, 11 + step * 10):
-            hear(loop, summaries, user)
-        loop.pass_(0.1)
+            apply_change(loop, summaries, user)
+        loop.advance(0.1)
 
-    assert {len(frames) for frames in hall.told.values()} <= set(range(1, seconds + 2))
-    assert hall.told[READERS][-1]["count"] >= 490
-    assert len(hall.told[READERS][-1]["typists"]) == 3
+    assert {len(frames) for frames in fake_hub.received.values()} <= set(range(1, seconds + 2))
+    assert fake_hub.received[READERS][-1]["count"] >= 490
+    assert len(fake_hub.received[READERS][-1]["typists"]) == 3
 
 
-def test_first_start_and_last_end_are_sent_at_once(loop: Clockwork, hall: Hall) -> None:
+def test_first_start_and_last_end_are_sent_at_once(loop: ManualLoop, fake_hub: FakeHub) -> None:
     summaries = TypingSummaries()
-    hear(loop, summaries, 1)
-    loop.pass_(0)
-    begun = list(hall.told[2])
-    loop.pass_(3)
-    hear(loop, summaries, 1, active=False)
-    loop.pass_(0)
+    apply_change(loop, summaries, 1)
+    loop.advance(0)
+    at_start = list(fake_hub.received[2])
+    loop.advance(3)
+    apply_change(loop, summaries, 1, active=False)
+    loop.advance(0)
 
     one = {"chatId": str(CHAT), "typists": [{"userId": "1", "displayName": "N1"}], "count": 1}
-    assert begun == [one]
-    assert hall.told[2] == [one, {"chatId": str(CHAT), "typists": [], "count": 0}]
+    assert at_start == [one]
+    assert fake_hub.received[2] == [one, {"chatId": str(CHAT), "typists": [], "count": 0}]
     assert summaries._summaries == {}
 
 
-def test_view_excludes_the_reader_and_blocked_users(loop: Clockwork, hall: Hall) -> None:
+def test_view_excludes_the_reader_and_blocked_users(loop: ManualLoop, fake_hub: FakeHub) -> None:
     summaries = TypingSummaries()
-    hear(loop, summaries, 1, hidden_from=(3,))
-    hear(loop, summaries, 2)
-    loop.pass_(1)
+    apply_change(loop, summaries, 1, hidden_from=(3,))
+    apply_change(loop, summaries, 2)
+    loop.advance(1)
 
     def named(reader: int) -> list[str]:
-        return [typist["userId"] for typist in hall.told[reader][-1]["typists"]]
+        return [typist["userId"] for typist in fake_hub.received[reader][-1]["typists"]]
 
     assert (named(1), named(2), named(3), named(4)) == (["2"], ["1"], ["2"], ["1", "2"])
-    assert [hall.told[reader][-1]["count"] for reader in (1, 2, 3, 4)] == [1, 1, 1, 2]
+    assert [fake_hub.received[reader][-1]["count"] for reader in (1, 2, 3, 4)] == [1, 1, 1, 2]
 
 
-def test_reader_with_an_unchanged_view_is_sent_nothing(loop: Clockwork, hall: Hall) -> None:
+def test_reader_with_an_unchanged_view_is_sent_nothing(loop: ManualLoop, fake_hub: FakeHub) -> None:
     summaries = TypingSummaries()
-    hear(loop, summaries, 1, hidden_from=(3,))
-    loop.pass_(2)
-    hear(loop, summaries, 1, hidden_from=(3,))
-    loop.pass_(2)
+    apply_change(loop, summaries, 1, hidden_from=(3,))
+    loop.advance(2)
+    apply_change(loop, summaries, 1, hidden_from=(3,))
+    loop.advance(2)
 
-    assert (hall.told[1], hall.told[3], len(hall.told[4])) == ([], [], 1)
+    assert (fake_hub.received[1], fake_hub.received[3], len(fake_hub.received[4])) == ([], [], 1)
 
 
-def test_summary_is_repeated_and_expires_if_the_end_is_lost(loop: Clockwork, hall: Hall) -> None:
+def test_summary_is_repeated_and_expires_if_the_end_is_lost(loop: ManualLoop, fake_hub: FakeHub) -> None:
     summaries = TypingSummaries()
-    hear(loop, summaries, 1)
+    apply_change(loop, summaries, 1)
     for _ in range(20):
-        loop.pass_(1)
+        loop.advance(1)
 
-    assert [payload["count"] for payload in hall.told[2]] == [1, 1, 0]
+    assert [payload["count"] for payload in fake_hub.received[2]] == [1, 1, 0]
     assert summaries._summaries == {}
 
 
 # --- over the wire ----------------------------------------------------------------------------------------------------
 
 
-async def typing(client: Client, who: Someone, *, others: int = 0) -> Frame:
+async def expect_typing(client: Client, who: Someone, *, others: int = 0) -> Frame:
     """Wait until a client is told that somebody types, and so many others."""
     return await client.expect(
         "typing.indicator",
@@ -165,10 +165,10 @@ async def test_large_group_receives_summaries_from_both_processes(pair: Pair) ->
         connected(pair.other, dan) as former,
     ):
         await a.send("typing.start", {"chatId": str(chat)})
-        seen = await typing(b, ada)
+        seen = await expect_typing(b, ada)
         await b.send("typing.start", {"chatId": str(chat)})
-        await typing(a, bob)
-        await typing(c, bob)
+        await expect_typing(a, bob)
+        await expect_typing(c, bob)
         await a.send("typing.stop", {"chatId": str(chat)})
         await b.send("typing.stop", {"chatId": str(chat)})
         for client in (a, b, c):

@@ -12,13 +12,13 @@ from receipts.models import Partition, Transition
 PER_MESSAGE = "SELECT seq, recipient_id, state FROM receipts_per_message WHERE conversation_id = %s ORDER BY 1, 2, 3"
 
 
-def ranges(chat: int) -> list[tuple[int, int, int, int, int]]:
+def log_ranges(chat: int) -> list[tuple[int, int, int, int, int]]:
     """Return the rows of a conversation: user, device, state, from, to, in the order in which they were written."""
     rows = Transition.objects.filter(conversation_id=chat).order_by("marked_at", "user_id", "device_id", "state")
     return list(rows.values_list("user_id", "device_id", "state", "from_seq", "to_seq"))
 
 
-def per_message(chat: int) -> list[tuple[int, int, str]]:
+def log_by_message(chat: int) -> list[tuple[int, int, str]]:
     """Return the view of a conversation: seq, recipient, state."""
     with connection.cursor() as cursor:
         cursor.execute(PER_MESSAGE, [chat])
@@ -26,7 +26,7 @@ def per_message(chat: int) -> list[tuple[int, int, str]]:
 
 
 @contextmanager
-def unguarded() -> Iterator[Any]:
+def without_triggers() -> Iterator[Any]:
     """Give a cursor to which no trigger says no, as a superuser may have one."""
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
@@ -36,11 +36,11 @@ def unguarded() -> Iterator[Any]:
             cursor.execute("SET session_replication_role = DEFAULT")
 
 
-def aged(chat: int, day: date) -> Partition:
+def expire_rows(chat: int, day: date) -> Partition:
     """Put what a conversation has in the log into a partition of a day that is over, as if it had been written then."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT receipts_make_partition(%s)", [day])
-    with unguarded() as cursor:
+    with without_triggers() as cursor:
         cursor.execute(
             "UPDATE receipts_log SET expires_at = %(day)s, expires_on = %(day)s, hash = receipts_hash(previous_hash,"
             " previous_expires_on, conversation_id, user_id, device_id, state, n, from_seq, to_seq, at, %(day)s)"

@@ -10,11 +10,11 @@ from receipts import partitions, policies
 from receipts.marks import Mark, record_marks
 from receipts.models import Partition, Transition
 from tests.factories import Someone, direct, say_many, someone
-from tests.receipts.log import aged, unguarded
+from tests.receipts.log import expire_rows, without_triggers
 
 
 @pytest.fixture
-def talk() -> tuple[Someone, int]:
+def chat_of_two() -> tuple[Someone, int]:
     """Bob, and a chat in which Ada has said six things to him."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -22,10 +22,10 @@ def talk() -> tuple[Someone, int]:
     return bob, chat
 
 
-def fault_of(talk: tuple[Someone, int], *changes: str) -> str:
+def verify_after(chat_of_two: tuple[Someone, int], *changes: str) -> str:
     """Make changes as somebody may to whom no trigger says no, and return what the verifier names; all is taken back."""
-    bob, chat = talk
-    with pytest.raises(CommandError) as found, transaction.atomic(), unguarded() as cursor:
+    bob, chat = chat_of_two
+    with pytest.raises(CommandError) as found, transaction.atomic(), without_triggers() as cursor:
         for change in changes:
             cursor.execute(change.format(chat=chat))
         call_command("verify_receipts")
@@ -43,41 +43,41 @@ def fault_of(talk: tuple[Someone, int], *changes: str) -> str:
     ],
 )
 def test_early_dropped_partition_breaks_the_proof_despite_a_forged_register(
-    talk: tuple[Someone, int], days: int, cover: str
+    chat_of_two: tuple[Someone, int], days: int, cover: str
 ) -> None:
-    bob, chat = talk
+    bob, chat = chat_of_two
     policies.set_retention(chat, days=days, reason="finance")
     record_marks([Mark(bob.id, chat, 3, 0, bob.device_id)])
     day = Transition.objects.get(conversation_id=chat).expires_on
     name = Partition.objects.get(from_on__lte=day, until_on__gt=day).pk
 
     covered = f"UPDATE receipts_partition SET {cover} WHERE name = '{name}'"
-    assert fault_of(talk, f"DROP TABLE {name}", covered) == "row 1: is missing"
+    assert verify_after(chat_of_two, f"DROP TABLE {name}", covered) == "row 1: is missing"
 
 
-def test_changed_lane_breaks_the_proof_after_its_rows_expired(talk: tuple[Someone, int]) -> None:
+def test_changed_lane_breaks_the_proof_after_its_rows_expired(chat_of_two: tuple[Someone, int]) -> None:
     """How far a device has read is shown from its lane for good, also when the log has let go of it."""
-    bob, chat = talk
+    bob, chat = chat_of_two
     record_marks([Mark(bob.id, chat, 3, 0, bob.device_id)])
-    aged(chat, date(2020, 7, 15))
+    expire_rows(chat, date(2020, 7, 15))
     partitions.drop_expired()
 
     moved = "UPDATE receipts_lane SET to_seq = 6 WHERE conversation_id = {chat}"
-    assert fault_of(talk, moved) == "row 1: was altered in its lane"
+    assert verify_after(chat_of_two, moved) == "row 1: was altered in its lane"
 
 
-def test_forged_expiry_of_a_lane_breaks_the_proof(talk: tuple[Someone, int]) -> None:
-    bob, chat = talk
+def test_forged_expiry_of_a_lane_breaks_the_proof(chat_of_two: tuple[Someone, int]) -> None:
+    bob, chat = chat_of_two
     aged_one = someone(), someone()
     other = direct(*aged_one)
     say_many(aged_one[0], other, 1)
     record_marks([Mark(aged_one[1].id, other, 1, 0, aged_one[1].device_id), Mark(bob.id, chat, 3, 0, bob.device_id)])
-    aged(other, date(2020, 9, 15))
+    expire_rows(other, date(2020, 9, 15))
     partitions.drop_expired()
 
     taken = "DELETE FROM receipts_log WHERE conversation_id = {chat}"
     covered = "UPDATE receipts_lane SET expires_on = '2020-09-15' WHERE conversation_id = {chat}"
-    assert fault_of(talk, taken, covered) == "row 1: was altered in its lane"
+    assert verify_after(chat_of_two, taken, covered) == "row 1: was altered in its lane"
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def test_forged_expiry_of_a_lane_breaks_the_proof(talk: tuple[Someone, int]) -> 
         ),
     ],
 )
-def test_removed_or_swapped_rows_are_named(talk: tuple[Someone, int], change: str, fault: str) -> None:
-    bob, chat = talk
+def test_removed_or_swapped_rows_are_named(chat_of_two: tuple[Someone, int], change: str, fault: str) -> None:
+    bob, chat = chat_of_two
     for seq in (1, 2, 3):
         record_marks([Mark(bob.id, chat, seq, 0, bob.device_id)])
 
-    assert fault_of(talk, change) == fault
+    assert verify_after(chat_of_two, change) == fault

@@ -5,13 +5,13 @@ from itertools import pairwise
 from chat.conversations import members
 from tests.clients import Frame, connected
 from tests.factories import direct, group, say_many, someone
-from tests.receipts.reading import marks_of
+from tests.receipts.readers import send_all_marks
 from tests.servers import Server
 
 MEMBERS = 40
 
 
-def in_frames(frames: list[Frame], type_: str) -> list[list[tuple[int, int]]]:
+def receipts_in(frames: list[Frame], type_: str) -> list[list[tuple[int, int]]]:
     """Return the receipts of each frame of a type: whose, up to which seq."""
     return [[(int(r["userId"]), r["seq"]) for r in f["payload"]["receipts"]] for f in frames if f["type"] == type_]
 
@@ -28,7 +28,7 @@ async def test_two_hundred_marks_arrive_in_few_frames_with_the_final_seqs(either
                 for type_ in ("message.delivered", "read.mark"):
                     await b.send(type_, {"chatId": str(chat), "seq": seq})
             await a.expect("read.receipt", lambda payload: payload["receipts"][-1]["seq"] == 5)
-        frames = await marks_of(either_server, others[1:], chat, 5, told=a)
+        frames = await send_all_marks(either_server, others[1:], chat, 5, observer=a)
 
     assert len(frames) <= len(others) / 3 * 2
     end: dict[tuple[str, int], int] = {}
@@ -51,9 +51,9 @@ async def test_seen_receipt_implies_delivered_and_seqs_never_fall(either_server:
         for seq in range(1, 21):
             await b.send("read.mark", {"chatId": str(chat), "seq": seq})
         frames: list[Frame] = []
-        while not in_frames(frames, "read.receipt") or in_frames(frames, "read.receipt")[-1][0][1] < 20:
+        while not receipts_in(frames, "read.receipt") or receipts_in(frames, "read.receipt")[-1][0][1] < 20:
             frames.append(await a.expect_frame("read.receipt"))
-        delivered = in_frames(await a.settled(), "delivery.receipt")
+        delivered = receipts_in(await a.settled(), "delivery.receipt")
 
     assert delivered == []
     assert all(one < other for one, other in pairwise(f["payload"]["receipts"][0]["seq"] for f in frames))
@@ -92,5 +92,5 @@ async def test_removed_member_receives_no_later_receipts(server: Server) -> None
         await a.expect("read.receipt", lambda payload: payload["receipts"][0]["seq"] == 3)
         frames = await c.settled()
 
-    heard = [r for type_ in ("delivery.receipt", "read.receipt") for told in in_frames(frames, type_) for r in told]
+    heard = [r for type_ in ("delivery.receipt", "read.receipt") for told in receipts_in(frames, type_) for r in told]
     assert set(heard) <= {(bob.id, 1)}

@@ -10,7 +10,7 @@ from receipts import partitions
 from receipts.marks import Mark, record_marks
 from tests.chat.sessions import at_once
 from tests.factories import direct, say, someone
-from tests.receipts.log import aged, ranges
+from tests.receipts.log import expire_rows, log_ranges
 
 
 def test_drop_waits_for_a_hold_that_is_being_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,17 +20,17 @@ def test_drop_waits_for_a_hold_that_is_being_set(monkeypatch: pytest.MonkeyPatch
     chat = direct(ada, bob)
     say(ada, chat)
     record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
-    aged(chat, date(2019, 3, 15))
+    expire_rows(chat, date(2019, 3, 15))
 
     with transaction.atomic():
         hold = holds.set_hold(by="Legal", reason="case 7", conversation_id=chat)
         with pytest.raises(OperationalError, match="lock timeout"):
             at_once([partitions.drop_expired])
     held = partitions.drop_expired()
-    still = ranges(chat)
+    still = log_ranges(chat)
     holds.release(hold)
 
-    assert (held, len(still), partitions.drop_expired(), ranges(chat)) == (0, 1, 1, [])
+    assert (held, len(still), partitions.drop_expired(), log_ranges(chat)) == (0, 1, 1, [])
 
 
 def test_concurrent_drops_drop_a_partition_once() -> None:
@@ -38,7 +38,7 @@ def test_concurrent_drops_drop_a_partition_once() -> None:
     chat = direct(ada, bob)
     say(ada, chat)
     record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
-    partition = aged(chat, date(2019, 6, 15))
+    partition = expire_rows(chat, date(2019, 6, 15))
 
     assert sorted(at_once([partitions.drop_expired] * 3)) == [0, 0, 1]
     partition.refresh_from_db()

@@ -24,15 +24,15 @@ from receipts.models import Lane, Partition, Transition
 from tests.chat import rows
 from tests.chat.sessions import at_once
 from tests.factories import Someone, another_device, direct, group, say, say_many, someone
-from tests.receipts.log import aged, per_message, ranges, unguarded
-from tests.receipts.test_marks import work
+from tests.receipts.log import expire_rows, log_by_message, log_ranges, without_triggers
+from tests.receipts.test_marks import write_batch
 
 DELIVERED, SEEN = 2, 3
 MESSAGES = 6
 
 
 @pytest.fixture
-def talk() -> Iterator[tuple[Someone, Someone, int]]:
+def chat_of_two() -> Iterator[tuple[Someone, Someone, int]]:
     """Ada has written six messages to Bob; afterwards the log must be as whole as it was."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -41,15 +41,15 @@ def talk() -> Iterator[tuple[Someone, Someone, int]]:
     assert chain.find_broken_row() is None
 
 
-def test_mark_is_logged_as_one_row_for_its_range(talk: tuple[Someone, Someone, int]) -> None:
-    _, bob, chat = talk
+def test_mark_is_logged_as_one_row_for_its_range(chat_of_two: tuple[Someone, Someone, int]) -> None:
+    _, bob, chat = chat_of_two
 
     record_marks([Mark(bob.id, chat, 4, 0, bob.device_id)])
     record_marks([Mark(bob.id, chat, 0, 3, bob.device_id)])
     record_marks([Mark(bob.id, chat, 6, 5, bob.device_id)])
     record_marks([Mark(bob.id, chat, 6, 5, bob.device_id)])
 
-    assert ranges(chat) == [
+    assert log_ranges(chat) == [
         (bob.id, bob.device_id, DELIVERED, 1, 4),
         (bob.id, bob.device_id, SEEN, 1, 3),
         (bob.id, bob.device_id, DELIVERED, 5, 6),
@@ -58,15 +58,15 @@ def test_mark_is_logged_as_one_row_for_its_range(talk: tuple[Someone, Someone, i
 
 
 def test_batch_logs_each_device_and_moves_the_member_once(
-    talk: tuple[Someone, Someone, int],
+    chat_of_two: tuple[Someone, Someone, int],
 ) -> None:
-    _, bob, chat = talk
+    _, bob, chat = chat_of_two
     desk = another_device(bob)
 
-    outcomes = work([Mark(bob.id, chat, 6, 0, bob.device_id), Mark(bob.id, chat, 5, 2, desk.device_id)])
+    outcomes = write_batch([Mark(bob.id, chat, 6, 0, bob.device_id), Mark(bob.id, chat, 5, 2, desk.device_id)])
 
     assert outcomes == ["done", "done"]
-    assert sorted(ranges(chat)) == sorted(
+    assert sorted(log_ranges(chat)) == sorted(
         [
             (bob.id, bob.device_id, DELIVERED, 1, 6),
             (bob.id, desk.device_id, DELIVERED, 1, 5),
@@ -77,14 +77,14 @@ def test_batch_logs_each_device_and_moves_the_member_once(
     assert (member.delivered_seq, member.read_seq) == (6, 2)
 
 
-def test_delivered_mark_below_a_seen_mark_is_not_logged(talk: tuple[Someone, Someone, int]) -> None:
-    _, bob, chat = talk
+def test_delivered_mark_below_a_seen_mark_is_not_logged(chat_of_two: tuple[Someone, Someone, int]) -> None:
+    _, bob, chat = chat_of_two
 
     record_marks([Mark(bob.id, chat, 0, 5, bob.device_id)])
     record_marks([Mark(bob.id, chat, 4, 0, bob.device_id)])
 
-    assert ranges(chat) == [(bob.id, bob.device_id, SEEN, 1, 5)]
-    assert {state for _, _, state in per_message(chat)} == {"delivered", "seen"}
+    assert log_ranges(chat) == [(bob.id, bob.device_id, SEEN, 1, 5)]
+    assert {state for _, _, state in log_by_message(chat)} == {"delivered", "seen"}
 
 
 def test_log_of_a_new_member_begins_at_their_join() -> None:
@@ -98,8 +98,8 @@ def test_log_of_a_new_member_begins_at_their_join() -> None:
 
     record_marks([Mark(cem.id, chat, 0, last, cem.device_id)])
 
-    assert ranges(chat) == [(cem.id, cem.device_id, SEEN, joined + 1, last)]
-    assert ada.id not in {user for _, user, _ in per_message(chat)}
+    assert log_ranges(chat) == [(cem.id, cem.device_id, SEEN, joined + 1, last)]
+    assert ada.id not in {user for _, user, _ in log_by_message(chat)}
 
 
 claims = st.lists(
@@ -127,12 +127,12 @@ def test_marks_in_any_order_and_repetition_end_in_the_same_log(
         return [Mark(people[which].id, chats[which], d, s, devices[which][device]) for device, d, s in claimed]
 
     for mark in marks(0, sequence):
-        assert work([mark]) == ["done"]
+        assert write_batch([mark]) == ["done"]
     for begin in range(0, len(shuffled), size):
-        work(marks(1, shuffled[begin : begin + size]))
+        write_batch(marks(1, shuffled[begin : begin + size]))
 
     states = [(rows.member(p, c).delivered_seq, rows.member(p, c).read_seq) for p, c in zip(people, chats, strict=True)]
-    views = [[(seq, state) for seq, _, state in per_message(chat)] for chat in chats]
+    views = [[(seq, state) for seq, _, state in log_by_message(chat)] for chat in chats]
     assert states[0] == states[1]
     assert views[0] == views[1]
     assert len(views[0]) == len(set(views[0])), "one row a message, recipient and state"
@@ -145,8 +145,8 @@ def test_marks_in_any_order_and_repetition_end_in_the_same_log(
 @pytest.mark.parametrize(
     "change", ["UPDATE receipts_log SET at = now()", "DELETE FROM receipts_log", "TRUNCATE receipts_log"]
 )
-def test_log_refuses_changes_even_by_the_table_owner(talk: tuple[Someone, Someone, int], change: str) -> None:
-    _, bob, chat = talk
+def test_log_refuses_changes_even_by_the_table_owner(chat_of_two: tuple[Someone, Someone, int], change: str) -> None:
+    _, bob, chat = chat_of_two
     record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
     before = Transition.objects.count()
 
@@ -164,16 +164,16 @@ def test_log_refuses_changes_even_by_the_table_owner(talk: tuple[Someone, Someon
 @pytest.mark.parametrize(
     "change", ["DELETE FROM receipts_lane", "TRUNCATE receipts_lane", "TRUNCATE receipts_inspection"]
 )
-def test_lanes_and_inspections_refuse_deletion(talk: tuple[Someone, Someone, int], change: str) -> None:
-    _, bob, chat = talk
+def test_lanes_and_inspections_refuse_deletion(chat_of_two: tuple[Someone, Someone, int], change: str) -> None:
+    _, bob, chat = chat_of_two
     record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
 
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(change)
 
 
-def test_concurrent_marks_make_one_chain_without_a_fork(talk: tuple[Someone, Someone, int]) -> None:
-    _, bob, chat = talk
+def test_concurrent_marks_make_one_chain_without_a_fork(chat_of_two: tuple[Someone, Someone, int]) -> None:
+    _, bob, chat = chat_of_two
     devices = [bob.device_id, another_device(bob).device_id]
 
     def claim(device: int) -> None:
@@ -188,8 +188,8 @@ def test_concurrent_marks_make_one_chain_without_a_fork(talk: tuple[Someone, Som
         assert numbers.last().to_seq == MESSAGES  # type: ignore[union-attr]
 
 
-def test_verify_command_proves_an_intact_chain(talk: tuple[Someone, Someone, int]) -> None:
-    _, bob, chat = talk
+def test_verify_command_proves_an_intact_chain(chat_of_two: tuple[Someone, Someone, int]) -> None:
+    _, bob, chat = chat_of_two
     record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
     out = StringIO()
 
@@ -214,29 +214,29 @@ TAMPERING = {
 
 
 @pytest.mark.parametrize("fault", TAMPERING)
-def test_verify_command_names_the_tampered_row(talk: tuple[Someone, Someone, int], fault: str) -> None:
-    _, bob, chat = talk
+def test_verify_command_names_the_tampered_row(chat_of_two: tuple[Someone, Someone, int], fault: str) -> None:
+    _, bob, chat = chat_of_two
     for seq in (1, 2, 3):
         record_marks([Mark(bob.id, chat, seq, 0, bob.device_id)])
 
-    with pytest.raises(CommandError) as found, transaction.atomic(), unguarded() as cursor:
+    with pytest.raises(CommandError) as outcomes, transaction.atomic(), without_triggers() as cursor:
         cursor.execute(TAMPERING[fault].format(chat))
         call_command("verify_receipts")
 
     row = {"was altered": 2, "was put in": 4}.get(fault, 3)
     expected = f"conversation {chat}, user {bob.id}, device {bob.device_id}, delivered, row {row}: {fault}"
-    assert str(found.value) == expected
+    assert str(outcomes.value) == expected
 
 
 # --- time -------------------------------------------------------------------------------------------------------------
 
 
 def test_expired_partition_is_dropped_and_chain_and_marks_stay(
-    talk: tuple[Someone, Someone, int],
+    chat_of_two: tuple[Someone, Someone, int],
 ) -> None:
-    _, bob, chat = talk
+    _, bob, chat = chat_of_two
     record_marks([Mark(bob.id, chat, 3, 0, bob.device_id)])
-    partition = aged(chat, date(2020, 1, 15))
+    partition = expire_rows(chat, date(2020, 1, 15))
 
     before = chain.find_broken_row()
     dropped = partitions.drop_expired()
@@ -246,28 +246,30 @@ def test_expired_partition_is_dropped_and_chain_and_marks_stay(
     assert dropped == 1
     partition.refresh_from_db()
     assert (partition.rows, partition.dropped_at is not None) == (1, True)
-    assert ranges(chat) == [(bob.id, bob.device_id, DELIVERED, 4, 5)]
+    assert log_ranges(chat) == [(bob.id, bob.device_id, DELIVERED, 4, 5)]
     assert rows.member(bob, chat).delivered_seq == 5
     assert chain.find_broken_row() is None
     assert partitions.drop_expired() == 0
 
 
 @pytest.mark.parametrize("about", ["conversation_id", "user_id"])
-def test_partition_under_a_hold_is_dropped_only_after_its_end(talk: tuple[Someone, Someone, int], about: str) -> None:
-    _, bob, chat = talk
+def test_partition_under_a_hold_is_dropped_only_after_its_end(
+    chat_of_two: tuple[Someone, Someone, int], about: str
+) -> None:
+    _, bob, chat = chat_of_two
     record_marks([Mark(bob.id, chat, 3, 0, bob.device_id)])
     day = date(2020, 3, 15) if about == "user_id" else date(2020, 5, 15)
-    aged(chat, day)
+    expire_rows(chat, day)
     hold = Hold.objects.create(
         **{about: {"conversation_id": chat, "user_id": bob.id}[about]}, held_by="L", reason="case"
     )
 
     held = partitions.drop_expired()
-    still = ranges(chat)
+    still = log_ranges(chat)
     Hold.objects.filter(pk=hold.pk).update(held_until=connection.ops.adapt_datetimefield_value(hold.created_at))
     ended = partitions.drop_expired()
 
-    assert (held, len(still), ended, ranges(chat)) == (0, 1, 1, [])
+    assert (held, len(still), ended, log_ranges(chat)) == (0, 1, 1, [])
 
 
 def test_partitions_are_made_ahead_for_each_retention_period(settings: Settings) -> None:
@@ -285,12 +287,12 @@ def test_partitions_are_made_ahead_for_each_retention_period(settings: Settings)
 
 
 def test_each_state_has_its_retention_and_missing_partitions_are_made(
-    talk: tuple[Someone, Someone, int], settings: Settings
+    chat_of_two: tuple[Someone, Someone, int], settings: Settings
 ) -> None:
-    _, bob, chat = talk
+    _, bob, chat = chat_of_two
     settings.LIMITS = replace(settings.LIMITS, seen_kept=1000 * 86400, delivered_kept=40 * 86400)
 
-    assert work([Mark(bob.id, chat, 5, 2, bob.device_id)]) == ["done"]
+    assert write_batch([Mark(bob.id, chat, 5, 2, bob.device_id)]) == ["done"]
 
     kept = {row.state: (row.expires_at - row.marked_at).days for row in Transition.objects.filter(conversation_id=chat)}
     assert kept == {SEEN: 1000, DELIVERED: 40}

@@ -1,4 +1,4 @@
-"""Marks: recorded whatever anybody's settings, only ever upwards, and told as far as privacy lets (K7, K8, F100, F111)."""
+"""Marks: recorded whatever anybody's settings, only ever upwards, and published as far as privacy lets (K7, K8, F100, F111)."""
 
 import asyncio
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ MESSAGES = 8
 
 
 @pytest.fixture
-def told() -> Iterator[list[Event]]:
+def published() -> Iterator[list[Event]]:
     taken: list[Event] = []
     before = bus._hub
     bus.attach(taken.append)
@@ -43,15 +43,15 @@ def watermarks(person: Someone, chat: int) -> tuple[int, int]:
     return row.delivered_seq, row.read_seq
 
 
-def receipts(told: list[Event], type_: str) -> list[Any]:
-    """Return the receipts of a type that were told, in order."""
-    frames = [msgspec.json.decode(event.frame) for event in told]
+def receipts_in(published: list[Event], type_: str) -> list[Any]:
+    """Return the receipts of a type that were published, in order."""
+    frames = [msgspec.json.decode(event.frame) for event in published]
     return [receipt for frame in frames if frame["type"] == type_ for receipt in frame["payload"]["receipts"]]
 
 
-def reached(told: list[Event], type_: str, person: Someone, chat: int) -> bool:
+def would_reach(published: list[Event], type_: str, person: Someone, chat: int) -> bool:
     """Say whether a member would get a frame of this type, as the hub chooses."""
-    for event in told:
+    for event in published:
         if msgspec.json.decode(event.frame)["type"] != type_:
             continue
         if person.id in event.users or (event.conversation_id == chat and person.id not in event.skip_users):
@@ -59,7 +59,7 @@ def reached(told: list[Event], type_: str, person: Someone, chat: int) -> bool:
     return False
 
 
-def work(marks: list[Mark]) -> list[str]:
+def write_batch(marks: list[Mark]) -> list[str]:
     """Record a batch as a web process does, and return the outcomes."""
 
     async def batch() -> list[str]:
@@ -88,7 +88,7 @@ def test_marks_only_rise_and_stop_at_the_last_message(sequence: list[tuple[int, 
     before = (0, 0)
 
     for batch in [claimed] if batched else [[mark] for mark in claimed]:
-        assert work(batch) == ["done"] * len(batch)
+        assert write_batch(batch) == ["done"] * len(batch)
         now = watermarks(bob, chat)
         assert now[0] >= before[0] and now[1] >= before[1]
         before = now
@@ -131,32 +131,38 @@ def test_mark_does_not_wait_for_a_lock_and_is_retried() -> None:
     assert record_marks([Mark(bob.id, chat, 2, 2)]) == ["done"]
 
 
-def test_receipts_are_published_only_for_marks_that_moved(told: list[Event]) -> None:
+def test_receipts_are_published_only_for_marks_that_moved(published: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     stored = say_many(ada, chat, 5)
-    told.clear()
+    published.clear()
 
     record_marks([Mark(bob.id, chat, 2, 0)])
     record_marks([Mark(bob.id, chat, 0, 4)])
     record_marks([Mark(bob.id, chat, 3, 3)])
     record_marks([Mark(bob.id, chat, 4, 4)])
 
-    assert receipts(told, "delivery.receipt") == [{"userId": str(bob.id), "seq": 2}, {"userId": str(bob.id), "seq": 4}]
-    assert receipts(told, "read.receipt") == [{"userId": str(bob.id), "messageId": str(stored[3].id), "seq": 4}]
+    assert receipts_in(published, "delivery.receipt") == [
+        {"userId": str(bob.id), "seq": 2},
+        {"userId": str(bob.id), "seq": 4},
+    ]
+    assert receipts_in(published, "read.receipt") == [{"userId": str(bob.id), "messageId": str(stored[3].id), "seq": 4}]
 
 
-def test_batch_of_marks_publishes_one_frame_a_conversation(told: list[Event]) -> None:
+def test_batch_of_marks_publishes_one_frame_a_conversation(published: list[Event]) -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     say_many(ada, chat, 3)
-    told.clear()
+    published.clear()
 
-    work([Mark(bob.id, chat, 1, 0), Mark(cem.id, chat, 2, 0), Mark(bob.id, chat, 3, 0)])
+    write_batch([Mark(bob.id, chat, 1, 0), Mark(cem.id, chat, 2, 0), Mark(bob.id, chat, 3, 0)])
 
-    frames = [event for event in told if msgspec.json.decode(event.frame)["type"] == "delivery.receipt"]
+    frames = [event for event in published if msgspec.json.decode(event.frame)["type"] == "delivery.receipt"]
     assert len(frames) == 1
-    assert {(r["userId"], r["seq"]) for r in receipts(told, "delivery.receipt")} == {(str(bob.id), 3), (str(cem.id), 2)}
+    assert {(r["userId"], r["seq"]) for r in receipts_in(published, "delivery.receipt")} == {
+        (str(bob.id), 3),
+        (str(cem.id), 2),
+    }
 
 
 def test_mark_of_a_stranger_is_refused_and_the_batch_is_recorded() -> None:
@@ -167,71 +173,73 @@ def test_mark_of_a_stranger_is_refused_and_the_batch_is_recorded() -> None:
     members.remove(bob.id, left, bob.id)
 
     batch = [Mark(eve.id, chat, 1, 1), Mark(bob.id, chat, 1, 1), Mark(bob.id, left, 1, 1), Mark(ada.id, 1, 1, 1)]
-    assert work(batch) == ["stranger", "done", "stranger", "stranger"]
+    assert write_batch(batch) == ["stranger", "done", "stranger", "stranger"]
     with pytest.raises(NotAMember):
         submit_mark(Mark(eve.id, chat, 1, 1))
     assert watermarks(bob, chat) == (1, 1)
 
 
 @pytest.mark.parametrize(("who", "setting"), [("reader", "send_read_receipts"), ("sender", "show_read_receipts")])
-def test_privacy_setting_changes_receipts_but_not_recorded_marks(told: list[Event], who: str, setting: str) -> None:
+def test_privacy_setting_changes_receipts_but_not_recorded_marks(
+    published: list[Event], who: str, setting: str
+) -> None:
     """A toggle in the middle of a conversation holds for what comes after it, and for lists at once (K8, F113, F429)."""
     sender, reader = someone(), someone()
     chat = direct(sender, reader)
     say_many(sender, chat, 3)
     private = {"reader": reader, "sender": sender}[who].id
-    found = []
+    outcomes = []
 
     for seq, setting_is in ((1, True), (2, False), (3, True)):
         privacy.change(private, settings={setting: setting_is})
-        told.clear()
+        published.clear()
         record_marks([Mark(reader.id, chat, 0, seq)])
         (shown,) = [m.read_seq for m in queries.conversation(sender.id, chat).members if m.user_id == str(reader.id)]
-        found.append((reached(told, "read.receipt", sender, chat), shown, watermarks(reader, chat)[1]))
+        outcomes.append((would_reach(published, "read.receipt", sender, chat), shown, watermarks(reader, chat)[1]))
 
-    assert found == [(True, 1, 1), (False, 0, 2), (True, 3, 3)]
+    assert outcomes == [(True, 1, 1), (False, 0, 2), (True, 3, 3)]
 
 
-def test_own_devices_receive_read_receipts_despite_settings(told: list[Event]) -> None:
+def test_own_devices_receive_read_receipts_despite_settings(published: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, 1)
     privacy.change(bob.id, settings={"send_read_receipts": False, "show_read_receipts": False})
-    told.clear()
+    published.clear()
 
     record_marks([Mark(bob.id, chat, 0, 1)])
 
-    assert reached(told, "read.receipt", bob, chat)
-    assert not reached(told, "read.receipt", ada, chat)
-    assert reached(told, "delivery.receipt", ada, chat), "delivered is no read receipt"
+    assert would_reach(published, "read.receipt", bob, chat)
+    assert not would_reach(published, "read.receipt", ada, chat)
+    assert would_reach(published, "delivery.receipt", ada, chat), "delivered is no read receipt"
     (own,) = [m.read_seq for m in queries.conversation(bob.id, chat).members if m.user_id == str(bob.id)]
     assert own == 1
 
 
-def test_group_receipt_skips_members_with_receipts_off(told: list[Event]) -> None:
+def test_group_receipt_skips_members_with_receipts_off(published: list[Event]) -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     say_many(ada, chat, 1)
     privacy.change(cem.id, settings={"show_read_receipts": False})
-    told.clear()
+    published.clear()
 
     record_marks([Mark(bob.id, chat, 0, 1)])
 
-    assert [reached(told, "read.receipt", person, chat) for person in (ada, bob, cem)] == [True, True, False]
+    assert [would_reach(published, "read.receipt", person, chat) for person in (ada, bob, cem)] == [True, True, False]
 
 
-def test_large_group_gets_no_receipts_but_marks_are_recorded(told: list[Event], settings: Settings) -> None:
+def test_large_group_gets_no_receipts_but_marks_are_recorded(published: list[Event], settings: Settings) -> None:
     ada, bob = someone(), someone()
     settings.LIMITS = replace(settings.LIMITS, fanout_threshold=5)
     large, small = group(ada, bob, *crowd(3)), group(ada, bob, *crowd(2))
     for chat in (large, small):
         say_many(ada, chat, 1)
-    told.clear()
+    published.clear()
 
     for chat in (large, small):
         record_marks([Mark(bob.id, chat, 0, 1)])
 
-    assert {e.conversation_id for e in told} == {small}
+    assert {e.conversation_id for e in published} == {small}
     assert watermarks(bob, large) == (1, 1)
     assert queries.conversation(bob.id, large).unread_count == 0
 

@@ -20,7 +20,7 @@ from receipts import partitions, policies, queries
 from receipts.marks import Mark, record_marks
 from receipts.models import Transition
 from tests.factories import Someone, another_device, crowd, direct, group, say, say_many, someone
-from tests.receipts.log import aged
+from tests.receipts.log import expire_rows
 
 QUIET = {"send_read_receipts": False}
 BLIND = {"show_read_receipts": False}
@@ -30,17 +30,17 @@ def session(person: Someone) -> Session:
     return Session(person.id, person.device_id, None)
 
 
-def listed(viewer: Someone, message: int) -> list[tuple[str, str, str]]:
+def list_rows(viewer: Someone, message: int) -> list[tuple[str, str, str]]:
     """Return the recipients, devices and states that a viewer is told of."""
-    found = queries.list_receipts(session(viewer), message)
-    return [(r.recipient_id, r.device_id, r.state) for r in found.results]
+    answer = queries.list_receipts(session(viewer), message)
+    return [(r.recipient_id, r.device_id, r.state) for r in answer.results]
 
 
-def known(viewer: Someone, message: int) -> tuple[int, int, int, str]:
+def read_summary(viewer: Someone, message: int) -> tuple[int, int, int, str]:
     """Return counts and state as a viewer is told of them."""
-    found = queries.read_delivery_state(session(viewer), message)
-    assert queries.list_receipts(session(viewer), message).counts == found.counts
-    return found.counts.recipients, found.counts.delivered, found.counts.seen, found.state
+    answer = queries.read_delivery_state(session(viewer), message)
+    assert queries.list_receipts(session(viewer), message).counts == answer.counts
+    return answer.counts.recipients, answer.counts.delivered, answer.counts.seen, answer.state
 
 
 def test_receipts_list_each_device_with_its_state() -> None:
@@ -52,13 +52,13 @@ def test_receipts_list_each_device_with_its_state() -> None:
     record_marks([Mark(bob.id, chat, 0, 1, desk.device_id)])
 
     phone_row = (str(bob.id), str(bob.device_id), "delivered")
-    assert listed(ada, first.id) == [phone_row, (str(bob.id), str(desk.device_id), "seen")]
-    assert listed(ada, second.id) == [phone_row]
+    assert list_rows(ada, first.id) == [phone_row, (str(bob.id), str(desk.device_id), "seen")]
+    assert list_rows(ada, second.id) == [phone_row]
     (receipt, _) = queries.list_receipts(session(ada), first.id).results
     assert receipt.message_id == str(first.id)
     assert 30 * 86400 - 60 <= receipt.ttl <= 30 * 86400
-    assert known(ada, first.id) == (1, 1, 1, "seen")
-    assert known(ada, second.id) == (1, 1, 0, "delivered")
+    assert read_summary(ada, first.id) == (1, 1, 1, "seen")
+    assert read_summary(ada, second.id) == (1, 1, 0, "delivered")
     state = queries.read_delivery_state(session(ada), first.id)
     assert (state.delivered_to, state.read_by) == ([str(bob.id)], [str(bob.id)])
 
@@ -68,12 +68,12 @@ def test_delivery_state_is_what_all_recipients_reached() -> None:
     chat = group(ada, bob, cem)
     message = say(ada, chat)
 
-    before = known(ada, message.id)
+    before = read_summary(ada, message.id)
     record_marks([Mark(bob.id, chat, 0, message.seq, bob.device_id)])
-    one = known(ada, message.id)
+    one = read_summary(ada, message.id)
     record_marks([Mark(cem.id, chat, message.seq, 0, cem.device_id)])
 
-    assert [before, one, known(ada, message.id)] == [
+    assert [before, one, read_summary(ada, message.id)] == [
         (2, 0, 0, "sent"),
         (2, 1, 1, "sent"),
         (2, 2, 1, "delivered"),
@@ -95,13 +95,13 @@ def test_privacy_setting_hides_and_restores_seen_receipts_at_once(whose: str) ->
         else:
             privacy.change(person.id, settings={flag: on})
 
-    shown = [known(ada, first.id)]
+    shown = [read_summary(ada, first.id)]
     switch(on=False)
     record_marks([Mark(bob.id, chat, 0, 2, bob.device_id)])
-    shown += [known(ada, first.id), known(ada, second.id)]
-    rows = listed(ada, first.id) + listed(ada, second.id)
+    shown += [read_summary(ada, first.id), read_summary(ada, second.id)]
+    rows = list_rows(ada, first.id) + list_rows(ada, second.id)
     switch(on=True)
-    shown += [known(ada, first.id), known(ada, second.id)]
+    shown += [read_summary(ada, first.id), read_summary(ada, second.id)]
 
     seen, hidden = (1, 1, 1, "seen"), (1, 1, 0, "delivered")
     assert shown == [seen, hidden, hidden, seen, seen]
@@ -118,9 +118,9 @@ def test_seen_counts_only_devices_that_send_read_receipts() -> None:
     record_marks([Mark(bob.id, chat, 0, 3, bob.device_id)])
     record_marks([Mark(bob.id, chat, 0, 2, desk.device_id)])
 
-    assert [known(ada, m.id)[2] for m in messages] == [1, 1, 0]
+    assert [read_summary(ada, m.id)[2] for m in messages] == [1, 1, 0]
     devices.revoke(bob.id, bob.device_id)
-    assert [known(ada, m.id)[2] for m in messages] == [1, 1, 0]
+    assert [read_summary(ada, m.id)[2] for m in messages] == [1, 1, 0]
 
 
 def test_viewer_who_hides_receipts_still_sends_their_own() -> None:
@@ -130,8 +130,8 @@ def test_viewer_who_hides_receipts_still_sends_their_own() -> None:
     record_marks([Mark(bob.id, chat, 0, 1, bob.device_id), Mark(ada.id, chat, 0, 2, ada.device_id)])
     privacy.change(bob.id, settings=BLIND)
 
-    assert known(ada, message.id)[3] == "seen"
-    assert known(bob, answer.id)[3] == "delivered"
+    assert read_summary(ada, message.id)[3] == "seen"
+    assert read_summary(bob, answer.id)[3] == "delivered"
 
 
 def test_blocked_sender_sees_receipts_frozen_at_the_block() -> None:
@@ -144,16 +144,16 @@ def test_blocked_sender_sees_receipts_frozen_at_the_block() -> None:
 
     record_marks([Mark(ada.id, chat, 2, 2, ada.device_id)])
 
-    assert known(bob, late.id) == (1, 0, 0, "sent")
-    assert listed(bob, late.id) == []
-    assert listed(bob, early.id) == [(str(ada.id), str(ada.device_id), "delivered")]
-    assert known(bob, early.id) == (1, 1, 0, "delivered")
+    assert read_summary(bob, late.id) == (1, 0, 0, "sent")
+    assert list_rows(bob, late.id) == []
+    assert list_rows(bob, early.id) == [(str(ada.id), str(ada.device_id), "delivered")]
+    assert read_summary(bob, early.id) == (1, 1, 0, "delivered")
     marks = {m.user_id: (m.delivered_seq, m.read_seq) for m in read_state.members_of(bob.id, [chat])[chat]}
     assert (marks[str(ada.id)], history.message_by_id(bob.id, early.id).state) == ((1, 0), "delivered")
     own = {m.user_id: (m.delivered_seq, m.read_seq) for m in read_state.members_of(ada.id, [chat])[chat]}
     assert own[str(ada.id)] == (2, 2)
     blocks.unblock(ada.id, bob.id)
-    assert known(bob, early.id) == (1, 1, 1, "seen")
+    assert read_summary(bob, early.id) == (1, 1, 1, "seen")
 
 
 def test_receipts_list_names_by_size_or_conversation_setting(settings: Settings) -> None:
@@ -164,23 +164,23 @@ def test_receipts_list_names_by_size_or_conversation_setting(settings: Settings)
     for chat, message in messages.items():
         record_marks([Mark(bob.id, chat, 0, message.seq, bob.device_id)])
 
-    def named(chat: int) -> tuple[bool, int, int]:
-        found = queries.list_receipts(session(ada), messages[chat].id)
+    def read_names(chat: int) -> tuple[bool, int, int]:
+        answer = queries.list_receipts(session(ada), messages[chat].id)
         return (
-            found.named,
-            len(found.results),
+            answer.named,
+            len(answer.results),
             len(queries.read_delivery_state(session(ada), messages[chat].id).read_by),
         )
 
-    by_size = named(small), named(large)
+    by_size = read_names(small), read_names(large)
     policies.set_list_names(ada.id, large, True)
     policies.set_list_names(ada.id, small, False)
-    turned = named(small), named(large)
+    turned = read_names(small), read_names(large)
     policies.set_list_names(ada.id, large, None)
 
     assert by_size == ((True, 1, 1), (False, 0, 0))
     assert turned == ((False, 0, 0), (True, 1, 1))
-    assert named(large) == (False, 0, 0)
+    assert read_names(large) == (False, 0, 0)
     with pytest.raises(Forbidden):
         policies.set_list_names(bob.id, small, True)
 
@@ -204,14 +204,14 @@ def test_large_chat_receipt_counts_are_cached(settings: Settings) -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     first, second = say_many(ada, chat, 2)
-    before = known(ada, first.id)
+    before = read_summary(ada, first.id)
 
     record_marks([Mark(bob.id, chat, 0, second.seq, bob.device_id)])
 
-    assert known(ada, first.id) == before == (2, 0, 0, "sent")
-    assert known(ada, second.id) == (2, 1, 1, "sent")
+    assert read_summary(ada, first.id) == before == (2, 0, 0, "sent")
+    assert read_summary(ada, second.id) == (2, 1, 1, "sent")
     settings.LIMITS = replace(settings.LIMITS, fanout_threshold=50)
-    assert known(ada, first.id) == (2, 1, 1, "sent")
+    assert read_summary(ada, first.id) == (2, 1, 1, "sent")
 
 
 @pytest.mark.parametrize(("state", "number"), [(3, "seen_shown"), (2, "delivered_shown")])
@@ -224,12 +224,12 @@ def test_expired_receipt_is_no_longer_listed_but_still_counted(settings: Setting
     record_marks([Mark(bob.id, chat, 0 if seen else 1, 1 if seen else 0, bob.device_id)])
     settings.LIMITS = replace(settings.LIMITS, **{number: 86400})
 
-    inside = listed(ada, message.id)
+    inside = list_rows(ada, message.id)
     settings.LIMITS = replace(settings.LIMITS, **{number: 0})
 
     assert len(inside) == 1
-    assert listed(ada, message.id) == []
-    assert known(ada, message.id)[3] == ("seen" if seen else "delivered")
+    assert list_rows(ada, message.id) == []
+    assert read_summary(ada, message.id)[3] == ("seen" if seen else "delivered")
     assert Transition.objects.filter(conversation_id=chat).count() == 1
 
 
@@ -239,15 +239,15 @@ def test_receipt_past_its_retention_is_not_listed() -> None:
     chat = direct(ada, bob)
     message = say(ada, chat)
     record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
-    before = listed(ada, message.id)
+    before = list_rows(ada, message.id)
 
-    aged(chat, date(2018, 5, 15))
-    over = listed(ada, message.id)
+    expire_rows(chat, date(2018, 5, 15))
+    over = list_rows(ada, message.id)
     partitions.drop_expired()
 
     assert len(before) == 1
-    assert over == listed(ada, message.id) == []
-    assert known(ada, message.id)[3] == "delivered"
+    assert over == list_rows(ada, message.id) == []
+    assert read_summary(ada, message.id)[3] == "delivered"
 
 
 def test_receipt_ttl_is_limited_by_its_retention() -> None:
@@ -269,8 +269,8 @@ def test_only_members_at_the_time_are_recipients() -> None:
     members.remove(ada.id, chat, cem.id)
     members.add(ada.id, chat, eve.id)
 
-    assert known(ada, message.id)[0] == 1
-    assert known(eve, message.id)[0] == 1, "what is shown of history is shown with its receipts"
+    assert read_summary(ada, message.id)[0] == 1
+    assert read_summary(eve, message.id)[0] == 1, "what is shown of history is shown with its receipts"
     with pytest.raises(NotAMember):
         queries.list_receipts(session(cem), message.id)
     with pytest.raises(NotFound):

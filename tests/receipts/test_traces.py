@@ -24,20 +24,20 @@ from tests.servers import Server
 WORDS = "nobody else's business"
 
 
-def staff() -> Someone:
+def make_staff() -> Someone:
     person = someone()
     User.objects.filter(pk=person.id).update(is_staff=True)
     return person
 
 
-def told(asked: Someone, message: int, *, reason: str | None = None) -> RecipientTrace:
+def read_trace(asked: Someone, message: int, *, reason: str | None = None) -> RecipientTrace:
     """Return the only recipient's part of a trace, of which nothing bears the words."""
     if reason is None:
-        found = traces.trace_for_sender(session(asked), message)
+        answer = traces.trace_for_sender(session(asked), message)
     else:
-        found = traces.trace_for_staff(session(asked), message, reason=reason)
-    assert WORDS not in codec.encode(found).decode()
-    (recipient,) = found.recipients
+        answer = traces.trace_for_staff(session(asked), message, reason=reason)
+    assert WORDS not in codec.encode(answer).decode()
+    (recipient,) = answer.recipients
     return recipient
 
 
@@ -45,11 +45,11 @@ def test_sender_sees_when_each_device_got_the_message() -> None:
     ada, bob = someone(), someone()
     desk, chat = another_device(bob), direct(ada, bob)
     message = say(ada, chat, WORDS)
-    before = told(ada, message.id)
+    before = read_trace(ada, message.id)
 
     record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
     record_marks([Mark(bob.id, chat, 1, 1, desk.device_id)])
-    after = told(ada, message.id)
+    after = read_trace(ada, message.id)
 
     assert (before.state, before.devices, before.hidden_by) == ("sent", [], [])
     times = {d.device_id: (d.delivered_at is not None, d.seen_at is not None) for d in after.devices}
@@ -68,53 +68,53 @@ def test_trace_is_published_once_the_outbox_is_done() -> None:
 
 
 def test_trace_names_the_hiding_setting_and_shows_staff_the_hidden_state() -> None:
-    ada, bob, eve = someone(), someone(), staff()
+    ada, bob, eve = someone(), someone(), make_staff()
     chat = direct(ada, bob)
     message = say(ada, chat, WORDS)
     privacy.change(bob.id, settings=QUIET)
     record_marks([Mark(bob.id, chat, 0, 1, bob.device_id)])
 
-    hers, theirs = told(ada, message.id), told(eve, message.id, reason="ticket 7")
+    for_sender, for_staff = read_trace(ada, message.id), read_trace(eve, message.id, reason="ticket 7")
 
-    assert (hers.state, hers.hidden_by, hers.connections) == ("delivered", ["sendReadReceipts"], None)
-    assert [d.seen_at for d in hers.devices] == [None]
-    assert (theirs.state, theirs.hidden_by, theirs.connections) == ("seen", ["sendReadReceipts"], [])
-    assert [d.seen_at is None for d in theirs.devices] == [False]
+    assert (for_sender.state, for_sender.hidden_by, for_sender.connections) == ("delivered", ["sendReadReceipts"], None)
+    assert [d.seen_at for d in for_sender.devices] == [None]
+    assert (for_staff.state, for_staff.hidden_by, for_staff.connections) == ("seen", ["sendReadReceipts"], [])
+    assert [d.seen_at is None for d in for_staff.devices] == [False]
     privacy.change(bob.id, settings={"send_read_receipts": True}, overrides={bob.device_id: QUIET})
-    assert told(ada, message.id).hidden_by == []
-    assert told(eve, message.id, reason="ticket 7").hidden_by == ["sendReadReceipts of a device"]
+    assert read_trace(ada, message.id).hidden_by == []
+    assert read_trace(eve, message.id, reason="ticket 7").hidden_by == ["sendReadReceipts of a device"]
     privacy.change(ada.id, settings={"show_read_receipts": False})
-    assert told(ada, message.id).hidden_by == ["showReadReceipts"]
+    assert read_trace(ada, message.id).hidden_by == ["showReadReceipts"]
 
 
 def test_trace_shows_a_block_to_staff_alone() -> None:
-    ada, bob, eve = someone(), someone(), staff()
+    ada, bob, eve = someone(), someone(), make_staff()
     chat = direct(ada, bob)
     blocks.block(bob.id, ada.id)
     message = say(ada, chat, WORDS)
     record_marks([Mark(bob.id, chat, 1, 1, bob.device_id)])
 
-    hers, theirs = told(ada, message.id), told(eve, message.id, reason="ticket 8")
+    for_sender, for_staff = read_trace(ada, message.id), read_trace(eve, message.id, reason="ticket 8")
 
-    assert (hers.state, hers.devices, hers.hidden_by) == ("sent", [], [])
-    assert (theirs.state, theirs.hidden_by) == ("sent", ["blocked"])
+    assert (for_sender.state, for_sender.devices, for_sender.hidden_by) == ("sent", [], [])
+    assert (for_staff.state, for_staff.hidden_by) == ("sent", ["blocked"])
 
 
 def test_staff_trace_needs_a_reason_and_is_recorded() -> None:
-    ada, bob, eve = someone(), someone(), staff()
+    ada, bob, eve = someone(), someone(), make_staff()
     message = say(ada, direct(ada, bob), WORDS)
 
-    told(eve, message.id, reason=" ticket 9 ")
+    read_trace(eve, message.id, reason=" ticket 9 ")
     for wrong in ("", "  ", "x" * 501):
         with pytest.raises(InvalidPayload):
             traces.trace_for_staff(session(eve), message.id, reason=wrong)
     with pytest.raises(Forbidden):
         traces.trace_for_staff(session(ada), message.id, reason="curious")
 
-    (kept,) = Inspection.objects.filter(message_id=message.id)
-    assert (kept.staff_id, kept.reason) == (eve.id, "ticket 9")
+    (inspection,) = Inspection.objects.filter(message_id=message.id)
+    assert (inspection.staff_id, inspection.reason) == (eve.id, "ticket 9")
     with pytest.raises(DatabaseError, match="append-only"):
-        Inspection.objects.filter(pk=kept.pk).delete()
+        Inspection.objects.filter(pk=inspection.pk).delete()
 
 
 def test_sender_gets_no_trace_where_names_are_not_listed(settings: Settings) -> None:
@@ -124,11 +124,11 @@ def test_sender_gets_no_trace_where_names_are_not_listed(settings: Settings) -> 
 
     with pytest.raises(Forbidden):
         traces.trace_for_sender(session(ada), message.id)
-    assert len(traces.trace_for_staff(session(staff()), message.id, reason="ticket 10").recipients) == 2
+    assert len(traces.trace_for_staff(session(make_staff()), message.id, reason="ticket 10").recipients) == 2
 
 
 def test_trace_route_serves_the_sender_and_staff_with_a_reason(server: Server) -> None:
-    ada, bob, eve = someone(), someone(), staff()
+    ada, bob, eve = someone(), someone(), make_staff()
     message = say(ada, direct(ada, bob), WORDS).id
 
     replies = [

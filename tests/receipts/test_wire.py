@@ -114,23 +114,23 @@ async def test_device_with_receipts_off_sees_no_seen_mark_in_any_answer(server: 
             await client.send("sync.request", {"chats": {}})
             synced = await client.expect("sync.response")
         assert all(answer.status == 200 for answer in answers)
-        shown[name] = [marks_in([answer.body], str(bob.id)) for answer in answers] + [marks_in([synced], str(bob.id))]
+        shown[name] = [states_in([answer.body], str(bob.id)) for answer in answers] + [states_in([synced], str(bob.id))]
 
     hidden: dict[Any, Any] = {"seen": "delivered", 2: 0}
     assert all(marks and marks <= hidden.keys() for marks in shown["desk"])
     assert shown["phone"] == [{hidden[mark] for mark in marks} for marks in shown["desk"]]
 
 
-def marks_in(found: list[Any], user: str) -> set[Any]:
+def states_in(items: list[Any], user: str) -> set[Any]:
     """Return every state of a message, and every seq up to which a user has read, anywhere in an answer."""
     marks: set[Any] = set()
-    for each in found:
+    for each in items:
         if isinstance(each, dict):
             marks |= {each["state"]} if "state" in each else set()
             marks |= {each["readSeq"]} if each.get("userId") == user and "readSeq" in each else set()
-            marks |= marks_in(list(each.values()), user)
+            marks |= states_in(list(each.values()), user)
         elif isinstance(each, list):
-            marks |= marks_in(each, user)
+            marks |= states_in(each, user)
     return marks
 
 
@@ -160,10 +160,10 @@ async def test_former_member_can_neither_mark_nor_receive_receipts(server: Serve
         error = await c.expect("error")
         await b.send("read.mark", {"chatId": str(chat), "seq": 1})
         await a.expect("read.receipt")
-        heard = [f["type"] for f in await c.settled() if f["type"].endswith(".receipt")]
+        received = [f["type"] for f in await c.settled() if f["type"].endswith(".receipt")]
 
     assert error["code"] == "NOT_A_MEMBER"
-    assert heard == []
+    assert received == []
 
 
 async def test_blocked_sender_receives_no_receipt_for_a_hidden_message(server: Server) -> None:
@@ -177,11 +177,11 @@ async def test_blocked_sender_receives_no_receipt_for_a_hidden_message(server: S
         await a.send("message.delivered", {"chatId": str(chat), "seq": 1})
         await a.send("read.mark", {"chatId": str(chat), "seq": 1})
         await a.expect("read.receipt")
-        heard = [f for f in await b.settled() if f["type"].endswith(".receipt")]
+        received = [f for f in await b.settled() if f["type"].endswith(".receipt")]
         state = Api(server, bob).get(f"messages/{ack['messageId']}").body["state"]
 
     assert ack["status"] == "ok"
-    assert heard == []
+    assert received == []
     assert state == "sent"
 
 

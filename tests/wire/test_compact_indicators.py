@@ -7,7 +7,7 @@ from chat.models import Member
 from gateway.indicators import ACTIVE, DELIVERED, SEEN, TYPING, USER, number
 from tests.clients import Client, connected
 from tests.factories import another_device, direct, group, say, say_many, someone
-from tests.receipts.test_fanout import in_frames
+from tests.receipts.test_fanout import receipts_in
 from tests.servers import Server
 
 COMPACT = "?compact=1"
@@ -175,7 +175,7 @@ async def test_many_marks_become_one_frame_with_the_highest(either_server: Serve
     async with connected(either_server, ada) as a, connected(either_server, bob, COMPACT) as b:
         await b.socket.send(b"".join(told(SEEN, alias_of(b, chat), seq) for seq in (*range(1, 31), 7)))
         await a.expect("read.receipt", lambda payload: payload["receipts"][0]["seq"] == 30)
-        assert in_frames(a.frames, "read.receipt") == []
+        assert receipts_in(a.frames, "read.receipt") == []
 
 
 async def test_resumed_connection_is_compact_only_if_requested(server: Server) -> None:

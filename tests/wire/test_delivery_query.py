@@ -6,12 +6,12 @@ from accounts import blocks
 from tests.chat.rest import Api
 from tests.clients import connected, until
 from tests.factories import another_device, direct, group, someone
-from tests.receipts.test_traces import staff
+from tests.receipts.test_traces import make_staff
 from tests.wire.conftest import Two
 
 
 async def test_staff_trace_shows_gateway_and_connection_of_each_delivery(two: Two) -> None:
-    ada, bob, cay, eve = someone(), someone(), someone(), staff()
+    ada, bob, cay, eve = someone(), someone(), someone(), make_staff()
     desk, late, chat = another_device(bob), another_device(bob), group(ada, bob, cay)
     async with connected(two.one, ada) as a, connected(two.other, bob) as phone:
         async with connected(two.one, desk) as d:
@@ -51,7 +51,7 @@ async def test_staff_trace_shows_gateway_and_connection_of_each_delivery(two: Tw
 
 async def test_trace_shows_no_delivery_to_members_who_block_the_sender(two: Two) -> None:
     """One block in a direct chat, one in a group."""
-    ada, bob, cay, eve = someone(), someone(), someone(), staff()
+    ada, bob, cay, eve = someone(), someone(), someone(), make_staff()
     pair, many = direct(ada, bob), group(ada, bob, cay)
     blocks.block(bob.id, ada.id)
     async with connected(two.one, ada) as a, connected(two.other, bob), connected(two.other, cay) as c:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from chat.models import Conversation, Mention, Message, MessageVersion, Reaction, Vote
 from tests.clients import Client, Frame, connected
 from tests.factories import Someone, another_device, draft, group, say, someone, store
-from tests.flows.replica import Replica, converges
+from tests.flows.replica import Replica, assert_converges
 from tests.servers import Server
 
 ROUNDS = 8
@@ -36,7 +36,7 @@ class Race(NamedTuple):
     async def converged(self) -> None:
         """Wait until all copies are what the server says, and look at the rows."""
         for replica, client, person in zip(self.replicas, self.clients, self.people, strict=True):
-            await converges(replica, client, self.server, person)
+            await assert_converges(replica, client, self.server, person)
         check_rows(self.chat)
 
 
@@ -208,5 +208,5 @@ async def test_a_resumed_connection_is_brought_the_changes_that_it_missed(server
         assert deleted - {str(gone.id)} == {str(hidden.id)}
         for frame in frames:
             replica.apply(frame)
-        await converges(replica, client, server, people[1])
+        await assert_converges(replica, client, server, people[1])
     assert replica.gaps == 0

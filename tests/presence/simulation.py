@@ -25,13 +25,13 @@ class Clock:
         return self.now
 
 
-class Told:
+class Published:
     """What is published, instead of the bus."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
 
-    def __enter__(self) -> "Told":
+    def __enter__(self) -> "Published":
         self._before = bus._hub
         bus.attach(self.events.append)
         return self
@@ -39,14 +39,14 @@ class Told:
     def __exit__(self, *_: Any) -> None:
         bus.attach(self._before)
 
-    def about(self) -> list[int]:
+    def take_users(self) -> list[int]:
         """Return whose presence was said to have changed, and forget it."""
         users = [user for event in self.events for user in event.about]
         self.events.clear()
         return users
 
 
-def a_connection(user: int, device: int | None = None) -> Connection:
+def make_connection(user: int, device: int | None = None) -> Connection:
     """Return a connection of a user's device whose frames go nowhere."""
 
     async def send(message: dict[str, Any]) -> None:
@@ -55,18 +55,18 @@ def a_connection(user: int, device: int | None = None) -> Connection:
     return Connection(next(_ids), Session(user, device or user, None), send, limit=100)
 
 
-def idle(connection: Connection, seconds: float) -> None:
+def make_idle(connection: Connection, seconds: float) -> None:
     """Let so many seconds have passed since a person did something."""
     connection.active_at = time.monotonic() - seconds
 
 
-def status(user: int, clock: Clock, **without: Any) -> str:
+def status(user: int, clock: Clock, **options: Any) -> str:
     """Return a user's state as Redis has it."""
-    return store.read_records([user])[user].status(clock(), **without)
+    return store.read_records([user])[user].status(clock(), **options)
 
 
-async def due(reporter: PresenceReporter) -> None:
-    """Have everything ended that is due, what other tests have left included."""
+async def end_expired(reporter: PresenceReporter) -> None:
+    """Have everything ended that is end_expired, what other tests have left included."""
     await reporter.run_round()
     while thread_client().zcount("presence:due", "-inf", reporter._clock()):
         await reporter.run_round()

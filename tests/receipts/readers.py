@@ -8,18 +8,20 @@ from tests.factories import Someone
 from tests.servers import Server
 
 
-async def marks_of(server: Server, readers: list[Someone], chat: int, last: int, *, told: Client) -> list[Frame]:
-    """Let all mark delivered and seen up to `last`, one seq after the other; return what `told` got until all was seen."""
+async def send_all_marks(
+    server: Server, readers: list[Someone], chat: int, last: int, *, observer: Client
+) -> list[Frame]:
+    """Let all mark delivered and seen up to `last`, one seq after the other; return what `observer` got until all was seen."""
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(connected(server, reader)) for reader in readers]
-        await told.settled()
+        await observer.settled()
         for seq in range(1, last + 1):
             for type_ in ("message.delivered", "read.mark"):
                 await asyncio.gather(*(client.send(type_, {"chatId": str(chat), "seq": seq}) for client in clients))
         frames: list[Frame] = []
-        wanted = {str(reader.id) for reader in readers}
-        while wanted:
-            frame = await told.expect_frame("read.receipt")
+        pending = {str(reader.id) for reader in readers}
+        while pending:
+            frame = await observer.expect_frame("read.receipt")
             frames.append(frame)
-            wanted -= {r["userId"] for r in frame["payload"]["receipts"] if r["seq"] == last}
-        return sorted([*frames, *(f for f in told.frames if f["type"].endswith(".receipt"))], key=lambda f: f["id"])
+            pending -= {r["userId"] for r in frame["payload"]["receipts"] if r["seq"] == last}
+        return sorted([*frames, *(f for f in observer.frames if f["type"].endswith(".receipt"))], key=lambda f: f["id"])
