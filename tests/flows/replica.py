@@ -1,7 +1,7 @@
-"""A client's own copy of its chats, kept by frames alone, to be compared with what the server says afresh (style 23).
+"""A client's copy of its chats, kept up to date by frames alone, to compare with a fresh read of the server (style 23).
 
-It does what protocol 2.4 asks of any client: applies each change by its rev, never guesses at a gap, fetches what
-`chat.updated` only names, and takes a sync's part of a chat as the truth.
+It follows protocol 2.4: it applies each change by its rev, syncs at a gap, fetches the chat that `chat.updated` names,
+and takes a sync's part of a chat as the truth.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from tests.factories import Someone
 from tests.servers import Server
 
 WAIT_SECONDS = 5
-# What neither the frames nor the comparison are about.
+# Fields that neither frames nor the comparison cover.
 LEFT_OUT = ("lastMessage", "createdAt", "unreadCount", "mentionCount")
 Chat = dict[str, Any]
 
@@ -30,7 +30,7 @@ class Replica:
         self.behind = False
 
     def load(self) -> "Replica":
-        """Forget everything and load over REST."""
+        """Load all chats over REST."""
         listed = self.api.get("conversations?limit=100").body
         assert not listed["hasMore"]
         self.chats = {}
@@ -50,15 +50,15 @@ class Replica:
         self.chats[chat["id"]] = {"chat": chat, "messages": messages}
 
     def snapshot(self) -> dict[str, Chat]:
-        """Return the copy in a form that compares; the state of own messages follows from the others' marks."""
+        """Return the copy in a comparable form; states of own messages are derived from the others' marks."""
         return {id_: self._shown(held) for id_, held in self.chats.items()}
 
     def counts(self) -> dict[str, list[int]]:
-        """Return unread messages and mentions as the copy itself says: what others wrote above the own mark."""
+        """Return the unread messages and mentions that the copy counts above the own mark."""
         return {id_: self._unread(held) for id_, held in self.chats.items()}
 
     def counts_of_server(self) -> dict[str, list[int]]:
-        """Return unread messages and mentions as the server said when the copy was loaded."""
+        """Return the unread messages and mentions that the server returned when the copy was loaded."""
         names = ("unreadCount", "mentionCount")
         return {id_: [held["chat"][name] for name in names] for id_, held in self.chats.items()}
 
@@ -83,7 +83,7 @@ class Replica:
     # --- frames ------------------------------------------------------------------------------------------------------
 
     def apply(self, frame: Frame) -> None:
-        """Take one frame of the server."""
+        """Apply one frame of the server."""
         payload = frame["payload"]
         match frame["type"]:
             case "message.new":
@@ -112,7 +112,7 @@ class Replica:
             self._sent(chat, message["sender"]["id"], message["seq"])
 
     def _sent(self, chat: Frame, user: str, seq: int) -> None:
-        """Marks move over own messages that follow on them (decision 0011)."""
+        """Move the sender's marks over own messages that directly follow them (decision 0011)."""
         for member in chat["members"]:
             for name in ("deliveredSeq", "readSeq") if member["userId"] == user else ():
                 member[name] = seq if member[name] == seq - 1 else member[name]
@@ -125,7 +125,7 @@ class Replica:
         held["chat"]["rev"] = rev if rev is not None else held["chat"]["rev"]
 
     def _next(self, id_: str, rev: int) -> bool:
-        """Say whether a change is the next one; what is old is known, what lies behind a gap comes by a sync."""
+        """Say whether a change is the next one; note a gap, which a sync fills."""
         known: int = self.chats[id_]["chat"]["rev"]
         if rev > known + 1:
             self.gaps += 1
@@ -154,7 +154,7 @@ class Replica:
                 member["readSeq"] = max(member["readSeq"], seen)
 
     def watermarks(self) -> dict[str, Any]:
-        """Return what a `sync.request` names."""
+        """Return the watermarks for a `sync.request`."""
         return {id_: {"seq": held["chat"]["seq"], "rev": held["chat"]["rev"]} for id_, held in self.chats.items()}
 
     def _synced(self, payload: Frame) -> None:
@@ -174,13 +174,13 @@ class Replica:
 
 
 def rev_of(payload: Frame) -> int | None:
-    """Return the rev that a frame about a message made, None for one that is no change of the conversation."""
+    """Return the rev of a frame about a message, None if it changes only the reader's own view."""
     rev: int | None = payload["message"]["rev"] if "message" in payload else payload["rev"]
     return rev
 
 
 def keep(messages: dict[int, Frame], message: Frame) -> None:
-    """Take a message in its latest state; a new reply counts at its thread's root, and quotes follow what they quote."""
+    """Store a message's latest state; count a new reply at its thread's root, and update quotes of the message."""
     root = next((m for m in messages.values() if m["id"] == message.get("threadId")), None)
     if root is not None and message["seq"] > root.get("lastReplySeq", 0):
         root |= {"replyCount": root.get("replyCount", 0) + 1, "lastReplySeq": message["seq"]}
@@ -208,7 +208,7 @@ def change(messages: dict[int, Frame], type_: str, payload: Frame) -> None:
 
 
 def drop(messages: dict[int, Frame], id_: str) -> None:
-    """Forget a message that its reader has deleted for themself, and what quotes of it say."""
+    """Drop a message that the reader deleted for themself, and the quotes of it."""
     for seq, message in list(messages.items()):
         if message["id"] == id_:
             del messages[seq]
@@ -223,7 +223,7 @@ def _quote(messages: dict[int, Frame], quoted: Frame) -> None:
 
 
 async def assert_converges(replica: Replica, client: Client, server: Server, person: Someone) -> int:
-    """Apply what comes, sync where there is a gap, until the copy is what the server says afresh.
+    """Apply frames, and sync at a gap, until the copy equals a fresh read of the server.
 
     Returns the number of gaps; fails with the differences after some seconds.
     """
@@ -250,7 +250,7 @@ async def assert_converges(replica: Replica, client: Client, server: Server, per
 
 
 def differences(held: Any, true: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield where two copies differ, and what stands there."""
+    """Yield the path of each difference of two copies, and both values."""
     if isinstance(held, dict) and isinstance(true, dict):
         for key in sorted({*held, *true}, key=str):
             yield from differences(held.get(key), true.get(key), f"{where}/{key}")

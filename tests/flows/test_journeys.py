@@ -1,4 +1,4 @@
-"""Whole stories over the wire, from the first request to the last, as a client of any make would live them."""
+"""Whole journeys over the wire, from registration to the last frame."""
 
 import secrets
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from tests.servers import Server
 
 
 def register(server: Server, name: str) -> Someone:
-    """Sign a person up over REST."""
+    """Register a user over REST."""
     body = {"email": f"{secrets.token_hex(8)}@example.org", "password": secrets.token_urlsafe(16), "displayName": name}
     made = Api(server).post("auth/register", body)
     assert made.status == 201, made
@@ -54,7 +54,7 @@ async def test_two_new_users_find_each_other_and_chat(server: Server) -> None:
 
 
 async def test_client_clock_affects_neither_order_nor_times(server: Server) -> None:
-    """F38, F39: a year ahead, a year behind, or nonsense."""
+    """F38, F39: a clock a year ahead, a year behind, or nonsense."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     ahead, behind = ((datetime.now(UTC) + timedelta(days=days)).isoformat() for days in (365, -365))
@@ -94,7 +94,7 @@ async def test_resent_message_is_stored_once_over_any_transport(server: Server) 
 
 
 async def test_group_members_see_messages_of_their_intervals_only(server: Server) -> None:
-    """Who is there when something is said hears it live, once, in one order; nobody else hears it at all."""
+    """Present members receive each message live, once, in one order; other users receive none."""
     ada, bob, cem = someone("Ada"), someone("Bob"), someone("Cem")
     chat = group(ada, bob)
     path = f"conversations/{chat}/members"

@@ -1,4 +1,4 @@
-"""When the database makes everybody wait: handshakes end in time, and a connection may not heap up what is unanswered."""
+"""Behaviour while the database blocks: handshakes time out, and a connection has a limit of unanswered sends."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -19,7 +19,7 @@ IN_FLIGHT = 2
 
 @pytest.fixture(scope="module")
 def limited_server(open_database: None) -> Iterator[Server]:
-    """A process that gives a handshake a second, and takes two sends at a time of each connection."""
+    """A process with a handshake timeout of 1 s and a limit of two unanswered sends a connection."""
     with serve(
         settings.DATABASES["default"]["NAME"],
         PARLEY_LIMIT_HANDSHAKE_TIMEOUT="1",

@@ -1,6 +1,6 @@
-"""A stale client assert_converges: a copy kept by frames, or mended by one sync, is what the server says afresh (F99, F427).
+"""A stale client converges: a copy kept by frames, or updated by one sync, equals a fresh read (F99, F427).
 
-For every kind of change that there is. A new kind of change gets a row in CHANGES.
+CHANGES lists every kind of change; a new kind gets a row.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from tests.servers import Server
 
 
 class Stage(NamedTuple):
-    """Three people in a group, two of them in a direct chat; a fourth one outside; and their requests."""
+    """Three users in a group, two of them in a direct chat, a fourth outside, and their REST clients."""
 
     ada: Someone
     bob: Someone
@@ -70,7 +70,7 @@ def come_and_go(at: Stage) -> None:
 
 
 def cross(at: Stage) -> None:
-    """A removal between messages: who is removed gets all before it and nothing after."""
+    """A removal between messages: the removed member gets all before it and nothing after."""
     succeed(at.as_ada.say(at.group, "with cem"), at.as_ada("DELETE", f"conversations/{at.group}/members/{at.cem.id}"))
     succeed(at.as_bob.say(at.group, "without cem"), at.as_bob.say(at.direct, "and here"))
 
@@ -81,7 +81,7 @@ def block_and_send(at: Stage) -> None:
 
 
 def message(at: Stage, verb: str, path: str = "", body: Any = None, api: Api | None = None) -> None:
-    """Change the group's last message, as its author unless somebody else is named."""
+    """Change the group's last message, as its author unless `api` is given."""
     succeed((api or at.as_ada)(verb, f"messages/{at.last}{path}", body))
 
 
@@ -186,7 +186,7 @@ async def test_client_that_receives_every_frame_converges(server: Server, stage:
             for replica, client, person in zip(replicas, (a, b, c, d), people, strict=True)
         ]
 
-    # Only what a block keeps from a client leaves a gap in what it hears.
+    # Only a message hidden by a block leaves a gap in a client's frames.
     assert gaps == [0, 0, 1 if change == "blocked person's message" else 0, 0]
 
 

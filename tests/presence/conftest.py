@@ -1,4 +1,4 @@
-"""Two processes with short times for presence: what a person waits for in seconds, a test waits for in milliseconds."""
+"""Two processes with short periods for presence, so that tests wait milliseconds instead of seconds."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class Pair(NamedTuple):
 
 @pytest.fixture(scope="session")
 def pair(open_database: None) -> Iterator[Pair]:
-    """A process on uvicorn and one on Daphne, which tell changes of presence after 50 ms."""
+    """A process on uvicorn and one on Daphne, which send changes of presence after 50 ms."""
     database = settings.DATABASES["default"]["NAME"]
     with serve(database, **BRISK) as one, serve(database, PARLEY_SERVER="daphne", **BRISK) as other:  # type: ignore[arg-type]
         yield Pair(one, other)

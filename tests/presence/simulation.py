@@ -1,4 +1,4 @@
-"""Connections without a socket, on a clock that the test moves; Redis is real."""
+"""Connections without a socket, on a clock that the test advances; Redis is real."""
 
 import itertools
 import time
@@ -16,7 +16,7 @@ _ids = itertools.count(int(time.time() * 1000) << 22)
 
 
 class Clock:
-    """Unix seconds, moved by hand."""
+    """A clock of Unix seconds that the test advances."""
 
     def __init__(self) -> None:
         self.now = time.time()
@@ -26,7 +26,7 @@ class Clock:
 
 
 class Published:
-    """What is published, instead of the bus."""
+    """Collects published events in place of the bus."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -40,7 +40,7 @@ class Published:
         bus.attach(self._before)
 
     def take_users(self) -> list[int]:
-        """Return whose presence was said to have changed, and forget it."""
+        """Return the users in the published notices, and clear the events."""
         users = [user for event in self.events for user in event.about]
         self.events.clear()
         return users
@@ -56,17 +56,17 @@ def make_connection(user: int, device: int | None = None) -> Connection:
 
 
 def make_idle(connection: Connection, seconds: float) -> None:
-    """Let so many seconds have passed since a person did something."""
+    """Set the time since the last user activity, in seconds."""
     connection.active_at = time.monotonic() - seconds
 
 
 def status(user: int, clock: Clock, **options: Any) -> str:
-    """Return a user's state as Redis has it."""
+    """Return a user's state in Redis."""
     return store.read_records([user])[user].status(clock(), **options)
 
 
 async def end_expired(reporter: PresenceReporter) -> None:
-    """Have everything ended that is end_expired, what other tests have left included."""
+    """Run rounds until no expired connection is left, those of other tests included."""
     await reporter.run_round()
     while thread_client().zcount("presence:due", "-inf", reporter._clock()):
         await reporter.run_round()

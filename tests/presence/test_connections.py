@@ -1,4 +1,4 @@
-"""Presence of connections: all six states, the best device, idleness, losses and goodbyes, and what of it is published."""
+"""Presence of connections: six states, best device, idleness, lost and closed connections, published changes."""
 
 import asyncio
 import itertools
@@ -54,7 +54,7 @@ async def test_first_connection_is_available_and_last_close_is_offline_at_once(
 async def test_lost_connection_counts_until_its_time_and_any_process_ends_it(
     clock: Clock, published: Published, user: int
 ) -> None:
-    """K22: 120 s after the last sign of life. The process that had it may be dead: another one ends it."""
+    """K22: 120 s after the last sign of life. Another process ends it, for its own may be dead."""
     reporter, other_reporter = PresenceReporter(clock), PresenceReporter(clock)
     connection = make_connection(user)
     await reporter.report_opened(connection)
@@ -156,7 +156,7 @@ async def test_chosen_state_lasts_until_available_is_chosen(
 
 
 async def test_state_is_that_of_the_best_device(clock: Clock, published: Published, user: int) -> None:
-    """available, in_meeting, dnd, brb, away, offline."""
+    """The order: available, in_meeting, dnd, brb, away, offline."""
     reporter, shown = PresenceReporter(clock), []
     for device, chosen in enumerate(["offline", "away", "brb", "dnd", "in_meeting", ""], start=1):
         connection = make_connection(user, device)
@@ -214,7 +214,7 @@ async def test_pending_choice_is_kept_when_its_connection_closes(clock: Clock, p
 
 
 async def test_reconnected_device_leaves_no_stale_connection(clock: Clock, published: Published, user: int) -> None:
-    """Lost while away, back, closed on purpose: nobody is away for half an hour by what was lost before."""
+    """A connection lost while away does not keep the device away once its next one is closed on purpose."""
     reporter = PresenceReporter(clock)
     lost, back = make_connection(user), make_connection(user)
     make_idle(lost, LIMITS.presence_idle)
@@ -227,7 +227,7 @@ async def test_reconnected_device_leaves_no_stale_connection(clock: Clock, publi
 
 
 async def test_mass_reconnect_publishes_nothing(clock: Clock, published: Published) -> None:
-    """5,000 people lose their process and come back to another one: their state has not changed, nothing is published."""
+    """5,000 users reconnect to another process: their state is unchanged, so nothing is published."""
     users = [next(_users) for _ in range(5000)]
     before, after = PresenceReporter(clock), PresenceReporter(clock)
     lost = [make_connection(user) for user in users]
@@ -256,7 +256,7 @@ async def test_batch_of_changes_is_one_notice(clock: Clock, published: Published
 async def test_lost_answer_of_redis_makes_every_process_read_again(
     clock: Clock, published: Published, user: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The script may have run although its answer came too late: then nobody has heard of the change, in any process."""
+    """The script may have run although its answer was lost: then no process knows of the change."""
     reporter = PresenceReporter(clock)
     connection = make_connection(user)
     await reporter.report_opened(connection)
@@ -302,7 +302,7 @@ async def test_presence_key_outlives_a_lost_connection_shown_away(
 
 
 async def test_last_seen_fields_of_old_devices_are_deleted(clock: Clock, published: Published, user: int) -> None:
-    """Who is always reporter has a hash that never ends; when each device was seen is in its row by then."""
+    """The hash of a user who is always online never expires; by then the device's row has its last seen."""
     reporter = PresenceReporter(clock)
     for device in (1, 2):
         await reporter.report_opened(make_connection(user, device))
@@ -313,7 +313,7 @@ async def test_last_seen_fields_of_old_devices_are_deleted(clock: Clock, publish
 
 
 async def _run_round(reporter: PresenceReporter, connection: object) -> None:
-    """A round, and the end of what it has begun."""
+    """Run a round, and wait for the reports that it started."""
     await reporter.run_round()
     reports = reporter._reports
     if reports._task is not None:

@@ -1,4 +1,4 @@
-"""Presence over the wire: who is received of whom, through two processes, and what a privacy switch and a block do at once."""
+"""Presence over the wire, through two processes: subscriptions, visibility, settings and blocks."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +27,7 @@ async def subscribe(client: Client, *people: Someone) -> list[Frame]:
 
 
 async def expect_status(client: Client, person: Someone, status: str) -> Frame:
-    """Wait until a client is received that somebody has a state, and return that change."""
+    """Wait until a client receives a state of a user, and return that change."""
 
     def matches(payload: Frame) -> bool:
         return any(c["userId"] == str(person.id) and c["status"] == status for c in payload["changes"])
@@ -80,7 +80,7 @@ async def test_unsubscribed_connection_receives_no_changes(pair: Pair) -> None:
 
 
 async def test_lost_connection_stays_available_and_a_closed_one_is_offline(pair: Pair) -> None:
-    """On both servers: what ends without a close frame counts until its time (K22)."""
+    """On both servers: a connection that ends without a close frame counts until its time (K22)."""
     ada, bob, cay, dan = someone(), someone(), someone(), someone()
     group(ada, bob, cay, dan)
     for server, lost, closed in ((pair.one, ada, cay), (pair.other, bob, dan)):
@@ -227,7 +227,7 @@ async def test_appearing_offline_hides_state_and_last_seen(pair: Pair) -> None:
 
 
 def test_stranger_and_unknown_user_look_offline(pair: Pair) -> None:
-    """Who is nobody to the viewer looks like somebody who is offline: also one who does not exist."""
+    """A user without a relation to the viewer looks offline, and so does an id of no user."""
     ada, eve = someone(), someone()
     reply = Api(pair.one, eve).get(f"presence?ids={ada.id},1")
 
@@ -296,7 +296,7 @@ async def test_last_seen_is_saved_to_the_device_row(pair: Pair) -> None:
     assert last_seen.save() == 0
 
 
-# --- Redis away -------------------------------------------------------------------------------------------------------
+# --- Redis unavailable ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -333,7 +333,7 @@ async def test_without_redis_presence_is_stale_then_unknown_and_rebuilt_later(
 
 @pytest.mark.parametrize("server", ["uvicorn", "daphne"])
 async def test_close_with_pending_answers_counts_as_on_purpose(pair: Pair, server: str) -> None:
-    """What was asked just before cannot be written any more: that is no reason to think the connection lost."""
+    """Pending answers cannot be written any more, but the connection was closed, not lost."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, 200)

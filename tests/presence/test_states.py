@@ -1,4 +1,4 @@
-"""What one viewer is shown of another: state and last seen, as far as settings of user and device let (F156)."""
+"""State and last seen of a user for one viewer, as settings of user and device permit (F156)."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -27,12 +27,12 @@ def read_state(viewer: Someone, user: Someone) -> State:
 
 
 async def connect(device: Someone) -> None:
-    """Let a device have a connection."""
+    """Open a connection of a device."""
     await PresenceReporter(Clock()).report_opened(make_connection(device.id, device.device_id))
 
 
 async def test_user_who_hides_online_status_shows_no_moving_last_seen() -> None:
-    """A last seen of a few seconds ago says the same as a green dot."""
+    """A last seen of a few seconds ago would show that the user is online."""
     ada, bob = someone(), someone()
     group(ada, bob)
     Device.objects.filter(pk=ada.device_id).update(last_shown_at=LONG_AGO)

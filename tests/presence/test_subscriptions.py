@@ -1,4 +1,4 @@
-"""Subscriptions: their number and time, and that nothing is sent twice, on a clock that the test moves."""
+"""Subscriptions: their limit and expiry, and no state sent twice, on a clock that the test advances."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ LIMITS = settings.LIMITS
 
 
 class Subscriber:
-    """A viewer's connection whose socket is a list."""
+    """A viewer's connection that collects its frames in a list."""
 
     def __init__(self, viewer: Someone, number: int = 1) -> None:
         self.frames: list[Any] = []
@@ -32,7 +32,7 @@ class Subscriber:
 
 
 async def test_unchanged_state_is_not_sent_again() -> None:
-    """However often a state is said to have changed: coming and going within a batch costs no frame."""
+    """A state that changes and changes back within a batch costs no frame."""
     ada, bob = someone(), someone()
     group(ada, bob)
     subscriptions, subscriber = Subscriptions(), Subscriber(bob)
@@ -146,6 +146,6 @@ async def test_subscribers_are_sent_unknown_once_when_redis_fails() -> None:
     subscriptions.follow_redis(failed_at=clock.now, answered_at=clock.now)
 
     assert sent == [[], [], [2], []]
-    assert subscriptions._pending == {2}, "another time that Redis is away counts from its own beginning"
+    assert subscriptions._pending == {2}, "a second failure of Redis is timed from its own start"
     assert subscriptions._timer is not None
     subscriptions._timer.cancel()

@@ -1,4 +1,4 @@
-"""Typing: its rules on a clock that the test moves (F130 to F136, K3), and who gets to see it over the wire."""
+"""Typing: its rules on a clock that the test advances (F130 to F136, K3), and its receivers over the wire."""
 
 import asyncio
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ ADA, BOB, CHAT, OTHER = 1, 2, 10, 11
 
 
 class ManualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock stands still until it is moved."""
+    """An event loop whose clock moves only when the test advances it."""
 
     now = 1000.0
 
@@ -33,7 +33,7 @@ class ManualLoop(asyncio.SelectorEventLoop):
         return self.now
 
     def advance(self, seconds: float = 0.0) -> None:
-        """Move the clock, and let everything happen that is due."""
+        """Advance the clock, and run everything that is due."""
         self.now += seconds
         for _ in range(5):
             self.run_until_complete(asyncio.sleep(0))
@@ -73,7 +73,7 @@ def typing_states() -> TypingStates:
 
 
 def states_in(published: list[Event]) -> list[tuple[int, bool]]:
-    """Return who was published to type, and to have stopped."""
+    """Return the published typing states as (user, active)."""
     return [
         (int(p["userId"]), p["active"]) for p in (msgspec.json.decode(event.frame)["payload"] for event in published)
     ]
@@ -146,7 +146,7 @@ def test_second_start_within_a_second_is_dropped_per_conversation(
 def test_continued_typing_is_published_every_five_seconds(
     loop: ManualLoop, typing_states: TypingStates, published: list[Event]
 ) -> None:
-    """K3: one refresh in 5 s at most, and none later than the 6 s after which a reader gives up: no flicker.
+    """K3: at most one refresh in 5 s, and none after the 6 s at which a client drops the indicator.
 
     A client says so with the first key 3 s after the last time, so a little later than every 3 s.
     """
@@ -177,7 +177,7 @@ def test_single_start_is_published_once_and_then_its_end(
 def test_message_ends_a_start_that_is_still_pending(
     loop: ManualLoop, typing_states: TypingStates, published: list[Event]
 ) -> None:
-    """F134: whoever has sent types no more, however slowly the start was looked up."""
+    """F134: a message ends typing, even if the start still waits for the database."""
 
     async def quick() -> None:
         job = typing_states.start(ADA, CHAT)
@@ -208,7 +208,7 @@ def test_last_connection_closed_ends_all_typing_of_its_user(
 def test_typing_end_is_published_as_its_start_after_the_group_grew(
     loop: ManualLoop, typing_states: TypingStates, published: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else its readers would go on seeing somebody type who was published to them by name."""
+    """Otherwise readers of the first frame would never see the end."""
 
     class LargeHub(FakeHub):
         async def current_members(self, conversation_id: int) -> tuple[int, list[int]]:
@@ -308,7 +308,7 @@ async def test_closed_connection_ends_its_typing(server: Server) -> None:
 
 @pytest.mark.parametrize("way", ["blocks", "is blocked"])
 async def test_block_in_either_direction_hides_typing(server: Server, way: str) -> None:
-    """As it hides presence: who types is here."""
+    """As it hides presence: a typing user is online."""
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     blocks.block(*((bob.id, ada.id) if way == "blocks" else (ada.id, bob.id)))

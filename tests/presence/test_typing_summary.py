@@ -1,4 +1,4 @@
-"""Typing in large conversations: how often a reader is told, what, and who is not (F138), on a clock that the test moves."""
+"""Typing in large conversations: rate, content and receivers of summaries (F138), on a clock that the test advances."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ LARGE = settings.LIMITS.fanout_threshold
 
 
 class FakeHub:
-    """Stands in for the hub: a conversation of a thousand who are all connected here."""
+    """Stands in for the hub: a conversation of a thousand members, all connected here."""
 
     def __init__(self) -> None:
         self.members = dict.fromkeys(range(1, READERS + 1), 0)
@@ -146,7 +146,7 @@ def test_summary_is_repeated_and_expires_if_the_end_is_lost(loop: ManualLoop, fa
 
 
 async def expect_typing(client: Client, who: Someone, *, others: int = 0) -> Frame:
-    """Wait until a client is told that somebody types, and so many others."""
+    """Wait until a client receives a summary with a typist and a number of others."""
     return await client.expect(
         "typing.indicator",
         lambda p: p.get("count") == others + 1 and str(who.id) in [t["userId"] for t in p["typists"]],
@@ -180,7 +180,7 @@ async def test_large_group_receives_summaries_from_both_processes(pair: Pair) ->
 
 
 async def test_hiding_typing_ends_shown_typing_for_user_and_device(pair: Pair) -> None:
-    """F113: both for the user and for one device, in force at once."""
+    """F113: for the user and for one device, applied at once."""
     ada, bob = someone("Ada"), someone()
     chat, phone = direct(ada, bob), another_device(ada)
     async with connected(pair.one, ada) as a, connected(pair.one, phone) as p, connected(pair.other, bob) as b:
@@ -203,7 +203,7 @@ async def test_hiding_typing_ends_shown_typing_for_user_and_device(pair: Pair) -
 
 
 async def test_member_removed_while_offline_cannot_type(pair: Pair) -> None:
-    """A process without connections hears of changes, too."""
+    """A process without connections follows membership changes, too."""
     ada, bob = someone("Ada"), someone()
     chat = group(bob, ada)
     async with connected(pair.one, bob) as b:

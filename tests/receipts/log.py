@@ -1,4 +1,4 @@
-"""The receipt log as tests read it, and as somebody who may do everything breaks it."""
+"""Reads of the receipt log for tests, and changes to it that only a superuser can make."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +13,13 @@ PER_MESSAGE = "SELECT seq, recipient_id, state FROM receipts_per_message WHERE c
 
 
 def log_ranges(chat: int) -> list[tuple[int, int, int, int, int]]:
-    """Return the rows of a conversation: user, device, state, from, to, in the order in which they were written."""
+    """Return the log rows of a conversation as (user, device, state, from, to), in the order of writing."""
     rows = Transition.objects.filter(conversation_id=chat).order_by("marked_at", "user_id", "device_id", "state")
     return list(rows.values_list("user_id", "device_id", "state", "from_seq", "to_seq"))
 
 
 def log_by_message(chat: int) -> list[tuple[int, int, str]]:
-    """Return the view of a conversation: seq, recipient, state."""
+    """Return the rows of the view `receipts_per_message` as (seq, recipient, state)."""
     with connection.cursor() as cursor:
         cursor.execute(PER_MESSAGE, [chat])
         return list(cursor.fetchall())
@@ -27,7 +27,7 @@ def log_by_message(chat: int) -> list[tuple[int, int, str]]:
 
 @contextmanager
 def without_triggers() -> Iterator[Any]:
-    """Give a cursor to which no trigger says no, as a superuser may have one."""
+    """Yield a cursor without triggers, as a superuser may have one."""
     with connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
         try:
@@ -37,7 +37,7 @@ def without_triggers() -> Iterator[Any]:
 
 
 def expire_rows(chat: int, day: date) -> Partition:
-    """Put what a conversation has in the log into a partition of a day that is over, as if it had been written then."""
+    """Move the log rows of a conversation into the partition of a past day, as if they had expired then."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT receipts_make_partition(%s)", [day])
     with without_triggers() as cursor:

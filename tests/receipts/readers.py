@@ -1,4 +1,4 @@
-"""Many people who read at once, and what one of them is told of it."""
+"""Many members who mark messages at the same time, and the receipts that an observer gets."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -11,7 +11,7 @@ from tests.servers import Server
 async def send_all_marks(
     server: Server, readers: list[Someone], chat: int, last: int, *, observer: Client
 ) -> list[Frame]:
-    """Let all mark delivered and seen up to `last`, one seq after the other; return what `observer` got until all was seen."""
+    """Let all readers mark each seq up to `last` as delivered and seen; return the receipts of `observer`."""
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(connected(server, reader)) for reader in readers]
         await observer.settled()

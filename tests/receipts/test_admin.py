@@ -1,4 +1,4 @@
-"""The staff's page: a message's way without its words, a row for each look, and nothing for anybody else."""
+"""The staff's trace page: no message content, an inspection for each look, staff only."""
 
 from secrets import token_hex
 
@@ -18,7 +18,7 @@ HEADING = b">Recipient<"
 
 
 def browser_of(*, is_staff: bool) -> Client:
-    """A browser in which somebody has signed in."""
+    """Return a browser with a signed-in user."""
     email, password = f"{token_hex(8)}@example.org", "quiet-Harbour-lantern"
     person = users.register(display_name="Staff", email=email, password=password)
     User.objects.filter(id=person.pk).update(is_staff=is_staff, is_superuser=is_staff)

@@ -1,4 +1,4 @@
-"""The verifier against somebody who knows what it looks at: the register of partitions, and the lanes (F108)."""
+"""The proof of the hash chain against forged partitions and lanes (F108)."""
 
 from datetime import date
 
@@ -15,7 +15,7 @@ from tests.receipts.log import expire_rows, without_triggers
 
 @pytest.fixture
 def chat_of_two() -> tuple[Someone, int]:
-    """Bob, and a chat in which Ada has said six things to him."""
+    """Bob, and a direct chat in which Ada has sent him six messages."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, 6)
@@ -23,15 +23,15 @@ def chat_of_two() -> tuple[Someone, int]:
 
 
 def verify_after(chat_of_two: tuple[Someone, int], *changes: str) -> str:
-    """Make changes as somebody may to whom no trigger says no, and return what the verifier names; all is taken back."""
+    """Apply changes as a superuser, return the fault that the verifier names, and roll everything back."""
     bob, chat = chat_of_two
-    with pytest.raises(CommandError) as found, transaction.atomic(), without_triggers() as cursor:
+    with pytest.raises(CommandError) as error, transaction.atomic(), without_triggers() as cursor:
         for change in changes:
             cursor.execute(change.format(chat=chat))
         call_command("verify_receipts")
     begin = f"conversation {chat}, user {bob.id}, device {bob.device_id}, delivered, "
-    assert str(found.value).startswith(begin)
-    return str(found.value).removeprefix(begin)
+    assert str(error.value).startswith(begin)
+    return str(error.value).removeprefix(begin)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_early_dropped_partition_breaks_the_proof_despite_a_forged_register(
 
 
 def test_changed_lane_breaks_the_proof_after_its_rows_expired(chat_of_two: tuple[Someone, int]) -> None:
-    """How far a device has read is shown from its lane for good, also when the log has let go of it."""
+    """The lane shows how far a device has read, also after its log rows have expired."""
     bob, chat = chat_of_two
     record_marks([Mark(bob.id, chat, 3, 0, bob.device_id)])
     expire_rows(chat, date(2020, 7, 15))

@@ -1,4 +1,4 @@
-"""What whoever runs the installation does about receipts."""
+"""The management command for receipts."""
 
 from io import StringIO
 

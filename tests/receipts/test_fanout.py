@@ -1,4 +1,4 @@
-"""Receipts told to readers: few frames however many marks, deltas, the right end (F116, F117, F118, F427)."""
+"""Fan-out of receipts: few frames for many marks, changes only, the right final seqs (F116, F117, F118, F427)."""
 
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ MEMBERS = 40
 
 
 def receipts_in(frames: list[Frame], type_: str) -> list[list[tuple[int, int]]]:
-    """Return the receipts of each frame of a type: whose, up to which seq."""
+    """Return the receipts of each frame of a type as (user, seq)."""
     return [[(int(r["userId"]), r["seq"]) for r in f["payload"]["receipts"]] for f in frames if f["type"] == type_]
 
 
@@ -34,7 +34,7 @@ async def test_two_hundred_marks_arrive_in_few_frames_with_the_final_seqs(either
     end: dict[tuple[str, int], int] = {}
     for frame in frames:
         for user, seq in ((int(r["userId"]), r["seq"]) for r in frame["payload"]["receipts"]):
-            assert end.get((frame["type"], user), 0) < seq, "only what moved is told"
+            assert end.get((frame["type"], user), 0) < seq, "a receipt is sent only for a mark that moved"
             end[frame["type"], user] = seq
     assert {user: seq for (type_, user), seq in end.items() if type_ == "read.receipt"} == {
         person.id: 5 for person in others[1:]
@@ -42,7 +42,7 @@ async def test_two_hundred_marks_arrive_in_few_frames_with_the_final_seqs(either
 
 
 async def test_seen_receipt_implies_delivered_and_seqs_never_fall(either_server: Server) -> None:
-    """A delivered mark below a seen one that was told would be a step back: it is not told."""
+    """A delivered receipt below a seen one that was sent would be a step back: it is not sent."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, 20)
@@ -92,5 +92,5 @@ async def test_removed_member_receives_no_later_receipts(server: Server) -> None
         await a.expect("read.receipt", lambda payload: payload["receipts"][0]["seq"] == 3)
         frames = await c.settled()
 
-    heard = [r for type_ in ("delivery.receipt", "read.receipt") for told in receipts_in(frames, type_) for r in told]
+    heard = [r for type_ in ("delivery.receipt", "read.receipt") for group in receipts_in(frames, type_) for r in group]
     assert set(heard) <= {(bob.id, 1)}

@@ -1,4 +1,4 @@
-"""A legal hold and the sweep at the same moment: nothing goes that is under a hold (F110, K47)."""
+"""Legal holds while partitions are dropped: no row under a hold is dropped (F110, K47)."""
 
 from datetime import date
 
@@ -14,7 +14,7 @@ from tests.receipts.log import expire_rows, log_ranges
 
 
 def test_drop_waits_for_a_hold_that_is_being_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else the hold would be acknowledged, and what it is for dropped a moment later."""
+    """Otherwise the hold would be confirmed, and its rows dropped a moment later."""
     monkeypatch.setattr(partitions, "LOCK_TIMEOUT", "100ms")
     ada, bob = someone(), someone()
     chat = direct(ada, bob)

@@ -1,4 +1,4 @@
-"""The log of transitions: one row for many messages, only ever added to, chained, gone when its time has come (K1, K7, K47)."""
+"""The receipt log: one row for many messages, append-only, hash-chained, dropped after its retention (K1, K7, K47)."""
 
 import re
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ MESSAGES = 6
 
 @pytest.fixture
 def chat_of_two() -> Iterator[tuple[Someone, Someone, int]]:
-    """Ada has written six messages to Bob; afterwards the log must be as whole as it was."""
+    """A chat in which Ada has sent Bob six messages. After the test the chain must be intact."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, MESSAGES)
@@ -112,7 +112,7 @@ claims = st.lists(
 def test_marks_in_any_order_and_repetition_end_in_the_same_log(
     sequence: list[tuple[int, int, int]], data: st.DataObject
 ) -> None:
-    """F100: what was claimed decides, not when, how often or in which batches it came; seen implies delivered."""
+    """F100: only the marks decide, not their times, repetitions or batches; seen implies delivered."""
     ada, people = someone(), [someone(), someone()]
     devices = [
         [person.device_id, another_device(person).device_id, another_device(person).device_id] for person in people
@@ -219,16 +219,16 @@ def test_verify_command_names_the_tampered_row(chat_of_two: tuple[Someone, Someo
     for seq in (1, 2, 3):
         record_marks([Mark(bob.id, chat, seq, 0, bob.device_id)])
 
-    with pytest.raises(CommandError) as outcomes, transaction.atomic(), without_triggers() as cursor:
+    with pytest.raises(CommandError) as error, transaction.atomic(), without_triggers() as cursor:
         cursor.execute(TAMPERING[fault].format(chat))
         call_command("verify_receipts")
 
     row = {"was altered": 2, "was put in": 4}.get(fault, 3)
     expected = f"conversation {chat}, user {bob.id}, device {bob.device_id}, delivered, row {row}: {fault}"
-    assert str(outcomes.value) == expected
+    assert str(error.value) == expected
 
 
-# --- time -------------------------------------------------------------------------------------------------------------
+# --- retention --------------------------------------------------------------------------------------------------------
 
 
 def test_expired_partition_is_dropped_and_chain_and_marks_stay(

@@ -1,4 +1,4 @@
-"""Marks: recorded whatever anybody's settings, only ever upwards, and published as far as privacy lets (K7, K8, F100, F111)."""
+"""Marks: recorded despite settings, only upwards, and published as privacy permits (K7, K8, F100, F111)."""
 
 import asyncio
 from collections.abc import Iterator
@@ -44,13 +44,13 @@ def watermarks(person: Someone, chat: int) -> tuple[int, int]:
 
 
 def receipts_in(published: list[Event], type_: str) -> list[Any]:
-    """Return the receipts of a type that were published, in order."""
+    """Return the published receipts of a type, in order."""
     frames = [msgspec.json.decode(event.frame) for event in published]
     return [receipt for frame in frames if frame["type"] == type_ for receipt in frame["payload"]["receipts"]]
 
 
 def would_reach(published: list[Event], type_: str, person: Someone, chat: int) -> bool:
-    """Say whether a member would get a frame of this type, as the hub chooses."""
+    """Say whether the hub would send a member a frame of this type."""
     for event in published:
         if msgspec.json.decode(event.frame)["type"] != type_:
             continue
@@ -60,7 +60,7 @@ def would_reach(published: list[Event], type_: str, person: Someone, chat: int) 
 
 
 def write_batch(marks: list[Mark]) -> list[str]:
-    """Record a batch as a web process does, and return the outcomes."""
+    """Record a batch as a web process does; return the outcomes."""
 
     async def batch() -> list[str]:
         mark_writer = MarkWriter()
@@ -80,7 +80,7 @@ claims = st.lists(
 @given(sequence=claims, batched=st.booleans())
 @examples(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_marks_only_rise_and_stop_at_the_last_message(sequence: list[tuple[int, int, bool]], batched: bool) -> None:
-    """Whatever comes, in whatever order, together or one by one: each watermark is the highest claim."""
+    """In any order, in one batch or one by one: each mark ends at the highest seq."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, MESSAGES)
@@ -114,7 +114,7 @@ def test_concurrent_marks_end_at_the_highest() -> None:
 
 
 def test_mark_does_not_wait_for_a_lock_and_is_retried() -> None:
-    """Marks hold many rows at once: waiting for one that a send holds could end in a circle."""
+    """A batch of marks locks many rows: waiting for the lock of a send could deadlock."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, 1)
@@ -183,7 +183,7 @@ def test_mark_of_a_stranger_is_refused_and_the_batch_is_recorded() -> None:
 def test_privacy_setting_changes_receipts_but_not_recorded_marks(
     published: list[Event], who: str, setting: str
 ) -> None:
-    """A toggle in the middle of a conversation holds for what comes after it, and for lists at once (K8, F113, F429)."""
+    """A changed setting applies to later receipts, and to lists at once (K8, F113, F429)."""
     sender, reader = someone(), someone()
     chat = direct(sender, reader)
     say_many(sender, chat, 3)
@@ -211,7 +211,7 @@ def test_own_devices_receive_read_receipts_despite_settings(published: list[Even
 
     assert would_reach(published, "read.receipt", bob, chat)
     assert not would_reach(published, "read.receipt", ada, chat)
-    assert would_reach(published, "delivery.receipt", ada, chat), "delivered is no read receipt"
+    assert would_reach(published, "delivery.receipt", ada, chat), "a delivery receipt is no read receipt"
     (own,) = [m.read_seq for m in queries.conversation(bob.id, chat).members if m.user_id == str(bob.id)]
     assert own == 1
 

@@ -1,4 +1,4 @@
-"""Who has got and seen a message: counts, names as the chat lets, and nothing that a setting or a block hides (K1, K5, K8)."""
+"""Reads of receipts: counts, names if the chat lists them, nothing hidden by a setting or block (K1, K5, K8)."""
 
 from dataclasses import replace
 from datetime import date
@@ -31,13 +31,13 @@ def session(person: Someone) -> Session:
 
 
 def list_rows(viewer: Someone, message: int) -> list[tuple[str, str, str]]:
-    """Return the recipients, devices and states that a viewer is told of."""
+    """Return the rows shown to a viewer as (recipient, device, state)."""
     answer = queries.list_receipts(session(viewer), message)
     return [(r.recipient_id, r.device_id, r.state) for r in answer.results]
 
 
 def read_summary(viewer: Someone, message: int) -> tuple[int, int, int, str]:
-    """Return counts and state as a viewer is told of them."""
+    """Return what a viewer is shown: recipients, delivered, seen, state."""
     answer = queries.read_delivery_state(session(viewer), message)
     assert queries.list_receipts(session(viewer), message).counts == answer.counts
     return answer.counts.recipients, answer.counts.delivered, answer.counts.seen, answer.state
@@ -82,7 +82,7 @@ def test_delivery_state_is_what_all_recipients_reached() -> None:
 
 @pytest.mark.parametrize("whose", ["reader", "reader's device", "viewer", "viewer's device"])
 def test_privacy_setting_hides_and_restores_seen_receipts_at_once(whose: str) -> None:
-    """K8: asked when it is shown, in both directions, by user and by device; what is recorded stays (F111)."""
+    """K8: settings of both sides, by user and by device, apply when receipts are read; the log stays as it is (F111)."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     first, second = say_many(ada, chat, 2)
@@ -216,7 +216,7 @@ def test_large_chat_receipt_counts_are_cached(settings: Settings) -> None:
 
 @pytest.mark.parametrize(("state", "number"), [(3, "seen_shown"), (2, "delivered_shown")])
 def test_expired_receipt_is_no_longer_listed_but_still_counted(settings: Settings, state: int, number: str) -> None:
-    """K1: the one clock is what is answered, the other what is kept."""
+    """K1: a receipt is listed for one period, and kept for another."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     message = say(ada, chat)
@@ -234,7 +234,7 @@ def test_expired_receipt_is_no_longer_listed_but_still_counted(settings: Setting
 
 
 def test_receipt_past_its_retention_is_not_listed() -> None:
-    """A partition goes whole, so a row may outlive its time by weeks, and under a hold by years."""
+    """A partition is dropped whole, so a row may outlive its retention by weeks, and under a hold by years."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     message = say(ada, chat)
@@ -270,7 +270,7 @@ def test_only_members_at_the_time_are_recipients() -> None:
     members.add(ada.id, chat, eve.id)
 
     assert read_summary(ada, message.id)[0] == 1
-    assert read_summary(eve, message.id)[0] == 1, "what is shown of history is shown with its receipts"
+    assert read_summary(eve, message.id)[0] == 1, "a new member who sees history sees its receipts"
     with pytest.raises(NotAMember):
         queries.list_receipts(session(cem), message.id)
     with pytest.raises(NotFound):

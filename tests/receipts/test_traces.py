@@ -1,4 +1,4 @@
-"""The way of a message: all that its sender may know, all there is for staff, never what it says, and never unnoticed."""
+"""Traces: what the sender may know, everything for staff on record, never the content."""
 
 import json
 from dataclasses import replace
@@ -31,7 +31,7 @@ def make_staff() -> Someone:
 
 
 def read_trace(asked: Someone, message: int, *, reason: str | None = None) -> RecipientTrace:
-    """Return the only recipient's part of a trace, of which nothing bears the words."""
+    """Return the trace of the only recipient; assert that the trace has no content."""
     if reason is None:
         answer = traces.trace_for_sender(session(asked), message)
     else:

@@ -1,4 +1,4 @@
-"""Marks over the wire: in as frames, out as receipts, coalesced where they come fast, never backwards."""
+"""Marks and receipts over the wire: coalesced in quick succession, never backwards."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tests.servers import Server
 
 
 async def test_marks_in_quick_succession_are_coalesced_to_the_highest(server: Server) -> None:
-    """F286: more than five a second are coalesced, the last one counts."""
+    """F286: more than five marks a second are coalesced; the highest counts."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, 40)
@@ -77,17 +77,17 @@ async def test_read_receipt_follows_the_device_that_sends_them(server: Server) -
         own = await d.expect("read.receipt")
         nothing = [f for f in await a.settled() if f["type"] == "read.receipt"]
         await d.send("read.mark", {"chatId": str(chat), "seq": 2})
-        told = await a.expect("read.receipt")
+        receipts = await a.expect("read.receipt")
         echoed = [f for f in [*await phone.settled(), *await d.settled()] if f["type"] == "read.receipt"]
 
     assert nothing == []
-    assert [f["payload"]["receipts"][0]["seq"] for f in echoed] == [3], "its own, from the first mark"
+    assert [f["payload"]["receipts"][0]["seq"] for f in echoed] == [3], "the own receipt of the first mark"
     assert own["receipts"][0]["seq"] == 3
-    assert (told["receipts"][0]["userId"], told["receipts"][0]["seq"]) == (str(bob.id), 2)
+    assert (receipts["receipts"][0]["userId"], receipts["receipts"][0]["seq"]) == (str(bob.id), 2)
 
 
 async def test_device_with_receipts_off_sees_no_seen_mark_in_any_answer(server: Server) -> None:
-    """Every answer that has a mark or a state in it; the same user's other device has them all."""
+    """Covers every answer with a mark or a state; the user's other device sees them all."""
     ada, bob = someone(), someone()
     desk, chat = another_device(ada), direct(ada, bob)
     first = say(ada, chat)
@@ -122,7 +122,7 @@ async def test_device_with_receipts_off_sees_no_seen_mark_in_any_answer(server: 
 
 
 def states_in(items: list[Any], user: str) -> set[Any]:
-    """Return every state of a message, and every seq up to which a user has read, anywhere in an answer."""
+    """Return all message states and all `readSeq` of a user in an answer."""
     marks: set[Any] = set()
     for each in items:
         if isinstance(each, dict):
@@ -167,7 +167,7 @@ async def test_former_member_can_neither_mark_nor_receive_receipts(server: Serve
 
 
 async def test_blocked_sender_receives_no_receipt_for_a_hidden_message(server: Server) -> None:
-    """Silent success: "sent" is all that a blocked person sees (F205)."""
+    """A blocked sender sees the state "sent" only (F205)."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     blocks.block(ada.id, bob.id)
@@ -188,7 +188,7 @@ async def test_blocked_sender_receives_no_receipt_for_a_hidden_message(server: S
 async def test_stricter_device_neither_sends_nor_receives_read_receipts(
     server: Server,
 ) -> None:
-    """F113: by device, in both directions, at once; one's own devices and what is recorded stay as they are."""
+    """F113: by device, in both directions, at once; own devices and recorded marks are not affected."""
     ada, bob = someone(), someone()
     desk, other = another_device(ada), another_device(bob)
     chat = direct(ada, bob)
@@ -205,27 +205,27 @@ async def test_stricter_device_neither_sends_nor_receives_read_receipts(
             await b.expect("message.new", lambda payload: payload["message"]["seq"] == seq)
             await b.send("read.mark", {"chatId": str(chat), "seq": seq})
             await o.expect("read.receipt", lambda payload: payload["receipts"][-1]["seq"] == seq)
-            told = [[f for f in await one.settled() if f["type"] == "read.receipt"] for one in (a, d)]
+            receipts = [[f for f in await one.settled() if f["type"] == "read.receipt"] for one in (a, d)]
             for one in (a, d):
                 one.frames.clear()
             seen = Api(server, ada).get(f"conversations/{chat}").body["lastMessage"]["state"] == "seen"
-            return bool(told[0]), bool(told[1]), seen
+            return bool(receipts[0]), bool(receipts[1]), seen
 
-        found = [await read(1)]
+        results = [await read(1)]
         privacy.change(bob.id, settings={}, overrides={bob.device_id: {"send_read_receipts": False}})
-        found.append(await read(2))
+        results.append(await read(2))
         privacy.change(bob.id, settings={}, overrides={bob.device_id: {"send_read_receipts": None}})
         privacy.change(ada.id, settings={}, overrides={desk.device_id: {"show_read_receipts": False}})
-        found.append(await read(3))
+        results.append(await read(3))
         privacy.change(ada.id, settings={}, overrides={desk.device_id: {"show_read_receipts": None}})
-        found.append(await read(4))
+        results.append(await read(4))
 
-    assert found == [(True, True, True), (False, False, False), (True, False, True), (True, True, True)]
+    assert results == [(True, True, True), (False, False, False), (True, False, True), (True, True, True)]
     assert rows.member(bob, chat).read_seq == 4
 
 
 async def test_pending_marks_are_recorded_after_the_connection_closes(server: Server) -> None:
-    """F122: marks that wait to be merged outlive their connection."""
+    """F122: marks that wait to be coalesced outlive their connection."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, 3)
