@@ -17,7 +17,7 @@ from receipts import partitions
 from receipts.marks import MARK, Mark, Move, finish_marks, lane_key, merge_marks, record_marks, statement_values
 
 MOST = 500
-# A statement costs ten times what a mark in it costs (decision 0008): marks of 20 ms share one, a lone mark waits not.
+# A statement costs ten times what a mark in it costs (decision 0008): the marks of 20 ms share one statement.
 BATCH_GAP = 0.02
 MOST_KEPT = 100_000
 # A send locks a member's row for one statement and its commit: a few milliseconds.

@@ -19,8 +19,8 @@ from receipts.states import State
 
 PAGE_SIZE = 100
 STRICT = "privacy_overrides->'send_read_receipts' = 'false'"
-# How far others may know that `m` has read. Where one of a user's devices says nothing of what it reads, that which the
-# others have said counts. Indexes: device_strict, lane_key.
+# The seq up to which others may see that member `m` has read. If one of a user's devices sends no read receipts, only
+# the reads of the other devices count. Indexes: device_strict, lane_key.
 READ = f"""
     CASE WHEN p.send_read_receipts IS FALSE THEN 0
     WHEN m.user_id IN (SELECT d.user_id FROM accounts_device d

@@ -155,7 +155,9 @@ CHANGES: dict[str, Callable[[Stage], None]] = {
     "group made": lambda at: succeed(
         at.as_bob.post("conversations", {"kind": "group", "name": "New", "memberIds": [str(at.cem.id), str(at.ada.id)]})
     ),
-    "direct chat made": lambda at: succeed(at.as_cem.post("conversations", {"kind": "direct", "userId": str(at.ada.id)})),
+    "direct chat made": lambda at: succeed(
+        at.as_cem.post("conversations", {"kind": "direct", "userId": str(at.ada.id)})
+    ),
     "blocked person's message": block_and_send,
     "edit": lambda at: message(at, "PATCH", body={"content": "other words"}),
     "edits of a quoted message": edit_often,

@@ -1,7 +1,7 @@
 """Two processes with short periods for presence, so that tests wait milliseconds instead of seconds."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from django.conf import settings
@@ -26,5 +26,7 @@ class Pair(NamedTuple):
 def pair(open_database: None) -> Iterator[Pair]:
     """A process on uvicorn and one on Daphne, which send changes of presence after 50 ms."""
     database = settings.DATABASES["default"]["NAME"]
-    with serve(database, **BRISK) as one, serve(database, PARLEY_SERVER="daphne", **BRISK) as other:  # type: ignore[arg-type]
+    on_daphne: Any = {"PARLEY_SERVER": "daphne", **BRISK}
+    on_uvicorn: Any = BRISK
+    with serve(database, **on_uvicorn) as one, serve(database, **on_daphne) as other:
         yield Pair(one, other)

@@ -82,7 +82,7 @@ def test_delivery_state_is_what_all_recipients_reached() -> None:
 
 @pytest.mark.parametrize("whose", ["reader", "reader's device", "viewer", "viewer's device"])
 def test_privacy_setting_hides_and_restores_seen_receipts_at_once(whose: str) -> None:
-    """K8: settings of both sides, by user and by device, apply when receipts are read; the log stays as it is (F111)."""
+    """K8: settings of both sides, user and device, apply when receipts are read; the log is unaffected (F111)."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     first, second = say_many(ada, chat, 2)
