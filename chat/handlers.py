@@ -96,11 +96,11 @@ def close(caller: Caller, frame: PollClose) -> dict[str, Any]:
 
 def synchronise(caller: Caller, frame: SyncRequest) -> Answer:
     """`sync.request`: a `sync.response`, then the ack."""
-    response = answer_request(caller.user_id, frame, device=caller.device_id)
+    response = answer_request(caller.viewer, frame)
     return Answer(codec.frame("sync.response", response), {})
 
 
 def backfill(caller: Caller, frame: SyncRequest) -> Answer:
     """`request-backfill`, an older name of `sync.request`: a `backfill-messages`, then the ack (F369)."""
-    response = answer_request(caller.user_id, frame, device=caller.device_id)
+    response = answer_request(caller.viewer, frame)
     return Answer(codec.frame("backfill-messages", response), {})

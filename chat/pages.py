@@ -22,6 +22,7 @@ from chat.conversations import queries
 from chat.frames import ConversationObject
 from chat.messages import feed, history
 from chat.refusals import NotAMember
+from gateway.frames import Viewer
 
 View = Callable[..., HttpResponse]
 PAGE = 50
@@ -45,7 +46,7 @@ def signed_in(view: View) -> View:
 @signed_in
 def home(request: HttpRequest, device: int) -> HttpResponse:
     """Show the list; a wide window shows the newest conversation beside it."""
-    listed = queries.conversation_list(cast(User, request.user).pk, device=device)
+    listed = queries.conversation_list(Viewer(cast(User, request.user).pk, device))
     newest = listed.conversations[0] if listed.conversations else None
     return _app(request, listed, newest, pane="list")
 
@@ -53,12 +54,12 @@ def home(request: HttpRequest, device: int) -> HttpResponse:
 @signed_in
 def conversation(request: HttpRequest, device: int, conversation_id: int) -> HttpResponse:
     """Show a conversation beside the list; 404 where the user is no member."""
-    viewer = cast(User, request.user).pk
-    listed = queries.conversation_list(viewer, device=device)
+    viewer = Viewer(cast(User, request.user).pk, device)
+    listed = queries.conversation_list(viewer)
     shown = next((chat for chat in listed.conversations if chat.id == str(conversation_id)), None)
     if shown is None:
         try:
-            shown = queries.conversation(viewer, conversation_id, device=device)
+            shown = queries.conversation(viewer, conversation_id)
         except NotAMember:
             raise Http404 from None
     return _app(request, listed, shown, pane="chat")

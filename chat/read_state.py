@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import connection
 
 from chat.frames import ConversationMember
+from gateway.frames import Viewer
 
 # Unread is arithmetic (K34): what stands above the member's read_seq, less their own (own_above), less what nobody has to
 # read (message_uncounted: hidden by a block, deleted, system messages), less what the member deleted for themself (hiding_once) and, only for
@@ -110,14 +111,14 @@ def ticks(members: Iterable[ConversationMember], viewer: int) -> Ticks:
     return Ticks(min(m.delivered_seq for m in others), min(m.read_seq for m in others))
 
 
-def members_of(viewer: int, conversation_ids: Sequence[int], *, device: int = 0) -> dict[int, list[ConversationMember]]:
+def members_of(viewer: Viewer, conversation_ids: Sequence[int]) -> dict[int, list[ConversationMember]]:
     """Return the members to be listed, by conversation, each with marks as far as the viewer may know them.
 
-    `device` is the one that asks; 0 is for what all of the viewer's devices are told.
+    A viewer with `ALL_DEVICES` is shown what all of the user's devices may see.
     """
     values: dict[str, Any] = {
-        "viewer": viewer,
-        "device": device,
+        "viewer": viewer.user_id,
+        "device": viewer.device_id,
         "conversations": list(conversation_ids),
         "small": settings.LIMITS.fanout_threshold,
     }
@@ -129,13 +130,11 @@ def members_of(viewer: int, conversation_ids: Sequence[int], *, device: int = 0)
     return found
 
 
-def page(
-    viewer: int, conversation_id: int, *, after: int = 0, device: int = 0
-) -> tuple[list[ConversationMember], int | None]:
+def page(viewer: Viewer, conversation_id: int, *, after: int = 0) -> tuple[list[ConversationMember], int | None]:
     """Return a page of all members in the order in which they came, after number `after`, and where the next begins."""
     values = {
-        "viewer": viewer,
-        "device": device,
+        "viewer": viewer.user_id,
+        "device": viewer.device_id,
         "conversation": conversation_id,
         "after": after,
         "limit": PAGE_SIZE + 1,

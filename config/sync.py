@@ -1,6 +1,6 @@
 """What each app adds to the answer of a sync: functions by name, in the order in which they are called.
 
-Each takes the viewer's user id and the answer so far, and returns the answer with its own field. `chat/sync/requests.py`
+Each takes the viewer (`gateway.frames.Viewer`) and the answer so far, and returns the answer with its own field. `chat/sync/requests.py`
 calls them for `sync.request` and `POST /sync`.
 """
 

@@ -37,12 +37,27 @@ class Envelope(Frame, frozen=True):
     payload: msgspec.Raw = msgspec.Raw(b"{}")
 
 
+class Viewer(NamedTuple):
+    """The user who looks and the device on which they do: a device may be shown less than its user (K8)."""
+
+    user_id: int
+    device_id: int
+
+
+# For what goes to all devices of a user alike: it shows no more than the strictest of them may see.
+ALL_DEVICES = 0
+
+
 class Session(NamedTuple):
     """The user and device behind a token or cookie; `expires_at` is a Unix time, None for a web session."""
 
     user_id: int
     device_id: int
     expires_at: float | None
+
+    @property
+    def viewer(self) -> Viewer:
+        return Viewer(self.user_id, self.device_id)
 
 
 class Caller(NamedTuple):
@@ -53,6 +68,10 @@ class Caller(NamedTuple):
     connection_id: int
     frame_id: str
     traceparent: str | None = None
+
+    @property
+    def viewer(self) -> Viewer:
+        return Viewer(self.user_id, self.device_id)
 
 
 class AuthRenew(Frame, frozen=True):

@@ -138,7 +138,7 @@ async def _resume(
     if resume is None:
         return None, []
     since = datetime.fromtimestamp(resume.since - REPLAY_MARGIN, UTC)
-    replay = await threads.run(wiring.replay, connection.session.user_id, connection.session.device_id, since)
+    replay = await threads.run(wiring.replay, connection.session.viewer, since)
     return (resume, replay) if replay is not None else (None, [])
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.connection import Connection
-from gateway.frames import Caller, Frame, Session
+from gateway.frames import Caller, Frame, Session, Viewer
 
 Handler = Callable[[Caller, Any], Any]
 # W3C Trace Context 3.2.2: an id of zeros is invalid.
@@ -63,8 +63,8 @@ class Wiring(NamedTuple):
     aliases: Mapping[str, str]
     authenticate: Callable[[Handshake], Session]
     renew: Callable[[Session, str], Session]
-    # User, device, time: the frames missed since then; None if there are too many.
-    replay: Callable[[int, int, datetime], list[bytes] | None]
+    # The frames that a viewer missed since a time; None if there are too many.
+    replay: Callable[[Viewer, datetime], list[bytes] | None]
     epoch: Callable[[], str]
     indicators: Mapping[int, IndicatorRoute]  # by the state's flags (protocol 2.5)
     chats: Callable[[int], list[int]]  # a user's conversations, the most active first

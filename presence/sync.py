@@ -4,14 +4,15 @@ from django.conf import settings
 from msgspec.structs import replace
 
 from chat.frames import SyncResponse
+from gateway.frames import Viewer
 from presence import states
 
 
-def with_presence(viewer: int, response: SyncResponse) -> SyncResponse:
+def with_presence(viewer: Viewer, response: SyncResponse) -> SyncResponse:
     """Return the answer with the presence of the other members of its chats of two, as the viewer may know it."""
-    users = _partners(viewer, response)
-    known = states.read_states([(viewer, user) for user in users])
-    return replace(response, presence=[states.state_frame(user, known[viewer, user]) for user in users])
+    users = _partners(viewer.user_id, response)
+    known = states.read_states([(viewer.user_id, user) for user in users])
+    return replace(response, presence=[states.state_frame(user, known[viewer.user_id, user]) for user in users])
 
 
 def _partners(viewer: int, response: SyncResponse) -> list[int]:

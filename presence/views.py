@@ -39,9 +39,7 @@ class MessageTyping(APIView):
     @described(takes=TypingBody, status=204)
     def post(self, request: Request, message_id: str) -> HttpResponse:
         """Begin or end your typing in a message's conversation (K6)."""
-        return _set_typing(
-            request, int(history.message_by_id(session_of(request).user_id, from_wire(message_id)).chat_id)
-        )
+        return _set_typing(request, int(history.find(session_of(request).user_id, from_wire(message_id)).chat_id))
 
 
 class Presence(APIView):

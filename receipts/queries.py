@@ -181,7 +181,7 @@ def find_message(message_id: int) -> QueriedMessage:
 
 
 def _visible_message(viewer: Session, message_id: int) -> QueriedMessage:
-    message = history.message_by_id(viewer.user_id, message_id)
+    message = history.find(viewer.user_id, message_id)
     member_of(viewer.user_id, int(message.chat_id))
     return find_message(message_id)
 

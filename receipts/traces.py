@@ -86,7 +86,7 @@ class TraceRow(NamedTuple):
 
 def trace_for_sender(viewer: Session, message_id: int, *, after: int = 0) -> Trace:
     """Return the trace of the viewer's own message as far as they may know it. Raises NotFound, NotAMember, Forbidden."""
-    visible = history.message_by_id(viewer.user_id, message_id)
+    visible = history.find(viewer.user_id, message_id)
     member_of(viewer.user_id, int(visible.chat_id))
     if visible.sender.id != str(viewer.user_id):
         raise Forbidden("only its sender may ask for the way of a message")

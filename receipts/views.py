@@ -46,7 +46,7 @@ class MessageSeen(APIView):
     def post(self, request: Request, message_id: str) -> HttpResponse:
         """Mark everything up to this message as seen."""
         user, device, _ = session_of(request)
-        message = history.message_by_id(user, from_wire(message_id))
+        message = history.find(user, from_wire(message_id))
         submit_mark(Mark(user, int(message.chat_id), 0, message.seq, device))
         return HttpResponse(status=204)
 
@@ -56,6 +56,6 @@ class MessageDelivered(APIView):
     def post(self, request: Request, message_id: str) -> HttpResponse:
         """Mark everything up to this message as delivered to this device."""
         user, device, _ = session_of(request)
-        message = history.message_by_id(user, from_wire(message_id))
+        message = history.find(user, from_wire(message_id))
         submit_mark(Mark(user, int(message.chat_id), message.seq, 0, device))
         return HttpResponse(status=204)

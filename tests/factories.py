@@ -13,6 +13,7 @@ from chat.drafts import Draft, Stored
 from chat.events import tell_stored
 from chat.messages import ingest, validation
 from chat.models import Conversation, Message, Outbox
+from gateway.frames import Viewer
 
 
 class Someone(NamedTuple):
@@ -22,6 +23,11 @@ class Someone(NamedTuple):
     name: str
     device_id: int
     access: str
+
+    @property
+    def viewer(self) -> Viewer:
+        """Themself on this device."""
+        return Viewer(self.id, self.device_id)
 
 
 def someone(name: str = "Someone") -> Someone:

@@ -22,6 +22,7 @@ from chat.models import Conversation, Member
 from chat.refusals import GroupTooLarge
 from gateway import limits
 from gateway.errors import Forbidden, InvalidPayload, NotFound
+from gateway.frames import ALL_DEVICES, Viewer
 
 DAY, HOUR = 86400, 3600
 TOPIC_CHARS = 500
@@ -59,11 +60,11 @@ def open_direct(user_id: int, other_id: int) -> tuple[ConversationObject, bool]:
                 for n, person in enumerate((user_id, other_id), start=1)
             )
     chat = made[0] if made else Conversation.objects.values_list("id", flat=True).get(direct_key=key)
-    mine = queries.conversation(user_id, chat)
+    mine = queries.conversation(Viewer(user_id, ALL_DEVICES), chat)
     if made:
         events.tell_chat("chat.created", user_id, mine)
         if not blocks.blockers_among(user_id, [other_id]):
-            events.tell_chat("chat.created", other_id, queries.conversation(other_id, chat))
+            events.tell_chat("chat.created", other_id, queries.conversation(Viewer(other_id, ALL_DEVICES), chat))
     return mine, bool(made)
 
 
@@ -81,7 +82,7 @@ def create_group(user_id: int, name: str, member_ids: Sequence[int]) -> Conversa
     charge_creation(user_id)
     with transaction.atomic():
         found(user_id, group, people)
-    return queries.conversation(user_id, group.id)
+    return queries.conversation(Viewer(user_id, ALL_DEVICES), group.id)
 
 
 def charge_opening(user_id: int) -> None:

@@ -10,6 +10,7 @@ from chat.frames import ConversationMember, ConversationObject, Message, wire_ti
 from chat.messages import history
 from chat.read_state import BLOCKED, MENTIONS, UNREAD, members_of, ticks
 from chat.refusals import NotAMember
+from gateway.frames import Viewer
 
 # Indexes: member_of_user, draft_once.
 CONVERSATIONS = f"""
@@ -52,40 +53,40 @@ class Listed(NamedTuple):
 
 
 def conversation_list(
-    viewer: int, *, after: Cursor | None = None, limit: int = 50, archived: bool = False, device: int = 0
+    viewer: Viewer, *, after: Cursor | None = None, limit: int = 50, archived: bool = False
 ) -> Listed:
     """Return a page of the viewer's conversations with last message, members and unread count: three queries.
 
     The archived ones are a list of their own.
     """
     pinned, at, id_ = after or (False, None, 0)
-    values = {"viewer": viewer, "pinned": pinned, "at": at, "id": id_, "limit": limit + 1, "archived": archived}
+    values = {"viewer": viewer.user_id, "pinned": pinned, "at": at, "id": id_, "limit": limit + 1, "archived": archived}
     with connection.cursor() as cursor:
         cursor.execute(LIST, values)
         rows = cursor.fetchall()
     kept = rows[:limit]
     following = Cursor(kept[-1][9], kept[-1][14], kept[-1][0]) if len(rows) > limit else None
-    return Listed(_objects(viewer, kept, device), following)
+    return Listed(_objects(viewer, kept), following)
 
 
-def conversation(viewer: int, conversation_id: int, *, device: int = 0) -> ConversationObject:
+def conversation(viewer: Viewer, conversation_id: int) -> ConversationObject:
     """Return one conversation as the viewer sees it, on the device that asks. Raises NotAMember."""
     with connection.cursor() as cursor:
-        cursor.execute(ONE, {"viewer": viewer, "conversation": conversation_id})
+        cursor.execute(ONE, {"viewer": viewer.user_id, "conversation": conversation_id})
         rows = cursor.fetchall()
     if not rows:
         raise NotAMember
-    return _objects(viewer, rows, device)[0]
+    return _objects(viewer, rows)[0]
 
 
-def conversations(viewer: int, conversation_ids: Sequence[int], *, device: int = 0) -> dict[int, ConversationObject]:
+def conversations(viewer: Viewer, conversation_ids: Sequence[int]) -> dict[int, ConversationObject]:
     """Return several of the viewer's conversations by id; three queries, none for none."""
     if not conversation_ids:
         return {}
     with connection.cursor() as cursor:
-        cursor.execute(SOME, {"viewer": viewer, "conversations": list(conversation_ids)})
+        cursor.execute(SOME, {"viewer": viewer.user_id, "conversations": list(conversation_ids)})
         rows = cursor.fetchall()
-    return {int(found.id): found for found in _objects(viewer, rows, device)}
+    return {int(found.id): found for found in _objects(viewer, rows)}
 
 
 def unread(viewer: int) -> dict[str, int]:
@@ -95,11 +96,11 @@ def unread(viewer: int) -> dict[str, int]:
         return {str(row[0]): row[-2] for row in cursor.fetchall() if row[-2]}
 
 
-def _objects(viewer: int, rows: Sequence[Sequence[Any]], device: int) -> list[ConversationObject]:
+def _objects(viewer: Viewer, rows: Sequence[Sequence[Any]]) -> list[ConversationObject]:
     ids = [row[0] for row in rows]
-    members = members_of(viewer, ids, device=device)
-    states = {id_: ticks(listed, viewer) for id_, listed in members.items()}
-    last = {m.chat_id: m for m in history.read(history.LAST, viewer, states, conversations=ids)} if ids else {}
+    members = members_of(viewer, ids)
+    states = {id_: ticks(listed, viewer.user_id) for id_, listed in members.items()}
+    last = {m.chat_id: m for m in history.read(history.LAST, viewer.user_id, states, conversations=ids)} if ids else {}
     return [_object(row, members[row[0]], last.get(str(row[0]))) for row in rows]
 
 

@@ -74,7 +74,7 @@ def hide(user_id: int, message_id: int) -> None:
         cursor.execute(HIDDEN_ALREADY, {"user": user_id, "id": message_id})
         if cursor.fetchone()[0]:
             return
-    message = history.message_by_id(user_id, message_id)
+    message = history.find(user_id, message_id)
     with transaction.atomic():
         _, made = Hiding.objects.get_or_create(
             conversation_id=int(message.chat_id), user_id=user_id, seq=message.seq, defaults={"message_id": message_id}

@@ -130,7 +130,7 @@ def _mention(message: LockedMessage, people: list[int]) -> None:
 
 def versions(viewer: int, message_id: int, *, below: int | None = None, limit: int) -> Versions:
     """Return what a message says and said, the latest first. Raises NotFound, for a deleted one too."""
-    message = history.message_by_id(viewer, message_id)
+    message = history.find(viewer, message_id)
     if message.status == "deleted":
         raise NotFound("this message has been deleted")
     earlier = MessageVersion.objects.filter(conversation_id=int(message.chat_id), message_id=message_id)

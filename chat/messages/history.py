@@ -17,6 +17,7 @@ from chat.models import Hiding
 from chat.read_state import NO_TICKS, Ticks, members_of, ticks
 from chat.visibility import VISIBLE, visible
 from gateway.errors import NotFound
+from gateway.frames import Viewer
 
 
 class MessageRow(NamedTuple):
@@ -152,23 +153,22 @@ def read(sql: str, viewer: int, states: Mapping[int, Ticks] | None = None, **val
 
 
 def page(
-    viewer: int,
+    viewer: Viewer,
     conversation_id: int,
     *,
     limit: int,
     before: int | None = None,
     after: int | None = None,
     around: int | None = None,
-    device: int = 0,
 ) -> tuple[Page, str]:
-    """Return a page of history, for a device of the viewer's, and the direction in which it goes on. Raises NotAMember."""
-    member_of(viewer, conversation_id)
-    state = ticks(members_of(viewer, [conversation_id], device=device)[conversation_id], viewer)
+    """Return a page of history and the direction in which it goes on. Raises NotAMember."""
+    member_of(viewer.user_id, conversation_id)
+    state = ticks(members_of(viewer, [conversation_id])[conversation_id], viewer.user_id)
     if after is not None:
-        return page_after(viewer, conversation_id, after=after, limit=limit, state=state), "after"
+        return page_after(viewer.user_id, conversation_id, after=after, limit=limit, state=state), "after"
     if around is not None:
         before = around + limit // 2 + 1
-    return page_before(viewer, conversation_id, before=before, limit=limit, state=state), "before"
+    return page_before(viewer.user_id, conversation_id, before=before, limit=limit, state=state), "before"
 
 
 def page_before(viewer: int, conversation_id: int, *, before: int | None, limit: int, state: Ticks = NO_TICKS) -> Page:
@@ -186,24 +186,37 @@ def page_after(viewer: int, conversation_id: int, *, after: int, limit: int, sta
     return Page(kept, len(rows) > limit, kept[-1].seq if len(rows) > limit else None)
 
 
-def message_by_id(viewer: int, message_id: int, *, device: int = 0) -> Message:
-    """Return one message, for a device of the viewer's. Raises NotFound for what the viewer may not know of.
+def message_by_id(viewer: Viewer, message_id: int) -> Message:
+    """Return one message, with its state where it is the viewer's own. Raises NotFound for what they may not know of."""
+    row, present = _visible(viewer.user_id, message_id)
+    states = {}
+    if present and row.sender_id == viewer.user_id:
+        chat = row.conversation_id
+        states[chat] = ticks(members_of(viewer, [chat])[chat], viewer.user_id)
+    return _as_seen(row, viewer.user_id, present, states)
 
-    Who is no member any more gets what was said, and nothing of what goes on around it: reactions, replies, who has read it.
-    """
+
+def find(user_id: int, message_id: int) -> Message:
+    """Return one message without its state. Raises NotFound for what the user may not know of."""
+    row, present = _visible(user_id, message_id)
+    return _as_seen(row, user_id, present, {})
+
+
+def _visible(user_id: int, message_id: int) -> tuple[MessageRow, bool]:
+    """Return a message's row and whether the user is a member of its conversation now."""
     with connection.cursor() as cursor:
-        cursor.execute(BY_ID, {"viewer": viewer, "id": message_id})
+        cursor.execute(BY_ID, {"viewer": user_id, "id": message_id})
         row = cursor.fetchone()
     if row is None:
         raise NotFound
     *columns, present = row
-    message = MessageRow._make(columns)
-    if not present:
-        return replace(message_of(message, viewer), reactions=[], reply_count=UNSET, last_reply_seq=UNSET)
-    own, chat = {}, message.conversation_id
-    if message.sender_id == viewer:
-        own[chat] = ticks(members_of(viewer, [chat], device=device)[chat], viewer)
-    return message_of(message, viewer, own)
+    return MessageRow._make(columns), present
+
+
+def _as_seen(row: MessageRow, user_id: int, present: bool, states: Mapping[int, Ticks]) -> Message:
+    """Former members get what was said, and nothing of what goes on around it: reactions, replies, who has read it."""
+    message = message_of(row, user_id, states)
+    return message if present else replace(message, reactions=[], reply_count=UNSET, last_reply_seq=UNSET)
 
 
 def seq_of(viewer: int, conversation_id: int, message_id: int) -> int:
@@ -215,7 +228,7 @@ def seq_of(viewer: int, conversation_id: int, message_id: int) -> int:
     hiding = Hiding.objects.filter(conversation_id=conversation_id, user_id=viewer, message_id=message_id).first()
     if hiding is not None:
         return hiding.seq
-    message = message_by_id(viewer, message_id)
+    message = find(viewer, message_id)
     if message.chat_id != str(conversation_id):
         raise NotFound
     return message.seq

@@ -130,7 +130,7 @@ def _write(message: LockedMessage, data: dict[str, Any]) -> Voted:
 
 def ballots(viewer: int, message_id: int, *, after: int = 0, limit: int) -> Ballots:
     """Return what the viewer chose and, unless the poll is anonymous, who chose what. Raises NotFound, NotAMember."""
-    message = history.message_by_id(viewer, message_id)
+    message = history.find(viewer, message_id)
     if message.content_type != "poll" or message.status == "deleted":
         raise NotFound("this is no poll")
     member_of(viewer, int(message.chat_id))

@@ -128,7 +128,7 @@ def people(viewer: int, message_id: int, *, emoji: str | None = None, after: int
     """Return who reacted to a message, all or with one emoji. Raises NotFound, NotAMember, InvalidPayload."""
     if emoji is not None:
         check(emoji)
-    message = history.message_by_id(viewer, message_id)
+    message = history.find(viewer, message_id)
     member_of(viewer, int(message.chat_id))
     if message.status == "deleted":
         # Its reactions are gone, or a hold keeps them for nobody to see.

@@ -14,6 +14,7 @@ from chat.messages import history
 from chat.messages.history import COLUMNS
 from chat.read_state import members_of, ticks
 from chat.visibility import VISIBLE
+from gateway.frames import Viewer
 
 # Index: message_root.
 REPLIES = f"""
@@ -79,21 +80,21 @@ class Threads(NamedTuple):
     next: int | None
 
 
-def replies(viewer: int, root_id: int, *, after: int = 0, limit: int, device: int = 0) -> Replies:
+def replies(viewer: Viewer, root_id: int, *, after: int = 0, limit: int) -> Replies:
     """Return the replies of the thread that begins at a message. Raises NotFound, NotAMember."""
-    conversation_id = int(history.message_by_id(viewer, root_id).chat_id)
-    member_of(viewer, conversation_id)
-    state = ticks(members_of(viewer, [conversation_id], device=device)[conversation_id], viewer)
+    conversation_id = int(history.find(viewer.user_id, root_id).chat_id)
+    member_of(viewer.user_id, conversation_id)
+    state = ticks(members_of(viewer, [conversation_id])[conversation_id], viewer.user_id)
     values = {"conversation": conversation_id, "root": root_id, "after": after, "limit": limit + 1}
-    found = history.read(REPLIES, viewer, {conversation_id: state}, **values)
+    found = history.read(REPLIES, viewer.user_id, {conversation_id: state}, **values)
     kept = found[:limit]
-    unread = _unread(viewer, conversation_id, [root_id])[root_id]
+    unread = _unread(viewer.user_id, conversation_id, [root_id])[root_id]
     return Replies(kept, unread, kept[-1].seq if len(found) > limit else None)
 
 
 def read(viewer: int, root_id: int, seq: int) -> None:
     """Mark a thread as read up to a seq; never moves back, nor above the last message. Raises NotFound, NotAMember."""
-    conversation_id = int(history.message_by_id(viewer, root_id).chat_id)
+    conversation_id = int(history.find(viewer, root_id).chat_id)
     member_of(viewer, conversation_id)
     with connection.cursor() as cursor:
         cursor.execute(READ, {"conversation": conversation_id, "root": root_id, "viewer": viewer, "seq": seq})

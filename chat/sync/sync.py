@@ -31,6 +31,7 @@ from chat.messages import history
 from chat.read_state import UNREAD, members_of, ticks
 from gateway import codec
 from gateway.errors import InvalidPayload
+from gateway.frames import Viewer
 
 # Every chat of the user against the client's watermark, in one read; where history is not shared, from when they first
 # came, for what they were sent before they left and came back is theirs. Indexes: member_of_user, the key of conversation.
@@ -97,7 +98,7 @@ REPLAYED = 500
 MOST_NAMED = 10_000
 
 
-def requested(viewer: int, wanted: SyncRequest, *, device: int = 0) -> SyncResponse:
+def requested(viewer: Viewer, wanted: SyncRequest) -> SyncResponse:
     """Answer a sync request, of the socket or of REST: all chats by watermarks, or one by its last message.
 
     Raises InvalidPayload where it names neither, NotAMember and NotFound for a message that is not there.
@@ -106,13 +107,13 @@ def requested(viewer: int, wanted: SyncRequest, *, device: int = 0) -> SyncRespo
         if len(wanted.chats) > MOST_NAMED:
             raise InvalidPayload(f"at most {MOST_NAMED} chats", field="chats")
         marks = {from_wire(chat): mark for chat, mark in wanted.chats.items()}
-        return changes(viewer, marks, limit=wanted.limit, device=device)
+        return changes(viewer, marks, limit=wanted.limit)
     if wanted.chat_id is None:
         raise InvalidPayload("chats, or chatId", field="chats")
     chat, last = from_wire(wanted.chat_id), wanted.last_message_id
-    member_of(viewer, chat)
-    seq = history.seq_of(viewer, chat, from_wire(last)) if last is not None else 0
-    return changes(viewer, {chat: Watermark(seq=seq)}, only=chat, limit=wanted.limit, device=device)
+    member_of(viewer.user_id, chat)
+    seq = history.seq_of(viewer.user_id, chat, from_wire(last)) if last is not None else 0
+    return changes(viewer, {chat: Watermark(seq=seq)}, only=chat, limit=wanted.limit)
 
 
 class Standing(NamedTuple):
@@ -149,12 +150,7 @@ class Granted(NamedTuple):
 
 
 def changes(
-    viewer: int,
-    watermarks: Mapping[int, Watermark],
-    *,
-    only: int | None = None,
-    limit: int | None = None,
-    device: int = 0,
+    viewer: Viewer, watermarks: Mapping[int, Watermark], *, only: int | None = None, limit: int | None = None
 ) -> SyncResponse:
     """Return what the viewer's chats have that the watermarks lack: five queries, however many chats, and three more
     where a chat's settings have changed, or the viewer's own within the last week.
@@ -162,16 +158,16 @@ def changes(
     At most `limit` new messages, and not many more changed ones than a whole answer has new; a client asks again with its new watermarks while `hasMore`. A chat that misses more than
     500 is `tooLarge`: dropped by the client and loaded over REST (F75).
     """
-    standings = _standings(viewer, watermarks, only)
+    standings = _standings(viewer.user_id, watermarks, only)
     behind = [s for s in standings if s.behind]
     going = _grant(behind[: settings.LIMITS.sync_chats], limit or settings.LIMITS.sync_messages)
     # What their user has set for themself of late stands first: another device may not have heard of it.
     fresh = [Granted(s, 0) for s in sorted(standings, key=lambda s: not s.altered) if not s.behind][:REFRESHED]
     answered = going + fresh
-    members = members_of(viewer, [g.chat.id for g in answered], device=device)
-    hidden = _hidden(viewer, [g.chat.id for g in answered])
-    altered = queries.conversations(viewer, [g.chat.id for g in answered if g.chat.altered], device=device)
-    going, changed, newer = _messages(viewer, going, members)
+    members = members_of(viewer, [g.chat.id for g in answered])
+    hidden = _hidden(viewer.user_id, [g.chat.id for g in answered])
+    altered = queries.conversations(viewer, [g.chat.id for g in answered if g.chat.altered])
+    going, changed, newer = _messages(viewer.user_id, going, members)
     answered = going + fresh
     chats = [
         msgspec.structs.replace(
@@ -286,38 +282,39 @@ def _dropped(standing: Standing, members: list[ConversationMember]) -> SyncChat:
     )
 
 
-def replay(viewer: int, device: int, since: datetime) -> list[bytes] | None:
+def replay(viewer: Viewer, since: datetime) -> list[bytes] | None:
     """Return the frames of what happened in the viewer's chats since a moment, for a resumed connection; None: too many.
 
     What was sent and changed since comes as `message.updated`: the client may hold it as it was.
     """
     with connection.cursor() as cursor:
-        cursor.execute(LATELY, {"viewer": viewer, "since": since, "most": REPLAYED})
+        cursor.execute(LATELY, {"viewer": viewer.user_id, "since": since, "most": REPLAYED})
         rows = cursor.fetchall()
     if sum(count for _, _, count, _, _ in rows) >= REPLAYED or any(outrun for _, _, _, outrun, _ in rows):
         return None
-    told = _replayed(viewer, device, rows, since) if rows else []
+    told = _replayed(viewer, rows, since) if rows else []
     if told is None:
         return None
     settings_told = [(rev, ChatChanged(chat_id=str(id_), rev=rev)) for id_, _, _, _, rev in rows if rev is not None]
     told += [(rev, codec.frame("chat.updated", payload)) for rev, payload in settings_told]
     return (
         [frame for _, frame in sorted(told, key=_rev)]
-        + _hidden_since(viewer, since)
-        + _own_since(viewer, device, since)
-        + _left_since(viewer, since)
+        + _hidden_since(viewer.user_id, since)
+        + _own_since(viewer, since)
+        + _left_since(viewer.user_id, since)
     )
 
 
 Told = tuple[int, bytes]
 
 
-def _replayed(viewer: int, device: int, rows: Sequence[Sequence[Any]], since: datetime) -> list[Told] | None:
+def _replayed(viewer: Viewer, rows: Sequence[Sequence[Any]], since: datetime) -> list[Told] | None:
     ids, seqs = [row[0] for row in rows], [row[1] for row in rows]
-    states = {id_: ticks(listed, viewer) for id_, listed in members_of(viewer, ids, device=device).items()}
+    user = viewer.user_id
+    states = {id_: ticks(listed, user) for id_, listed in members_of(viewer, ids).items()}
     values = {"conversations": ids, "since": since, "limit": REPLAYED}
-    changed = history.read(history.LATELY, viewer, states, seqs=[2**62] * len(ids), **values)
-    found = history.read(history.NEWER, viewer, states, conversations=ids, seqs=seqs, limits=[REPLAYED] * len(ids))
+    changed = history.read(history.LATELY, user, states, seqs=[2**62] * len(ids), **values)
+    found = history.read(history.NEWER, user, states, conversations=ids, seqs=seqs, limits=[REPLAYED] * len(ids))
     if len(found) + len(changed) >= REPLAYED:
         return None
     known = {m.id for m in changed}
@@ -328,11 +325,11 @@ def _replayed(viewer: int, device: int, rows: Sequence[Sequence[Any]], since: da
     ]
 
 
-def _own_since(viewer: int, device: int, since: datetime) -> list[bytes]:
+def _own_since(viewer: Viewer, since: datetime) -> list[bytes]:
     """Return the frames of what the viewer has set for themself since a moment, on another device."""
     with connection.cursor() as cursor:
-        cursor.execute(OWN_LATELY, {"viewer": viewer, "since": since, "most": REFRESHED})
-        chats = queries.conversations(viewer, [row[0] for row in cursor.fetchall()], device=device)
+        cursor.execute(OWN_LATELY, {"viewer": viewer.user_id, "since": since, "most": REFRESHED})
+        chats = queries.conversations(viewer, [row[0] for row in cursor.fetchall()])
     return [codec.frame("chat.updated", ChatChanged(chat_id=chat.id, chat=chat)) for chat in chats.values()]
 
 

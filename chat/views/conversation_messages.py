@@ -60,7 +60,7 @@ class Backfill(APIView):
         seq = history.seq_of(user, conversation, from_wire(named)) if named else wanted.after
         limit = wanted.limit or settings.LIMITS.backfill_default
         mark = {conversation: Watermark(seq=seq)}
-        return answer(sync.changes(user, mark, only=conversation, limit=limit, device=session.device_id))
+        return answer(sync.changes(session.viewer, mark, only=conversation, limit=limit))
 
 
 class Unread(APIView):
@@ -83,9 +83,7 @@ def _history(request: Request, conversation_id: int) -> HttpResponse:
     if cursor := cursor_of(request, tuple[Literal["before", "after"], int]):
         onward, seq = cursor
         edges = {**dict.fromkeys(edges), onward: seq}
-    page, direction = history.page(
-        session.user_id, conversation_id, limit=limit_of(request), device=session.device_id, **edges
-    )
+    page, direction = history.page(session.viewer, conversation_id, limit=limit_of(request), **edges)
     following = write_cursor((direction, page.next_seq)) if page.has_more else None
     return answer(listing(bodies.Messages, page.messages, following))
 
@@ -110,5 +108,5 @@ def _send(request: Request, wanted: bodies.NewMessage, conversation_id: int) -> 
             traceparent=validation.trace_of(request.headers.get("traceparent")),
         )
     )
-    message = history.message_by_id(session.user_id, stored.id, device=session.device_id)
+    message = history.message_by_id(session.viewer, stored.id)
     return answer(bodies.Sent(message=message, duplicate=stored.duplicate), status=200 if stored.duplicate else 201)

@@ -22,7 +22,7 @@ from gateway.schema import described
 
 def seen_by(session: Session, conversation_id: int) -> ConversationObject:
     """Return a conversation as it is shown on the device that asks."""
-    return queries.conversation(session.user_id, conversation_id, device=session.device_id)
+    return queries.conversation(session.viewer, conversation_id)
 
 
 class Conversations(APIView):
@@ -34,7 +34,7 @@ class Conversations(APIView):
         archived = request.query_params.get("archived") == "true"
         session = session_of(request)
         page = queries.conversation_list(
-            session.user_id, after=after, limit=limit_of(request, high=100), archived=archived, device=session.device_id
+            session.viewer, after=after, limit=limit_of(request, high=100), archived=archived
         )
         following = write_cursor(tuple(page.next)) if page.next else None
         return answer(listing(bodies.Conversations, page.conversations, following))
@@ -96,7 +96,7 @@ class Members(APIView):
         session, conversation = session_of(request), from_wire(conversation_id)
         access.member_of(session.user_id, conversation)
         after = cursor_of(request, int) or 0
-        listed, following = read_state.page(session.user_id, conversation, after=after, device=session.device_id)
+        listed, following = read_state.page(session.viewer, conversation, after=after)
         return answer(listing(bodies.Members, listed, write_cursor(following)))
 
     @described(takes=bodies.NewMembers, answers=ConversationObject)

@@ -136,13 +136,7 @@ class Replies(APIView):
     def get(self, request: Request, message_id: str) -> HttpResponse:
         """Return the replies of the thread that begins at a message, in seq order."""
         session, after = session_of(request), cursor_of(request, int) or 0
-        page = threads.replies(
-            session.user_id,
-            from_wire(message_id),
-            after=after,
-            limit=limit_of(request, **PAGE),
-            device=session.device_id,
-        )
+        page = threads.replies(session.viewer, from_wire(message_id), after=after, limit=limit_of(request, **PAGE))
         return answer(listing(bodies.Replies, page.messages, write_cursor(page.next), unread_count=page.unread))
 
 
@@ -172,7 +166,7 @@ class Threads(APIView):
 
 def seen_by(session: Session, message_id: int) -> Message:
     """Return a message as it is shown on the device that asks."""
-    return history.message_by_id(session.user_id, message_id, device=session.device_id)
+    return history.message_by_id(session.viewer, message_id)
 
 
 def moment(at: datetime) -> str:

@@ -15,5 +15,4 @@ class Sync(APIView):
     @described(takes=SyncRequest, answers=SyncResponse)
     def post(self, request: Request) -> HttpResponse:
         """Return what changed in all of your chats since your watermarks; body and answer as the frame."""
-        session = session_of(request)
-        return answer(answer_request(session.user_id, body(request, SyncRequest), device=session.device_id))
+        return answer(answer_request(session_of(request).viewer, body(request, SyncRequest)))

@@ -120,7 +120,7 @@ class Join(APIView):
         """Join a public channel or broadcast of one of your teams."""
         session, channel = session_of(request), from_wire(conversation_id)
         channels.join(session.user_id, channel)
-        return answer(queries.conversation(session.user_id, channel, device=session.device_id))
+        return answer(queries.conversation(session.viewer, channel))
 
 
 def _seen(team: teams.TeamSeen) -> bodies.TeamObject:

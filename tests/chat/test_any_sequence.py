@@ -22,6 +22,7 @@ from chat.models import Conversation, Hiding, Member, Message
 from chat.sync import sync
 from gateway.bus import Event
 from gateway.errors import Refused
+from gateway.frames import ALL_DEVICES, Viewer
 from receipts.marks import Mark, record_marks
 from tests.chat import rows
 from tests.clients import Frame
@@ -115,7 +116,7 @@ class Copy:
     def load(self) -> "Copy":
         """Take everything afresh."""
         self.seq, self.rev = rows.counters(self.chat)
-        page, _ = history.page(self.viewer, self.chat, limit=500)
+        page, _ = history.page(Viewer(self.viewer, ALL_DEVICES), self.chat, limit=500)
         self.messages = {message.seq: msgspec.to_builtins(message) for message in page.messages}
         return self
 
@@ -124,7 +125,9 @@ class Copy:
         more = True
         while more:
             mark = Watermark(seq=self.seq, rev=self.rev)
-            (part,) = sync.changes(self.viewer, {self.chat: mark}, only=self.chat, limit=limit).chats
+            (part,) = sync.changes(
+                Viewer(self.viewer, ALL_DEVICES), {self.chat: mark}, only=self.chat, limit=limit
+            ).chats
             assert not part.too_large
             for message in part.messages:
                 keep(self.messages, msgspec.to_builtins(message))
@@ -266,8 +269,8 @@ def check_counts(person: Someone, chat: int, where: str) -> None:
     if true is None:
         assert str(chat) not in queries.unread(person.id), where
         return
-    listed = queries.conversation(person.id, chat)
+    listed = queries.conversation(person.viewer, chat)
     assert (listed.unread_count, listed.mention_count) == true, where
     assert queries.unread(person.id).get(str(chat), 0) == true[0], where
-    badges = sync.changes(person.id, {chat: Watermark(seq=0)}).badges
+    badges = sync.changes(person.viewer, {chat: Watermark(seq=0)}).badges
     assert badges.get(str(chat), 0) == true[0], where

@@ -55,12 +55,12 @@ def place(others: list[Someone]) -> Place:
 
 
 READS: dict[str, tuple[Callable[[Place], Any], int]] = {
-    "history": (lambda at: history.page(at.reader.id, at.chat, limit=50), 3),
-    "list": (lambda at: queries.conversation_list(at.reader.id), 3),
-    "one conversation": (lambda at: queries.conversation(at.reader.id, at.chat), 3),
+    "history": (lambda at: history.page(at.reader.viewer, at.chat, limit=50), 3),
+    "list": (lambda at: queries.conversation_list(at.reader.viewer), 3),
+    "one conversation": (lambda at: queries.conversation(at.reader.viewer, at.chat), 3),
     "unread counts": (lambda at: queries.unread(at.reader.id), 1),
-    "sync from the start": (lambda at: sync.changes(at.reader.id, {at.chat: Watermark(seq=0)}), 8),
-    "sync of what changed": (lambda at: sync.changes(at.reader.id, {at.chat: Watermark(seq=30, rev=at.rev)}), 8),
+    "sync from the start": (lambda at: sync.changes(at.reader.viewer, {at.chat: Watermark(seq=0)}), 8),
+    "sync of what changed": (lambda at: sync.changes(at.reader.viewer, {at.chat: Watermark(seq=30, rev=at.rev)}), 8),
     "a gap": (lambda at: feed.between(at.chat, at.rev, at.rev + 500), 2),
 }
 WRITES: dict[str, tuple[Callable[[Place], Any], int]] = {

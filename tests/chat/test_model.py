@@ -190,16 +190,16 @@ class Talk(RuleBasedStateMachine):
         for room in self.rooms.values():
             for who, person in enumerate(self.people):
                 if room.has(who):
-                    page = history.page(person.id, room.id, limit=100)[0]
+                    page = history.page(person.viewer, room.id, limit=100)[0]
                     assert [m.seq for m in page.messages] == self._visible(who, room)
                 else:
                     with pytest.raises(NotAMember):
-                        history.page(person.id, room.id, limit=100)
+                        history.page(person.viewer, room.id, limit=100)
 
     @invariant()
     def lists_and_counts_are_exact(self) -> None:
         for who, person in enumerate(self.people):
-            found = {int(c.id): c for c in queries.conversation_list(person.id).conversations}
+            found = {int(c.id): c for c in queries.conversation_list(person.viewer).conversations}
             shut = {room.id for room in self.rooms.values() if room.direct and (who, 1 - who) in self.blocked}
             present = {room.id: room for room in self.rooms.values() if room.has(who)}
             assert found.keys() == present.keys() - shut
@@ -210,7 +210,7 @@ class Talk(RuleBasedStateMachine):
                 assert (chat.seq, chat.rev) == (room.last, room.rev)
                 assert (chat.last_message.seq if chat.last_message else None) == (visible[-1] if visible else None)
             wanted = {str(id_): self._unread(who, room) for id_, room in present.items() if self._unread(who, room)}
-            assert queries.unread(person.id) == sync.changes(person.id, {}).badges == wanted
+            assert queries.unread(person.id) == sync.changes(person.viewer, {}).badges == wanted
 
     @rule(who=people, seq=st.integers(0, 12), limit=st.integers(1, 4))
     def a_sync_in_pages_brings_all_that_is_visible(self, who: int, seq: int, limit: int) -> None:
@@ -221,7 +221,7 @@ class Talk(RuleBasedStateMachine):
         wanted = {id_: self._visible(who, room, held[id_].seq) for id_, room in self._present(who)}
         got: dict[int, list[int]] = {id_: [] for id_ in held}
         for _ in range(100):
-            answer = sync.changes(self.people[who].id, held, limit=limit)
+            answer = sync.changes(self.people[who].viewer, held, limit=limit)
             for chat in answer.chats:
                 got[int(chat.chat_id)] += [m.seq for m in chat.messages]
                 held[int(chat.chat_id)] = Watermark(seq=chat.seq, rev=chat.rev)

@@ -119,7 +119,7 @@ def test_one_sync_brings_as_many_messages_and_chats_as_its_numbers_say(settings:
 
     def got(**numbers: int) -> tuple[int, int, bool]:
         settings.LIMITS = replace(settings.LIMITS, **{"sync_messages": 1000, "sync_chats": 1000, **numbers})
-        answer = sync.changes(ada.id, {})
+        answer = sync.changes(ada.viewer, {})
         return sum(len(c.messages) for c in answer.chats), len(answer.chats), answer.has_more
 
     assert got() == (12, 4, False)
@@ -134,7 +134,7 @@ def test_a_gap_is_too_large_from_its_number_on(settings: Settings) -> None:
 
     def too_large(number: int) -> bool:
         settings.LIMITS = replace(settings.LIMITS, sync_too_large=number)
-        return sync.changes(ada.id, {id_: Watermark(seq=0)}).chats[0].too_large
+        return sync.changes(ada.viewer, {id_: Watermark(seq=0)}).chats[0].too_large
 
     assert (too_large(4), too_large(3)) == (False, True)
 

@@ -25,7 +25,7 @@ from config.schedule import SCHEDULE
 from config.sync import PARTS
 from config.urls import urlpatterns
 from gateway.bus import Event
-from gateway.frames import Caller, Frame
+from gateway.frames import Caller, Frame, Viewer
 
 
 @pytest.mark.parametrize("name", FRAMES)
@@ -97,7 +97,7 @@ def test_apps_that_listen_to_one_notice_are_all_heard() -> None:
 def test_sync_part_takes_viewer_and_answer_and_returns_an_answer(name: str) -> None:
     hints = typing.get_type_hints(import_string(name))
 
-    assert list(hints.values()) == [int, SyncResponse, SyncResponse], f"config/sync.py: {name} has another signature"
+    assert list(hints.values()) == [Viewer, SyncResponse, SyncResponse], f"config/sync.py: {name} has another signature"
 
 
 def test_every_path_leads_to_a_view() -> None:

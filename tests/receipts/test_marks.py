@@ -194,7 +194,9 @@ def test_privacy_setting_changes_receipts_but_not_recorded_marks(
         privacy.change(private, settings={setting: setting_is})
         published.clear()
         record_marks([Mark(reader.id, chat, 0, seq)])
-        (shown,) = [m.read_seq for m in queries.conversation(sender.id, chat).members if m.user_id == str(reader.id)]
+        (shown,) = [
+            m.read_seq for m in queries.conversation(sender.viewer, chat).members if m.user_id == str(reader.id)
+        ]
         outcomes.append((would_reach(published, "read.receipt", sender, chat), shown, watermarks(reader, chat)[1]))
 
     assert outcomes == [(True, 1, 1), (False, 0, 2), (True, 3, 3)]
@@ -212,7 +214,7 @@ def test_own_devices_receive_read_receipts_despite_settings(published: list[Even
     assert would_reach(published, "read.receipt", bob, chat)
     assert not would_reach(published, "read.receipt", ada, chat)
     assert would_reach(published, "delivery.receipt", ada, chat), "a delivery receipt is no read receipt"
-    (own,) = [m.read_seq for m in queries.conversation(bob.id, chat).members if m.user_id == str(bob.id)]
+    (own,) = [m.read_seq for m in queries.conversation(bob.viewer, chat).members if m.user_id == str(bob.id)]
     assert own == 1
 
 
@@ -241,7 +243,7 @@ def test_large_group_gets_no_receipts_but_marks_are_recorded(published: list[Eve
 
     assert {e.conversation_id for e in published} == {small}
     assert watermarks(bob, large) == (1, 1)
-    assert queries.conversation(bob.id, large).unread_count == 0
+    assert queries.conversation(bob.viewer, large).unread_count == 0
 
 
 def test_query_count_of_marks_does_not_depend_on_batch_or_group_size() -> None:

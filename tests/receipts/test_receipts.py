@@ -148,9 +148,9 @@ def test_blocked_sender_sees_receipts_frozen_at_the_block() -> None:
     assert list_rows(bob, late.id) == []
     assert list_rows(bob, early.id) == [(str(ada.id), str(ada.device_id), "delivered")]
     assert read_summary(bob, early.id) == (1, 1, 0, "delivered")
-    marks = {m.user_id: (m.delivered_seq, m.read_seq) for m in read_state.members_of(bob.id, [chat])[chat]}
-    assert (marks[str(ada.id)], history.message_by_id(bob.id, early.id).state) == ((1, 0), "delivered")
-    own = {m.user_id: (m.delivered_seq, m.read_seq) for m in read_state.members_of(ada.id, [chat])[chat]}
+    marks = {m.user_id: (m.delivered_seq, m.read_seq) for m in read_state.members_of(bob.viewer, [chat])[chat]}
+    assert (marks[str(ada.id)], history.message_by_id(bob.viewer, early.id).state) == ((1, 0), "delivered")
+    own = {m.user_id: (m.delivered_seq, m.read_seq) for m in read_state.members_of(ada.viewer, [chat])[chat]}
     assert own[str(ada.id)] == (2, 2)
     blocks.unblock(ada.id, bob.id)
     assert read_summary(bob, early.id) == (1, 1, 1, "seen")

@@ -161,8 +161,8 @@ def test_a_conversation_is_seen_by_its_members_alone() -> None:
     ada, bob, eve = someone(), someone(), someone()
     chat = direct(ada, bob)
 
-    assert queries.conversation(bob.id, chat).id == str(chat)
-    for nobody, nothing in ((eve.id, chat), (ada.id, 1)):
+    assert queries.conversation(bob.viewer, chat).id == str(chat)
+    for nobody, nothing in ((eve.viewer, chat), (ada.viewer, 1)):
         with pytest.raises(NotAMember):
             queries.conversation(nobody, nothing)
 
@@ -172,9 +172,9 @@ def test_a_large_conversation_lists_the_viewer_and_its_admins(settings: Settings
     settings.LIMITS = _with(settings, fanout_threshold=5)
     large, small = group(ada, bob, *crowd(3)), group(ada, bob, *crowd(2))
 
-    assert [m.user_id for m in queries.conversation(bob.id, large).members] == [str(ada.id), str(bob.id)]
-    assert queries.conversation(bob.id, large).member_count == 5
-    assert len(queries.conversation(bob.id, small).members) == 4
+    assert [m.user_id for m in queries.conversation(bob.viewer, large).members] == [str(ada.id), str(bob.id)]
+    assert queries.conversation(bob.viewer, large).member_count == 5
+    assert len(queries.conversation(bob.viewer, small).members) == 4
 
 
 def test_a_conversation_object_is_the_protocols() -> None:
@@ -183,7 +183,7 @@ def test_a_conversation_object_is_the_protocols() -> None:
     chat = direct(ada, bob)
     say(bob, chat, "Hello")
 
-    seen = msgspec.to_builtins(queries.conversation(ada.id, chat))
+    seen = msgspec.to_builtins(queries.conversation(ada.viewer, chat))
 
     assert seen.keys() == CONVERSATION
     assert seen["members"][0].keys() == {"n", "userId", "displayName", "role", "joinedSeq", "deliveredSeq", "readSeq"}

@@ -13,15 +13,15 @@ from tests.factories import Someone, direct, group, say, say_many, someone
 
 
 def listed(person: Someone) -> list[int]:
-    return [int(c.id) for c in queries.conversation_list(person.id).conversations]
+    return [int(c.id) for c in queries.conversation_list(person.viewer).conversations]
 
 
 def unread_of(person: Someone, chat: int) -> int:
     """Return the unread count; the list, the single conversation, the totals and the sync agree on it, or it fails."""
-    single = queries.conversation(person.id, chat).unread_count
-    in_list = {int(c.id): c.unread_count for c in queries.conversation_list(person.id).conversations}
+    single = queries.conversation(person.viewer, chat).unread_count
+    in_list = {int(c.id): c.unread_count for c in queries.conversation_list(person.viewer).conversations}
     total = queries.unread(person.id).get(str(chat), 0)
-    badge = sync.changes(person.id, {}, only=chat).badges.get(str(chat), 0)
+    badge = sync.changes(person.viewer, {}, only=chat).badges.get(str(chat), 0)
     assert {single, in_list.get(chat, single), total, badge} == {single}
     return single
 
@@ -32,7 +32,7 @@ def test_the_latest_stands_first_with_its_snippet() -> None:
     for chat, who in ((three, cem), (one, bob), (two, cem), (one, bob)):
         say(who, chat, f"in {chat}")
 
-    found = queries.conversation_list(ada.id).conversations
+    found = queries.conversation_list(ada.viewer).conversations
 
     assert [int(c.id) for c in found] == [one, two, three]
     assert [c.last_message.content for c in found if c.last_message] == [f"in {chat}" for chat in (one, two, three)]
@@ -46,7 +46,7 @@ def test_an_empty_chat_stands_where_it_was_made() -> None:
     new = direct(ada, bob)
 
     assert listed(ada) == [new, old]
-    assert queries.conversation(ada.id, new).last_message is None
+    assert queries.conversation(ada.viewer, new).last_message is None
 
 
 def test_pages_give_each_chat_once() -> None:
@@ -58,7 +58,7 @@ def test_pages_give_each_chat_once() -> None:
     after, pages = None, 0
 
     while True:
-        page = queries.conversation_list(ada.id, after=after, limit=3)
+        page = queries.conversation_list(ada.viewer, after=after, limit=3)
         seen += [int(c.id) for c in page.conversations]
         pages += 1
         if page.next is None:
@@ -72,10 +72,10 @@ def test_pages_give_each_chat_once() -> None:
 def test_a_chat_that_moves_up_between_two_pages_costs_the_next_page_nothing() -> None:
     ada = someone()
     chats = [group(ada) for _ in range(4)]
-    first = queries.conversation_list(ada.id, limit=2)
+    first = queries.conversation_list(ada.viewer, limit=2)
     say(ada, chats[0])
 
-    second = queries.conversation_list(ada.id, after=first.next, limit=2)
+    second = queries.conversation_list(ada.viewer, after=first.next, limit=2)
 
     assert [int(c.id) for c in second.conversations] == [chats[1]]
     assert listed(ada)[0] == chats[0]
@@ -123,7 +123,7 @@ def test_in_a_group_a_blocked_persons_messages_are_not_counted_and_no_snippet() 
     blocks.block(ada.id, bob.id)
 
     assert unread_of(ada, chat) == 1
-    last = queries.conversation(ada.id, chat).last_message
+    last = queries.conversation(ada.viewer, chat).last_message
     assert last is not None and last.content == "from cem"
     assert unread_of(cem, chat) == 4
 
@@ -137,8 +137,8 @@ def test_a_direct_chat_with_a_blocked_person_is_hidden_and_comes_back() -> None:
     assert listed(ada) == []
     assert listed(bob) == [chat], "a block is not told (F230)"
     assert queries.unread(ada.id) == {}, "what is not listed cannot be read, so it is not counted"
-    assert queries.conversation(ada.id, chat).blocked, "who asks for it by its id is told why no list has it"
-    assert not queries.conversation(bob.id, chat).blocked
+    assert queries.conversation(ada.viewer, chat).blocked, "who asks for it by its id is told why no list has it"
+    assert not queries.conversation(bob.viewer, chat).blocked
 
     blocks.unblock(ada.id, bob.id)
     assert listed(ada) == [chat]
@@ -175,7 +175,7 @@ def test_the_list_costs_the_same_for_small_and_large_and_many_chats(count: int, 
         say(ada, group(ada, *others))
 
     with CaptureQueriesContext(connection) as asked:
-        page = queries.conversation_list(ada.id)
+        page = queries.conversation_list(ada.viewer)
 
     assert len(page.conversations) == count
     assert len(asked) == 3

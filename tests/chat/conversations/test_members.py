@@ -42,7 +42,7 @@ def test_an_added_member_has_read_what_was_said_and_gets_what_comes() -> None:
 
     row = rows.member(bob, chat)
     assert (row.n, row.role, row.joined_seq, row.read_seq, row.left_seq) == (2, "member", 3, 3, None)
-    assert queries.conversation(bob.id, chat).unread_count == 1
+    assert queries.conversation(bob.viewer, chat).unread_count == 1
     assert contents(bob, chat) == ["1", "2", "3", "welcome"], "newcomers read what was said before (F36)"
 
 
@@ -69,11 +69,11 @@ def test_one_who_left_sees_nothing_later_and_is_no_member() -> None:
     members.remove(bob.id, chat, bob.id)
     after = say(ada, chat, "after")
 
-    assert history.message_by_id(bob.id, before.id).content == "before", "what was sent to them is theirs (K44)"
+    assert history.message_by_id(bob.viewer, before.id).content == "before", "what was sent to them is theirs (K44)"
     with pytest.raises(NotFound):
-        history.message_by_id(bob.id, after.id)
+        history.message_by_id(bob.viewer, after.id)
     with pytest.raises(NotAMember):
-        history.page(bob.id, chat, limit=10)
+        history.page(bob.viewer, chat, limit=10)
     assert rows.member(bob, chat).left_seq == before.seq + 1, "the last that they are told is that they left"
 
 
@@ -86,7 +86,7 @@ def test_one_who_comes_back_has_a_new_interval_and_number() -> None:
 
     intervals = Member.objects.filter(conversation_id=chat, user_id=bob.id).order_by("id")
     assert [(m.n, m.joined_seq, m.left_seq) for m in intervals] == [(2, 0, 1), (3, 2, None)]
-    assert queries.conversation(bob.id, chat).member_count == 2
+    assert queries.conversation(bob.viewer, chat).member_count == 2
 
 
 def test_each_change_makes_a_rev_and_a_version_and_is_told_to_those_who_stay(told: list[Event]) -> None:
@@ -222,7 +222,7 @@ def test_comings_and_goings_are_said_while_few_hear_it(settings: Settings) -> No
     members.add(ada.id, chat, bob.id)
 
     assert announced(chat) == [("added", "Ada added Cem"), ("left", "Cem left"), ("removed", "Ada removed Bob")]
-    assert queries.conversation(ada.id, chat).unread_count == 0, "system messages are nothing to catch up with"
+    assert queries.conversation(ada.viewer, chat).unread_count == 0, "system messages are nothing to catch up with"
 
 
 def roles(chat: int, *people: Someone) -> list[str]:
@@ -306,8 +306,8 @@ def test_all_members_are_listed_in_pages(many: list[Someone]) -> None:
     ada = someone()
     chat = group(ada, *many)
 
-    first, following = read_state.page(ada.id, chat)
-    second, end = read_state.page(ada.id, chat, after=following or 0)
+    first, following = read_state.page(ada.viewer, chat)
+    second, end = read_state.page(ada.viewer, chat, after=following or 0)
 
     assert (len(first), following, end) == (100, 100, None)
     assert [m.user_id for m in first + second] == [str(person.id) for person in (ada, *many)]

@@ -22,7 +22,7 @@ UNTIL = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 def listed(person: Someone, *, archived: bool = False) -> list[int]:
-    return [int(c.id) for c in queries.conversation_list(person.id, archived=archived).conversations]
+    return [int(c.id) for c in queries.conversation_list(person.viewer, archived=archived).conversations]
 
 
 def test_everything_is_set_at_once_and_told_to_ones_own_devices(told: list[Event]) -> None:
@@ -42,7 +42,7 @@ def test_everything_is_set_at_once_and_told_to_ones_own_devices(told: list[Event
     assert (event.users, frame["type"], frame["payload"]["chat"]["draft"]) == ([ada.id], "chat.updated", "I w")
     assert "rev" not in frame["payload"]
     assert rows.counters(chat) == before
-    theirs = queries.conversation(bob.id, chat)
+    theirs = queries.conversation(bob.viewer, chat)
     assert (theirs.muted_until, theirs.pinned, theirs.archived, theirs.marked_unread, theirs.draft) == (
         None, False, False, False, None,
     )  # fmt: skip
@@ -74,7 +74,7 @@ def test_a_time_that_cannot_be_told_mutes_nothing(until: datetime) -> None:
         preferences.change(ada.id, chat, {"muted_until": until})
 
     assert fault.value.field == "mutedUntil"
-    assert queries.conversation(ada.id, chat).muted_until is None
+    assert queries.conversation(ada.viewer, chat).muted_until is None
 
 
 def test_everything_is_taken_back() -> None:
@@ -99,7 +99,7 @@ def test_pinned_chats_stand_first_on_every_page() -> None:
 
     found, after = [], None
     while True:
-        page = queries.conversation_list(ada.id, after=after, limit=1)
+        page = queries.conversation_list(ada.viewer, after=after, limit=1)
         found += [int(c.id) for c in page.conversations]
         if (after := page.next) is None:
             break
@@ -115,7 +115,7 @@ def test_archived_chats_are_a_list_of_their_own_and_stay_there_when_something_is
     say(bob, one)
 
     assert (listed(ada), listed(ada, archived=True)) == ([other], [one])
-    assert queries.conversation(ada.id, one).unread_count == 1
+    assert queries.conversation(ada.viewer, one).unread_count == 1
 
 
 def test_reading_or_writing_ends_marked_as_unread(told: list[Event]) -> None:
@@ -127,17 +127,17 @@ def test_reading_or_writing_ends_marked_as_unread(told: list[Event]) -> None:
     def marked() -> bool:
         preferences.change(ada.id, chat, {"marked_unread": True})
         told.clear()
-        return queries.conversation(ada.id, chat).marked_unread
+        return queries.conversation(ada.viewer, chat).marked_unread
 
     assert marked()
     record_marks([Mark(ada.id, chat, said.seq, 0)])
-    assert queries.conversation(ada.id, chat).marked_unread, "delivered is not read"
+    assert queries.conversation(ada.viewer, chat).marked_unread, "delivered is not read"
     record_marks([Mark(ada.id, chat, 0, said.seq)])
-    assert not queries.conversation(ada.id, chat).marked_unread
+    assert not queries.conversation(ada.viewer, chat).marked_unread
     assert [event.users for event in told] == [[ada.id]], "nothing has moved for anybody else"
     assert marked()
     say(ada, chat)
-    assert not queries.conversation(ada.id, chat).marked_unread
+    assert not queries.conversation(ada.viewer, chat).marked_unread
 
 
 def test_only_a_member_sets_anything_and_it_goes_with_the_membership() -> None:
@@ -150,7 +150,7 @@ def test_only_a_member_sets_anything_and_it_goes_with_the_membership() -> None:
         preferences.change(bob.id, chat, {"pinned": True})
     members.add(ada.id, chat, bob.id)
 
-    assert not queries.conversation(bob.id, chat).pinned
+    assert not queries.conversation(bob.viewer, chat).pinned
 
 
 def test_a_draft_is_as_long_as_a_message_may_be() -> None:
@@ -164,7 +164,7 @@ def test_a_draft_is_as_long_as_a_message_may_be() -> None:
     with pytest.raises(InvalidPayload):
         preferences.change(ada.id, chat, {"muted_until": datetime(2030, 1, 1)})
 
-    assert queries.conversation(ada.id, chat).draft == "x" * 10_000
+    assert queries.conversation(ada.viewer, chat).draft == "x" * 10_000
     assert store([draft(ada, chat)])[0].outcome == "stored"
 
 
@@ -177,8 +177,8 @@ def test_a_device_that_was_away_learns_of_it_by_its_next_sync_and_when_it_resume
 
     preferences.change(ada.id, chat, {"draft": "I w", "pinned": True})
 
-    (brought,) = [part.chat for part in sync.changes(ada.id, held).chats if part.chat is not None]
+    (brought,) = [part.chat for part in sync.changes(ada.viewer, held).chats if part.chat is not None]
     assert (brought.id, brought.draft, brought.pinned) == (str(chat), "I w", True)
-    frames = [msgspec.json.decode(frame) for frame in sync.replay(ada.id, 0, since) or []]
+    frames = [msgspec.json.decode(frame) for frame in sync.replay(ada.viewer, since) or []]
     assert [(f["type"], f["payload"]["chat"]["draft"]) for f in frames] == [("chat.updated", "I w")]
-    assert all(part.chat is None for part in sync.changes(bob.id, {chat: held[chat]}).chats)
+    assert all(part.chat is None for part in sync.changes(bob.viewer, {chat: held[chat]}).chats)

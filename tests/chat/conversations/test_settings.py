@@ -24,7 +24,7 @@ def test_an_admin_changes_everything_under_one_rev_and_it_is_said(told: list[Eve
 
     conversations.change(ada.id, chat, ALL)
 
-    seen = queries.conversation(bob.id, chat)
+    seen = queries.conversation(bob.viewer, chat)
     assert (seen.name, seen.topic, seen.avatar_url, seen.shares_history) == tuple(ALL.values())
     assert rows.counters(chat) == (4, 1 + 1 + 4)
     assert [(e.rev, msgspec.json.decode(e.frame)["type"]) for e in told if e.conversation_id] == [
@@ -102,9 +102,9 @@ def test_the_owner_dissolves_a_group_and_nobody_is_in_it_any_more(told: list[Eve
     assert (row.member_count, row.members_version, row.closed_at is not None) == (0, 2, True)
     removed = [e.users for e in told if e.users and msgspec.json.decode(e.frame)["type"] == "chat.removed"]
     assert sorted(user for users in removed for user in users) == [ada.id, bob.id]
-    assert queries.conversation_list(ada.id).conversations == []
+    assert queries.conversation_list(ada.viewer).conversations == []
     assert store([draft(bob, chat)])[0].outcome == "NOT_A_MEMBER"
-    assert history.message_by_id(bob.id, said.id).content == "mine", "what was sent to them is theirs (K44)"
+    assert history.message_by_id(bob.viewer, said.id).content == "mine", "what was sent to them is theirs (K44)"
     with pytest.raises(NotAMember):
         conversations.dissolve(ada.id, chat)
 

@@ -38,7 +38,7 @@ def sent(person: Someone, row: Attachment) -> int:
 
 
 def of(person: Someone, message: int) -> dict[str, Any]:
-    found: dict[str, Any] = history.message_by_id(person.id, message).attachments[0]
+    found: dict[str, Any] = history.message_by_id(person.viewer, message).attachments[0]
     return found
 
 

@@ -52,18 +52,18 @@ def test_before_the_verdict_nobody_gets_a_link_and_then_everybody_is_told(told: 
     ada, bob = someone(), someone()
     chat, row = direct(ada, bob), upload(ada, png(), name="a.png")
     message = sent(ada, chat, row)
-    before = history.message_by_id(bob.id, message)
+    before = history.message_by_id(bob.viewer, message)
 
     row = examined(row)
 
     assert (before.attachments[0]["status"], before.attachments[0]["url"]) == ("scanning", None)
     (shown,) = updates(told)
-    assert shown == history.message_by_id(bob.id, message).attachments[0]
+    assert shown == history.message_by_id(bob.viewer, message).attachments[0]
     assert (shown["status"], shown["width"], shown["height"]) == ("ready", 60, 40)
     assert str(shown["url"]).startswith(f"/api/v1/attachments/{row.id}/content?kind=file&")
     assert str(shown["thumbnailUrl"]).startswith(f"/api/v1/attachments/{row.id}/content?kind=thumbnail&")
     assert shown.keys() == {"id", "name", "size", "mimeType", "status", "width", "height", "url", "thumbnailUrl"}
-    assert history.message_by_id(bob.id, message).rev == rows.counters(chat)[1] == before.rev + 1
+    assert history.message_by_id(bob.viewer, message).rev == rows.counters(chat)[1] == before.rev + 1
 
 
 def test_malware_in_a_message_is_told_as_rejected(told: list[Event]) -> None:
@@ -126,7 +126,7 @@ def test_a_verdict_and_a_send_at_once_end_with_a_message_that_shows_the_file() -
         ]
         at_once(jobs)
 
-    page, _ = history.page(bob.id, chat, limit=50)
+    page, _ = history.page(bob.viewer, chat, limit=50)
     shown = [message.attachments[0] for message in page.messages]
     assert len(shown) == 8
     assert {(file["status"], file["url"] is not None) for file in shown} == {("ready", True)}
@@ -146,7 +146,7 @@ def test_a_verdict_and_a_deletion_at_once_leave_a_tombstone_without_a_file() -> 
         ]
         at_once(jobs)
         row = Attachment.objects.get(id=row.id)
-        left = history.message_by_id(ada.id, message)
+        left = history.message_by_id(ada.viewer, message)
         assert (left.status, left.attachments, row.status, row.message_id) == ("deleted", [], "expired", None)
 
 

@@ -105,7 +105,7 @@ def test_a_file_goes_into_one_message_of_its_uploader() -> None:
     )  # fmt: skip
 
     assert [result.outcome for result in (stored, again, *others)] == ["stored"] + ["ATTACHMENT_REJECTED"] * 5
-    shown = history.message_by_id(ada.id, stored.id).attachments
+    shown = history.message_by_id(ada.viewer, stored.id).attachments
     assert [(file["id"], file["name"]) for file in shown] == [(mine, "a.txt")]
 
 
@@ -114,8 +114,8 @@ def test_what_a_type_brings_is_read_back_as_it_was_sent() -> None:
     chat = group(ada, bob)
     (stored,) = store([draft(ada, chat, "", content_type="location", data=PLACE)])
 
-    assert history.message_by_id(bob.id, stored.id).data == PLACE
-    assert history.message_by_id(bob.id, say(ada, chat).id).data is None
+    assert history.message_by_id(bob.viewer, stored.id).data == PLACE
+    assert history.message_by_id(bob.viewer, say(ada, chat).id).data is None
 
 
 def test_a_card_without_anything_to_say_is_refused_as_a_whole() -> None:

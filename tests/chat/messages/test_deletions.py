@@ -35,7 +35,7 @@ def test_a_deleted_message_leaves_a_tombstone_and_nothing_else(told: list[Event]
 
     rev = deletions.delete(bob.id, stored.id)
 
-    message = history.message_by_id(ada.id, stored.id)
+    message = history.message_by_id(ada.viewer, stored.id)
     assert (message.status, message.deleted_by, message.rev) == ("deleted", str(bob.id), rev)
     assert (message.content, message.data, message.attachments, message.mentions, message.reactions) == (
         "", None, [], [], [],
@@ -44,7 +44,7 @@ def test_a_deleted_message_leaves_a_tombstone_and_nothing_else(told: list[Event]
     assert not Reaction.objects.filter(message_id=stored.id).exists()
     file.refresh_from_db()
     assert (file.status, file.message_id) == ("expired", None)
-    quote = history.message_by_id(ada.id, answer.id).reply_to
+    quote = history.message_by_id(ada.viewer, answer.id).reply_to
     assert quote is not None and quote.excerpt == ""
     (frame,) = [msgspec.json.decode(event.frame) for event in told]
     assert (frame["type"], frame["payload"]) == ("message.deleted", {
@@ -63,7 +63,7 @@ def test_deleting_twice_is_one_deletion(told: list[Event]) -> None:
 
     assert (deletions.delete(bob.id, stored.id), deletions.delete(ada.id, stored.id)) == (rev, rev)
     assert (rows.counters(chat)[1], told) == (rev, [])
-    assert history.message_by_id(ada.id, stored.id).deleted_by == str(bob.id)
+    assert history.message_by_id(ada.viewer, stored.id).deleted_by == str(bob.id)
 
 
 def test_after_the_window_only_admins_delete(settings: Settings) -> None:
@@ -82,7 +82,7 @@ def test_after_the_window_only_admins_delete(settings: Settings) -> None:
     settings.LIMITS = replace(settings.LIMITS, delete_window=49 * 3600)
     deletions.delete(bob.id, last.id)
 
-    assert history.message_by_id(cem.id, late.id).deleted_by == str(ada.id)
+    assert history.message_by_id(cem.viewer, late.id).deleted_by == str(ada.id)
 
 
 def test_what_was_deleted_is_gone_for_good_a_day_later() -> None:
@@ -115,14 +115,14 @@ def test_what_one_deletes_for_oneself_is_gone_from_all_own_reads_and_from_nobody
 
     assert seen(bob, chat) == [1] and seen(ada, chat) == [1, 2]
     with pytest.raises(NotFound):
-        history.message_by_id(bob.id, second.id)
-    listed = queries.conversation(bob.id, chat)
+        history.message_by_id(bob.viewer, second.id)
+    listed = queries.conversation(bob.viewer, chat)
     assert (listed.unread_count, listed.last_message and listed.last_message.id) == (1, str(first.id))
     assert rows.counters(chat) == (2, second.rev), "what one sets for oneself makes no rev"
     (event,) = told
     frame = msgspec.json.decode(event.frame)
     assert (event.users, frame["type"], frame["payload"]["rev"]) == ([bob.id], "message.deleted", None)
-    answer = sync.changes(bob.id, {chat: Watermark(seq=2, rev=second.rev)})
+    answer = sync.changes(bob.viewer, {chat: Watermark(seq=2, rev=second.rev)})
     assert [c.hidden for c in answer.chats] == [[str(second.id)]], "a device that was away learns it by sync"
     assert Hiding.objects.filter(conversation_id=chat).count() == 1
 
@@ -135,13 +135,13 @@ def test_a_device_that_has_yet_to_hear_of_it_syncs_from_there_still() -> None:
 
     wanted = SyncRequest(chat_id=str(chat), last_message_id=str(hidden.id))
 
-    assert [m.id for m in sync.requested(bob.id, wanted).chats[0].messages] == [str(later.id)]
+    assert [m.id for m in sync.requested(bob.viewer, wanted).chats[0].messages] == [str(later.id)]
     with pytest.raises(NotFound):
         history.seq_of(bob.id, group(bob), hidden.id)
 
 
 def seen(person: Someone, chat: int) -> list[int]:
-    return [m.seq for m in history.page(person.id, chat, limit=100)[0].messages]
+    return [m.seq for m in history.page(person.viewer, chat, limit=100)[0].messages]
 
 
 def test_a_change_of_what_one_has_deleted_for_oneself_is_not_told_to_one(told: list[Event]) -> None:
@@ -155,7 +155,7 @@ def test_a_change_of_what_one_has_deleted_for_oneself_is_not_told_to_one(told: l
 
     assert [event.skip_users for event in told] == [[bob.id]]
     assert [event.skip_users for event in feed.between(chat, 0, 100) if event.rev > 1] == [[bob.id]]
-    answer = sync.changes(bob.id, {chat: Watermark(seq=1, rev=2)})
+    answer = sync.changes(bob.viewer, {chat: Watermark(seq=1, rev=2)})
     assert (answer.chats[0].messages, answer.chats[0].rev) == ([], 3)
 
 

@@ -21,7 +21,7 @@ from tests.factories import Someone, direct, draft, group, say, someone, store
 
 def said(person: Someone, message_id: int) -> tuple[str, str, int]:
     """Return what a person reads of a message: words, status, version."""
-    message = history.message_by_id(person.id, message_id)
+    message = history.message_by_id(person.viewer, message_id)
     return message.content, message.status, message.version
 
 
@@ -152,7 +152,7 @@ def test_changes_are_limited_a_minute(settings: Settings) -> None:
 
 def mentioned(person: Someone, chat: int) -> int:
     """Return a person's count of unread mentions."""
-    return queries.conversation(person.id, chat).mention_count
+    return queries.conversation(person.viewer, chat).mention_count
 
 
 def test_an_edit_renews_whom_it_mentions() -> None:
@@ -193,7 +193,7 @@ def test_an_edit_is_judged_anew_for_whether_it_mentions_everybody(many: list[Som
 
     edits.edit(bob.id, mine.id, "@all see this")
     assert mentioned(ada, small) == 1
-    assert history.message_by_id(ada.id, mine.id).mentions_all is True
+    assert history.message_by_id(ada.viewer, mine.id).mentions_all is True
     edits.edit(bob.id, mine.id, "`@all` is how to call")
     assert mentioned(ada, small) == 0
     with pytest.raises(Forbidden):

@@ -24,7 +24,7 @@ from tests.factories import Someone, crowd, direct, draft, group, say, say_many,
 
 
 def paged(person: Someone, chat: int, **edges: int) -> tuple[list[int], bool, int | None]:
-    page, _ = history.page(person.id, chat, limit=edges.pop("limit", 3), **edges)
+    page, _ = history.page(person.viewer, chat, limit=edges.pop("limit", 3), **edges)
     return [m.seq for m in page.messages], page.has_more, page.next_seq
 
 
@@ -33,7 +33,7 @@ def seen_by(person: Someone, chat: int) -> list[int]:
 
 
 def state_of(person: Someone, chat: int, seq: int) -> str:
-    page, _ = history.page(person.id, chat, limit=100)
+    page, _ = history.page(person.viewer, chat, limit=100)
     (state,) = [m.state for m in page.messages if m.seq == seq]
     return "not told" if state is UNSET else str(state)
 
@@ -101,9 +101,9 @@ def test_what_a_block_hid_stays_hidden_from_the_blocker_and_shown_to_its_sender(
 
     assert seen_by(ada, chat) == [1, 3]
     assert seen_by(bob, chat) == [1, 2, 3]
-    assert history.message_by_id(bob.id, hidden.id).content == "during"
+    assert history.message_by_id(bob.viewer, hidden.id).content == "during"
     with pytest.raises(NotFound):
-        history.message_by_id(ada.id, hidden.id)
+        history.message_by_id(ada.viewer, hidden.id)
 
 
 def test_history_is_for_members_and_a_message_for_who_was_sent_it() -> None:
@@ -111,10 +111,10 @@ def test_history_is_for_members_and_a_message_for_who_was_sent_it() -> None:
     chat = direct(ada, bob)
     message = say(ada, chat)
 
-    assert history.message_by_id(bob.id, message.id).seq == 1
+    assert history.message_by_id(bob.viewer, message.id).seq == 1
     with pytest.raises(NotAMember):
-        history.page(eve.id, chat, limit=3)
-    for viewer, wanted in ((eve.id, message.id), (bob.id, 1)):
+        history.page(eve.viewer, chat, limit=3)
+    for viewer, wanted in ((eve.viewer, message.id), (bob.viewer, 1)):
         with pytest.raises(NotFound):
             history.message_by_id(viewer, wanted)
 
@@ -135,7 +135,7 @@ def test_a_quote_names_its_author_and_not_what_the_reader_may_not_see() -> None:
     quoted = say(ada, chat, "x" * 200)
     say_in_reply = store([draft(bob, chat, reply_to=str(quoted.id))])[0]
 
-    quote = history.message_by_id(ada.id, say_in_reply.id).reply_to
+    quote = history.message_by_id(ada.viewer, say_in_reply.id).reply_to
     assert quote is not None
     assert (quote.id, quote.sender_name, quote.excerpt) == (str(quoted.id), "Ada", "x" * 100)
 
@@ -147,8 +147,8 @@ def test_a_quote_does_not_carry_a_blocked_persons_words_to_the_blocker() -> None
     quoted = say(bob, chat, "you should not read this")
     reply = store([draft(cem, chat, reply_to=str(quoted.id))])[0]
 
-    seen = history.message_by_id(ada.id, reply.id).reply_to
-    others = history.message_by_id(bob.id, reply.id).reply_to
+    seen = history.message_by_id(ada.viewer, reply.id).reply_to
+    others = history.message_by_id(bob.viewer, reply.id).reply_to
 
     assert others is not None and others.excerpt == "you should not read this"
     assert seen is None or seen.excerpt == ""
@@ -162,7 +162,7 @@ def test_a_quote_does_not_carry_what_was_said_before_ones_time() -> None:
     members.add(ada.id, chat, bob.id)
     reply = store([draft(ada, chat, reply_to=str(quoted.id))])[0]
 
-    seen = history.message_by_id(bob.id, reply.id).reply_to
+    seen = history.message_by_id(bob.viewer, reply.id).reply_to
 
     assert seen is None or seen.excerpt == ""
     assert store([draft(bob, chat, reply_to=str(quoted.id))])[0].outcome == "NOT_FOUND"
@@ -204,7 +204,7 @@ def test_a_live_quote_tells_nobody_what_they_may_not_read(
 
     (live,) = told
     (later,) = feed.by_seq(chat, reply.seq, reply.seq)
-    own = history.message_by_id(sender.id, reply.id).reply_to
+    own = history.message_by_id(sender.viewer, reply.id).reply_to
     for event in (live, later):
         quote = msgspec.json.decode(event.frame)["payload"]["message"]["replyTo"]
         assert (quote and quote["excerpt"]) == shown
@@ -231,7 +231,7 @@ def test_a_single_message_tells_the_same_state_as_its_page() -> None:
     message = say(ada, chat)
     record_marks([Mark(bob.id, chat, 0, 1)])
 
-    assert history.message_by_id(ada.id, message.id).state == state_of(ada, chat, 1) == "seen"
+    assert history.message_by_id(ada.viewer, message.id).state == state_of(ada, chat, 1) == "seen"
 
 
 def test_a_group_message_is_seen_when_all_have_seen_it() -> None:
@@ -290,7 +290,7 @@ def test_a_message_object_is_the_protocols() -> None:
     chat = direct(ada, bob)
     stored = store([draft(ada, chat, "Hi", mentions=[str(bob.id)], priority="urgent", last_seen_seq=0)])[0]
 
-    message = history.message_by_id(bob.id, stored.id)
+    message = history.message_by_id(bob.viewer, stored.id)
 
     assert (message.id, message.chat_id, message.seq, message.rev, message.version) == (
         str(stored.id),
@@ -326,7 +326,7 @@ def test_a_page_costs_the_same_for_2_and_for_200_members_and_for_1_and_100_messa
     counts = []
     for chat in (small, large):
         with queries_of() as asked:
-            history.page(ada.id, chat, limit=100)
+            history.page(ada.viewer, chat, limit=100)
         counts.append(len(asked))
 
     assert counts[0] == counts[1] <= 3
@@ -344,18 +344,19 @@ def test_who_has_left_reads_what_was_said_and_nothing_of_what_goes_on_around_it(
     polls.vote(ada.id, voted.id, [0])
     record_marks([Mark(ada.id, chat, 0, 5)])
 
-    seen = history.message_by_id(bob.id, theirs.id)
+    seen = history.message_by_id(bob.viewer, theirs.id)
     assert (seen.content, seen.reactions, seen.reply_count, seen.last_reply_seq) == ("old words", [], UNSET, UNSET)
-    assert history.message_by_id(bob.id, own.id).state == "sent"
-    assert history.message_by_id(bob.id, kept.id).content_type == "poll"
+    assert history.message_by_id(bob.viewer, own.id).state == "sent"
+    assert history.message_by_id(bob.viewer, kept.id).content_type == "poll"
     with pytest.raises(NotFound):
-        history.message_by_id(bob.id, voted.id)
-    for ask in (reactions.people, threads.replies):
-        with pytest.raises(NotAMember):
-            ask(bob.id, theirs.id, limit=10)
+        history.message_by_id(bob.viewer, voted.id)
+    with pytest.raises(NotAMember):
+        reactions.people(bob.id, theirs.id, limit=10)
+    with pytest.raises(NotAMember):
+        threads.replies(bob.viewer, theirs.id, limit=10)
     with pytest.raises(NotAMember):
         polls.ballots(bob.id, kept.id, limit=10)
 
     members.add(ada.id, chat, bob.id)
-    back = history.message_by_id(bob.id, theirs.id)
+    back = history.message_by_id(bob.viewer, theirs.id)
     assert ([each["emoji"] for each in back.reactions], back.reply_count) == (["👍"], 1)

@@ -261,7 +261,7 @@ def test_who_answers_without_reading_has_the_rest_unread() -> None:
     deletions.delete(bob.id, answers[0].id)
     deletions.hide(bob.id, answers[1].id)
     assert queries.unread(bob.id) == {str(chat): 4}, "own messages count once, whatever becomes of them"
-    assert history.page(ada.id, chat, limit=10)[0].messages[0].state == "sent"
+    assert history.page(ada.viewer, chat, limit=10)[0].messages[0].state == "sent"
 
 
 def test_marks_and_sends_of_one_person_at_once_leave_exact_counts() -> None:

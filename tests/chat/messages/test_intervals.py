@@ -48,15 +48,15 @@ def texts(messages: list[Message]) -> list[str]:
 def test_history_and_sync_and_single_messages_leave_out_what_lies_between(stage: Stage) -> None:
     _, bob, chat, unseen, seen = stage
 
-    assert texts(history.page(bob.id, chat, limit=50)[0].messages) == ["with 0", "with 1"]
+    assert texts(history.page(bob.viewer, chat, limit=50)[0].messages) == ["with 0", "with 1"]
     for watermark in (Watermark(seq=0), Watermark(seq=seen[0].seq, rev=seen[0].rev)):
-        (part,) = sync.changes(bob.id, {chat: watermark}).chats
+        (part,) = sync.changes(bob.viewer, {chat: watermark}).chats
         assert set(texts(part.messages)) <= {"with 0", "with 1"}
         assert "with 1" in texts(part.messages)
     for message in unseen:
         with pytest.raises(NotFound):
-            history.message_by_id(bob.id, message.id)
-    assert [history.message_by_id(bob.id, message.id).content for message in seen] == ["with 0", "with 1"]
+            history.message_by_id(bob.viewer, message.id)
+    assert [history.message_by_id(bob.viewer, message.id).content for message in seen] == ["with 0", "with 1"]
 
 
 def test_threads_and_quotes_tell_nothing_of_it(stage: Stage) -> None:
@@ -64,8 +64,8 @@ def test_threads_and_quotes_tell_nothing_of_it(stage: Stage) -> None:
     say_reply(ada, chat, unseen[1], "about what he did not see")
 
     with pytest.raises(NotFound):
-        threads.replies(bob.id, unseen[1].id, limit=10)
-    last = history.page(bob.id, chat, limit=1)[0].messages[0]
+        threads.replies(bob.viewer, unseen[1].id, limit=10)
+    last = history.page(bob.viewer, chat, limit=1)[0].messages[0]
     assert (last.content, last.reply_to) == ("about what he did not see", None)
     (refused,) = store([draft(bob, chat, "and?", reply_to=str(unseen[1].id))])
     assert refused.outcome == "NOT_FOUND"
@@ -80,8 +80,8 @@ def test_a_change_of_it_is_told_live_to_those_who_were_there(stage: Stage, told:
     edits.edit(ada.id, seen[1].id, "other words too")
 
     assert [event.joined_before for event in told if event.rev] == [unseen[1].seq, seen[1].seq]
-    assert "other words" not in texts(history.page(bob.id, chat, limit=50)[0].messages)
-    (part,) = sync.changes(bob.id, {chat: Watermark(seq=seen[1].seq, rev=seen[1].rev)}).chats
+    assert "other words" not in texts(history.page(bob.viewer, chat, limit=50)[0].messages)
+    (part,) = sync.changes(bob.viewer, {chat: Watermark(seq=seen[1].seq, rev=seen[1].rev)}).chats
     assert texts(part.messages) == ["other words too"]
 
 
@@ -95,13 +95,13 @@ def test_new_words_are_not_for_those_who_had_left_before_them(shared: bool) -> N
     members.remove(ada.id, chat, bob.id)
     edits.edit(ada.id, late.id, "edited after")
 
-    assert [history.message_by_id(bob.id, m.id).content for m in (stays, early)] == ["stays", "edited before"]
+    assert [history.message_by_id(bob.viewer, m.id).content for m in (stays, early)] == ["stays", "edited before"]
     with pytest.raises(NotFound):
-        history.message_by_id(bob.id, late.id)
+        history.message_by_id(bob.viewer, late.id)
     with pytest.raises(NotFound):
         edits.versions(bob.id, late.id, limit=10)
     members.add(ada.id, chat, bob.id)
-    last = [m.content for m in history.page(bob.id, chat, limit=50)[0].messages if m.seq == late.seq]
+    last = [m.content for m in history.page(bob.viewer, chat, limit=50)[0].messages if m.seq == late.seq]
     assert last == (["edited after"] if shared else [])
 
 
@@ -110,7 +110,7 @@ def test_where_history_is_shared_again_all_of_it_is_seen(stage: Stage) -> None:
 
     conversations.change(ada.id, chat, {"shares_history": True})
 
-    assert texts(history.page(bob.id, chat, limit=50)[0].messages) == ["without 0", "with 0", "without 1", "with 1"]
+    assert texts(history.page(bob.viewer, chat, limit=50)[0].messages) == ["without 0", "with 0", "without 1", "with 1"]
 
 
 def say_reply(person: Someone, chat: int, to: Stored, text: str) -> Stored:

@@ -19,7 +19,7 @@ FAMILY, FLAG, KEYCAP, HEART = "👩‍👩‍👧", "🇩🇪", "1️⃣", "❤�
 
 def shown(person: Someone, message_id: int) -> list[tuple[str, int, list[str]]]:
     """Return the reactions that a person reads at a message."""
-    found = history.message_by_id(person.id, message_id).reactions
+    found = history.message_by_id(person.viewer, message_id).reactions
     return [(entry["emoji"], entry["count"], entry["userIds"]) for entry in found]
 
 
@@ -45,7 +45,7 @@ def test_an_emoji_is_added_once_and_taken_away(told: list[Event]) -> None:
     ]
     assert frames[2]["payload"]["reactions"][0] == {"emoji": "👍", "count": 2, "userIds": [str(bob.id), str(ada.id)]}
     assert rows.counters(chat) == (1, stored.rev + 5), "what changes nothing makes no rev"
-    assert history.message_by_id(ada.id, stored.id).status == "active", "a reaction is no edit"
+    assert history.message_by_id(ada.viewer, stored.id).status == "active", "a reaction is no edit"
 
 
 def test_a_reaction_is_a_row_and_a_rev_before_it_is_acked() -> None:

@@ -20,7 +20,7 @@ def reply(person: Someone, chat: int, to: int, content: str = "reply") -> int:
 
 def said(viewer: Someone, root: int) -> tuple[list[str], int]:
     """Return a thread's words and unread count as a viewer reads them."""
-    page = threads.replies(viewer.id, root, limit=100)
+    page = threads.replies(viewer.viewer, root, limit=100)
     return [m.content for m in page.messages], page.unread
 
 
@@ -34,14 +34,14 @@ def test_a_thread_is_the_replies_of_its_root_however_deep_they_are() -> None:
     reply(bob, chat, other, "elsewhere")
 
     assert said(ada, root)[0] == ["1", "2"]
-    assert history.message_by_id(ada.id, root).reply_count == 2
-    assert history.message_by_id(ada.id, first).thread_id == str(root)
-    page = threads.replies(ada.id, root, limit=1)
-    rest = threads.replies(ada.id, root, after=page.next or 0, limit=1)
+    assert history.message_by_id(ada.viewer, root).reply_count == 2
+    assert history.message_by_id(ada.viewer, first).thread_id == str(root)
+    page = threads.replies(ada.viewer, root, limit=1)
+    rest = threads.replies(ada.viewer, root, after=page.next or 0, limit=1)
     assert [m.content for m in page.messages + rest.messages] == ["1", "2"]
     assert rest.next is None
     with pytest.raises(NotFound):
-        threads.replies(eve.id, root, limit=10)
+        threads.replies(eve.viewer, root, limit=10)
 
 
 def test_a_thread_has_unread_replies_and_a_mark_of_its_own() -> None:
@@ -50,10 +50,10 @@ def test_a_thread_has_unread_replies_and_a_mark_of_its_own() -> None:
     root = say(ada, chat).id
     first, second, own, gone = (reply(who, chat, root) for who in (bob, bob, ada, bob))
     deletions.delete(bob.id, gone)
-    unread = queries.conversation(ada.id, chat).unread_count
+    unread = queries.conversation(ada.viewer, chat).unread_count
     assert (said(ada, root)[1], said(bob, root)[1]) == (2, 1)
 
-    seqs = {id_: history.message_by_id(ada.id, id_).seq for id_ in (first, second, own)}
+    seqs = {id_: history.message_by_id(ada.viewer, id_).seq for id_ in (first, second, own)}
     threads.read(ada.id, root, seqs[first])
     assert said(ada, root)[1] == 1
     threads.read(ada.id, root, 1)
@@ -63,7 +63,7 @@ def test_a_thread_has_unread_replies_and_a_mark_of_its_own() -> None:
     reply(bob, chat, root)
 
     assert said(ada, root)[1] == 1, "a mark above the last message counts as the last"
-    assert queries.conversation(ada.id, chat).unread_count == unread + 1
+    assert queries.conversation(ada.viewer, chat).unread_count == unread + 1
     assert said(bob, root)[1] == 1, "everybody has a mark of their own"
 
 

@@ -5,15 +5,16 @@ from pytest_django.fixtures import Settings
 
 from chat.frames import SyncRequest, SyncResponse
 from chat.sync.requests import answer_request
+from gateway.frames import Viewer
 from tests.factories import direct, say, someone
 
 
-def with_badge(viewer: int, response: SyncResponse) -> SyncResponse:
-    return replace(response, badges={**response.badges, "first": viewer})
+def with_badge(viewer: Viewer, response: SyncResponse) -> SyncResponse:
+    return replace(response, badges={**response.badges, "first": viewer.user_id})
 
 
-def with_another_badge(viewer: int, response: SyncResponse) -> SyncResponse:
-    return replace(response, badges={**response.badges, "second": viewer})
+def with_another_badge(viewer: Viewer, response: SyncResponse) -> SyncResponse:
+    return replace(response, badges={**response.badges, "second": viewer.user_id})
 
 
 def test_every_part_adds_to_the_answer_of_chat(settings: Settings) -> None:
@@ -22,7 +23,7 @@ def test_every_part_adds_to_the_answer_of_chat(settings: Settings) -> None:
     chat = direct(ada, bob)
     say(ada, chat)
 
-    response = answer_request(bob.id, SyncRequest(chats={}), device=bob.device_id)
+    response = answer_request(bob.viewer, SyncRequest(chats={}))
 
     assert [part.chat_id for part in response.chats] == [str(chat)]
     assert response.badges == {str(chat): 1, "first": bob.id, "second": bob.id}

@@ -27,7 +27,7 @@ Held = dict[int, tuple[int, int]]
 
 def asked(person: Someone, held: Mapping[int, tuple[int, int]], limit: int | None = None) -> SyncResponse:
     return sync.changes(
-        person.id, {chat: Watermark(seq=seq, rev=rev) for chat, (seq, rev) in held.items()}, limit=limit
+        person.viewer, {chat: Watermark(seq=seq, rev=rev) for chat, (seq, rev) in held.items()}, limit=limit
     )
 
 
@@ -340,7 +340,7 @@ def test_one_chat_by_its_last_message() -> None:
     stored = say_many(ada, chat, 4)
     say(ada, other)
 
-    answer = sync.requested(bob.id, SyncRequest(chat_id=str(chat), last_message_id=str(stored[1].id), limit=1))
+    answer = sync.requested(bob.viewer, SyncRequest(chat_id=str(chat), last_message_id=str(stored[1].id), limit=1))
 
     assert [c.chat_id for c in answer.chats] == [str(chat)]
     assert [m.seq for m in answer.chats[0].messages] == [3]
@@ -348,11 +348,11 @@ def test_one_chat_by_its_last_message() -> None:
     assert answer.removed == []
     for who, wanted in ((eve, SyncRequest(chat_id=str(chat))), (ada, SyncRequest(chat_id="1"))):
         with pytest.raises(NotAMember):
-            sync.requested(who.id, wanted)
+            sync.requested(who.viewer, wanted)
     with pytest.raises(NotFound):
-        sync.requested(bob.id, SyncRequest(chat_id=str(other), last_message_id=str(stored[0].id)))
+        sync.requested(bob.viewer, SyncRequest(chat_id=str(other), last_message_id=str(stored[0].id)))
     with pytest.raises(InvalidPayload):
-        sync.requested(bob.id, SyncRequest())
+        sync.requested(bob.viewer, SyncRequest())
 
 
 def test_a_sync_costs_the_same_for_few_and_many_chats_members_and_messages(many: list[Someone]) -> None:
@@ -381,12 +381,12 @@ def test_a_resumed_connection_gets_the_messages_since_a_moment() -> None:
     since = datetime.now(UTC) - timedelta(minutes=1)
     say(ada, one, "just now")
 
-    frames = sync.replay(bob.id, 0, since)
+    frames = sync.replay(bob.viewer, since)
 
     assert frames is not None
     payloads = [msgspec.json.decode(frame) for frame in frames]
     assert [(p["type"], p["payload"]["message"]["content"]) for p in payloads] == [("message.new", "just now")]
-    assert sync.replay(someone().id, 0, since) == []
+    assert sync.replay(someone().viewer, since) == []
 
 
 def test_a_resume_that_missed_too_much_is_a_sync() -> None:
@@ -395,7 +395,7 @@ def test_a_resume_that_missed_too_much_is_a_sync() -> None:
     since = datetime.now(UTC) - timedelta(minutes=1)
     say_many(ada, chat, sync.REPLAYED)
 
-    assert sync.replay(bob.id, 0, since) is None
+    assert sync.replay(bob.viewer, since) is None
 
 
 def test_a_resume_that_missed_too_much_is_a_sync_even_where_little_of_it_is_for_this_user() -> None:
@@ -407,7 +407,7 @@ def test_a_resume_that_missed_too_much_is_a_sync_even_where_little_of_it_is_for_
     say_many(ada, chat, sync.REPLAYED - 1)
     say(cem, chat, "the last")
 
-    assert sync.replay(bob.id, 0, since) is None
+    assert sync.replay(bob.viewer, since) is None
 
 
 def test_a_resume_that_missed_too_many_changes_is_a_sync_even_where_they_are_of_one_message(
@@ -423,12 +423,12 @@ def test_a_resume_that_missed_too_many_changes_is_a_sync_even_where_they_are_of_
     edits.edit(ada.id, one.id, "edited")
     for n in range(9):
         edits.edit(ada.id, other.id, f"edited {n}")
-    enough = sync.replay(bob.id, 0, since)
+    enough = sync.replay(bob.viewer, since)
     edits.edit(ada.id, other.id, "edited once more")
 
     assert enough is not None
     assert [msgspec.json.decode(frame)["payload"]["message"]["content"] for frame in enough] == ["edited", "edited 8"]
-    assert sync.replay(bob.id, 0, since) is None
+    assert sync.replay(bob.viewer, since) is None
 
 
 def test_a_resumed_connection_is_told_which_chats_its_user_has_left_meanwhile() -> None:
@@ -442,6 +442,6 @@ def test_a_resumed_connection_is_told_which_chats_its_user_has_left_meanwhile() 
         members.remove(ada.id, chat, bob.id)
     members.add(ada.id, back, bob.id)
 
-    frames = [msgspec.json.decode(frame) for frame in sync.replay(bob.id, 0, since) or []]
+    frames = [msgspec.json.decode(frame) for frame in sync.replay(bob.viewer, since) or []]
     assert [f["payload"]["chatId"] for f in frames if f["type"] == "chat.removed"] == [str(left)]
     assert {f["payload"]["chatId"] for f in frames if f["type"] == "chat.updated"} == {str(back)}

@@ -117,7 +117,7 @@ def test_any_member_makes_a_channel_and_admins_a_broadcast() -> None:
     ada, bob, eve = someone(), someone(), someone()
     made = team(ada, bob)
 
-    own = queries.conversation(bob.id, channel(bob, made))
+    own = queries.conversation(bob.viewer, channel(bob, made))
     assert (own.kind, own.team_id, own.topic, own.private, own.member_count) == (
         "channel",
         str(made),
@@ -163,7 +163,7 @@ def test_a_public_channel_is_listed_to_the_team_and_joined_freely() -> None:
 
     assert [(c.id, c.joined, c.member_count) for c in channels.listed(bob.id, made)[0]] == [(open_, True, 2)]
     assert rows.announced(open_)[-1] == ({"event": "joined", "userIds": [str(bob.id)]}, "Bob joined")
-    assert [m.content for m in history.page(bob.id, open_, limit=9)[0].messages][1:] == ["before", "Bob joined"]
+    assert [m.content for m in history.page(bob.viewer, open_, limit=9)[0].messages][1:] == ["before", "Bob joined"]
 
 
 def test_into_a_private_channel_one_is_invited_out_of_the_team_alone() -> None:
@@ -229,7 +229,7 @@ def test_a_team_that_is_dissolved_takes_its_channels_along() -> None:
 
     assert teams.listed(bob.id) == []
     assert Conversation.objects.get(id=chat).closed_at is not None
-    assert queries.conversation_list(bob.id).conversations == []
+    assert queries.conversation_list(bob.viewer).conversations == []
 
 
 def test_joins_are_limited_a_day(settings: Settings) -> None:
