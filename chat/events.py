@@ -21,10 +21,10 @@ from chat.frames import (
     Quote,
     wire_time,
 )
-from chat.nudge import nudge
 from gateway import codec, publish
 from gateway.bus import Event
 from gateway.frames import Class
+from outbox.nudge import nudge
 
 # A message is committed so long after its time at the latest, usually some milliseconds.
 COMMIT_SECONDS = 0.5
@@ -210,7 +210,9 @@ def tell_sending(user_id: int, conversation_id: int) -> None:
     publish.notice(SENDING, [user_id], b"%d" % conversation_id)
 
 
-def tell_hidden(user_id: int, message: Message) -> None:
+def tell_hidden(user_id: int, conversation_id: int, message_id: int, seq: int) -> None:
     """Tell a user's own devices that they have deleted a message for themself (F27)."""
-    payload = MessageDeleted(chat_id=message.chat_id, message_id=message.id, seq=message.seq, rev=None, by=str(user_id))
+    payload = MessageDeleted(
+        chat_id=str(conversation_id), message_id=str(message_id), seq=seq, rev=None, by=str(user_id)
+    )
     publish.to_users([user_id], codec.frame("message.deleted", payload), cls=Class.MESSAGE)

@@ -2,20 +2,11 @@
 
 from typing import Any
 
-from celery import current_app, shared_task
+from celery import shared_task
 from celery.signals import worker_shutting_down
-from django.conf import settings
 
-from chat import outbox
 from chat.files import expiry, processing, scanning
 from chat.messages import deletions
-from chat.nudge import DRAIN_TASK, EXAMINE_TASK
-
-
-@shared_task(name=DRAIN_TASK)
-def drain_outbox(**_: Any) -> int:
-    """Work off the outbox; nudged by gateways and by the clock."""
-    return outbox.drain(settings.REACTIONS, lambda name, events: current_app.tasks[name].run(events=events))
 
 
 @shared_task(name="chat.tasks.purge_deleted")
@@ -24,7 +15,7 @@ def purge_deleted(**_: Any) -> int:
     return deletions.purge()
 
 
-@shared_task(name=EXAMINE_TASK)
+@shared_task(name=processing.EXAMINE_TASK)
 def examine_attachments(**_: Any) -> int:
     """Examine the files that have arrived (F221); nudged by the end of an upload and by the clock."""
     return processing.work_off(scanning.scanner())

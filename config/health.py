@@ -1,18 +1,22 @@
 """Is it alive, can it work, what has it done: `/healthz`, `/readyz`, `/metrics` (protocol 3)."""
 
 import hmac
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from gateway.redis_clients import thread_client
+from outbox.lag import backlog
+
+logger = logging.getLogger(__name__)
 
 
 @require_safe
@@ -35,10 +39,10 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """What this process counts, for Prometheus; each web process counts for itself."""
+    """What this process counts, and how far the outbox of the installation is behind, for Prometheus."""
     if not may_read_metrics(request.headers.get("Authorization", "")):
         return HttpResponseNotFound()
-    return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(generate_latest() + _outbox_metrics(), content_type=CONTENT_TYPE_LATEST)
 
 
 def may_read_metrics(authorization: str) -> bool:
@@ -46,6 +50,29 @@ def may_read_metrics(authorization: str) -> bool:
     if not token:
         return bool(settings.DEMO)
     return hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode())
+
+
+def _outbox_metrics() -> bytes:
+    """Return the outbox's gauges, none without the database: a scrape still gets what the process counts."""
+    registry = CollectorRegistry()
+    rows = Gauge("parley_outbox_rows", "Recorded events that are not drained yet", registry=registry)
+    age = Gauge("parley_outbox_seconds", "Age of the oldest of them", registry=registry)
+    jobs = Gauge("parley_outbox_jobs", "Jobs of a reaction", ("reaction", "state"), registry=registry)
+    lag = Gauge(
+        "parley_outbox_lag_seconds", "How long its oldest due job has been due", ("reaction",), registry=registry
+    )
+    try:
+        behind = backlog(settings.REACTIONS)
+    except DatabaseError as fault:
+        logger.warning("metrics without the outbox (%s)", type(fault).__name__)
+        return b""
+    rows.set(behind.rows)
+    age.set(behind.seconds)
+    for each in behind.reactions:
+        lag.labels(each.reaction).set(each.seconds)
+        for state in ("due", "waiting", "dead"):
+            jobs.labels(each.reaction, state).set(getattr(each, state))
+    return generate_latest(registry)
 
 
 def _ask_database() -> None:

@@ -1,5 +1,12 @@
-"""Event → tasks: what follows when something has been stored. Every task may run twice."""
+"""Event → reactions: what follows a recorded event, each as jobs of its own. Every reaction may run twice."""
 
-REACTIONS: dict[str, tuple[str, ...]] = {
-    "messages.stored": (),
-}
+from outbox.reactions import Reaction
+
+REACTIONS: tuple[Reaction, ...] = (
+    Reaction(
+        "republish",
+        "chat.republish.republish",
+        ("messages.stored", "messages.changed", "messages.deleted", "members.changed", "conversation.changed"),
+        late_only=True,
+    ),
+)

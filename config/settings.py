@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "gateway",
     "holds",
+    "outbox",
     "accounts",
     "chat",
     "receipts",

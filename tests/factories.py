@@ -12,8 +12,9 @@ from chat.conversations import conversations
 from chat.drafts import Draft, Stored
 from chat.events import tell_stored
 from chat.messages import ingest, validation
-from chat.models import Conversation, Message, Outbox
+from chat.models import Conversation, Message
 from gateway.frames import Viewer
+from outbox.models import Outbox
 
 
 class Someone(NamedTuple):

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +23,8 @@ from bench.figures import percentile
 from bench.fixtures import FixtureRequest, Group
 from bench.load import Due
 from bench.servers import ROOT, Servers, start_servers
+from outbox.events import MessagesStored, OutboxEvent
+from outbox.reactions import Reaction
 
 SELF = "bench.choices.fanout"
 SECONDS = 5.0
@@ -61,29 +63,30 @@ def run_silent_web() -> None:
 
 
 def run_publishing_worker() -> None:
-    """Run a worker that publishes the messages of outbox rows before it runs the reactions."""
+    """Run a worker that publishes the messages of each stored batch, by a reaction."""
     import django
+    from django.conf import settings
 
-    from config.celery import app
+    settings.REACTIONS = (Reaction("fanout", f"{SELF}.publish_stored", ("messages.stored",)),)
+    from config import celery
 
+    celery.app.conf.task_queues = celery.queues(settings.REACTIONS)
     django.setup()
-    from chat import outbox
+    celery.app.worker_main(
+        ["worker", "--concurrency", "2", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
+    )
+
+
+def publish_stored(recorded: Sequence[OutboxEvent]) -> None:
+    """Publish all messages that these events name in one packet."""
     from chat.messages import feed
     from gateway import bus
 
-    work: Callable[..., int] = outbox._work
-
-    def publish_and_work(rows: list[dict[str, Any]], reactions: Mapping[str, Any], run: Any) -> int:
-        stored = [row for row in rows if row["event"] == "messages.stored"]
-        events = [e for r in stored for e in feed.by_seq(r["conversation_id"], r["from_seq"], r["to_seq"])]
-        if events:
-            outlet = bus._outlet = bus._outlet or bus.Outlet()
-            asyncio.run_coroutine_threadsafe(outlet._bus._publish(events), outlet._loop).result()
-        return work(rows, reactions, run)
-
-    outbox._work = publish_and_work
-    outbox._tell_again = lambda row: None
-    app.worker_main(["worker", "--concurrency", "1", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"])
+    stored = [event for event in recorded if isinstance(event, MessagesStored)]
+    found = [event for s in stored for event in feed.by_seq(s.conversation_id, s.from_seq, s.to_seq)]
+    if found:
+        outlet = bus._outlet = bus._outlet or bus.Outlet()
+        asyncio.run_coroutine_threadsafe(outlet._bus._publish(found), outlet._loop).result()
 
 
 def replace_worker(parley: Servers) -> None:

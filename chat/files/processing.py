@@ -8,6 +8,7 @@ import logging
 import tempfile
 import threading
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from chat.files.images import BadPicture
 from chat.files.scanning import Scanner, ScannerAway
 from chat.messages import changes
 from chat.models import Attachment
-from chat.outbox import LADDER
+from outbox.jobs import LADDER
+from outbox.nudge import Nudger
+from outbox.single_flight import SingleFlight
 
 logger = logging.getLogger(__name__)
 Status = Attachment.Status
@@ -32,10 +35,16 @@ class Rejected(Exception):
     """Nobody gets this file, for the reason named."""
 
 
+EXAMINE_TASK = "chat.tasks.examine_attachments"
 # A process examines one file at a time, so that its other threads are free for other work.
-_turn = threading.Lock()
-_wanted = threading.Event()
+_flight = SingleFlight()
 _ending = threading.Event()
+_nudger = Nudger(EXAMINE_TASK)
+
+
+def nudge() -> None:
+    """Have the files that have arrived examined soon. From any thread; never blocks, never raises."""
+    _nudger.nudge()
 
 
 def work_off(scanner: Scanner | None) -> int:
@@ -43,15 +52,7 @@ def work_off(scanner: Scanner | None) -> int:
 
     Where another thread of this process is at it, that one sees what is new, and this one returns at once.
     """
-    done = 0
-    _wanted.set()
-    while _wanted.is_set() and _turn.acquire(blocking=False):
-        try:
-            _wanted.clear()
-            done += _all_due(scanner)
-        finally:
-            _turn.release()
-    return done
+    return _flight.run(partial(_all_due, scanner))
 
 
 def end() -> None:

@@ -18,12 +18,11 @@ from django.utils import timezone
 from chat import links
 from chat.access import member_of
 from chat.bodies.files import AttachmentObject
-from chat.files import filenames, media_types, storage
+from chat.files import filenames, media_types, processing, storage
 from chat.files.storage import DepotAway
 from chat.frames import wire_time
 from chat.messages import changes
 from chat.models import Attachment
-from chat.nudge import nudge_examination
 from chat.refusals import AttachmentRejected
 from chat.visibility import VISIBLE
 from gateway import limits
@@ -223,7 +222,7 @@ def _changed(row: Attachment, **values: Any) -> Attachment:
     if "status" in values and row.conversation_id and row.message_id:
         changes.refresh(row.conversation_id, row.message_id)
     if row.status == Status.SCANNING:
-        transaction.on_commit(nudge_examination)
+        transaction.on_commit(processing.nudge)
     return row
 
 

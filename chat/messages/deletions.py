@@ -1,6 +1,7 @@
 """Messages are deleted: for everyone, which leaves a tombstone, or for oneself, which leaves no trace (F27 to F30)."""
 
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -80,7 +81,7 @@ def hide(user_id: int, message_id: int) -> None:
             conversation_id=int(message.chat_id), user_id=user_id, seq=message.seq, defaults={"message_id": message_id}
         )
         if made:
-            transaction.on_commit(lambda: events.tell_hidden(user_id, message))
+            transaction.on_commit(partial(events.tell_hidden, user_id, int(message.chat_id), message_id, message.seq))
 
 
 def purge() -> int:

@@ -3,7 +3,6 @@
 from chat.models.conversations import Conversation, ConversationDraft, Epoch, Flag, Member
 from chat.models.files import Attachment
 from chat.models.messages import Hiding, Mention, Message, MessageVersion, Reaction, ThreadRead, Vote
-from chat.models.outbox import Outbox
 from chat.models.teams import Team, TeamMember
 
 __all__ = [
@@ -17,7 +16,6 @@ __all__ = [
     "Mention",
     "Message",
     "MessageVersion",
-    "Outbox",
     "Reaction",
     "Team",
     "TeamMember",

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chat.models import Conversation, Member, Message, Outbox
+from chat.models import Conversation, Member, Message
+from outbox.models import Outbox
 from tests.factories import Someone
 
 

@@ -1,6 +1,8 @@
 """Liveness asks nothing, readiness tells each dependency, metrics are for those who may read them."""
 
 import json
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,13 @@ from django.db import connections
 from django.db.utils import ConnectionHandler
 from django.http import HttpResponse
 from django.test import RequestFactory
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from config import health
+from outbox import lag
+from outbox.models import Job
+from outbox.reactions import Reaction
 
 SECRET = "a-metrics-token-of-some-length"
 
@@ -55,6 +61,38 @@ def test_without_the_database_it_is_not_ready_and_names_no_internals(without_dat
 def test_metrics_are_open_in_the_demo(settings: Settings) -> None:
     settings.DEMO, settings.METRICS_TOKEN = True, ""
     assert b"process_cpu_seconds_total" in asked(health.metrics).content
+
+
+def test_metrics_show_how_far_each_reaction_is_behind(settings: Settings) -> None:
+    settings.DEMO, settings.METRICS_TOKEN = True, ""
+    settings.REACTIONS = (Reaction("idle", "", ("user.changed",)), Reaction("behind", "", ("user.changed",)))
+    Job.objects.filter(reaction="behind").delete()
+    job = Job(reaction="behind", event="user.changed", keys={}, available_at=timezone.now() - timedelta(seconds=100))
+    job.save()
+    Job.objects.create(reaction="behind", event="user.changed", keys={}, dead_at=timezone.now())
+
+    text = asked(health.metrics).content.decode()
+    Job.objects.filter(reaction="behind").delete()
+
+    (lag,) = re.findall(r'^parley_outbox_lag_seconds{reaction="behind"} (\S+)$', text, re.M)
+    assert 100 <= float(lag) < 200
+    assert 'parley_outbox_lag_seconds{reaction="idle"} 0.0' in text
+    assert 'parley_outbox_jobs{reaction="behind",state="due"} 1.0' in text
+    assert 'parley_outbox_jobs{reaction="behind",state="dead"} 1.0' in text
+    assert re.search(r"^parley_outbox_rows \d", text, re.M)
+
+
+def test_metrics_of_the_process_are_answered_without_the_database(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Settings
+) -> None:
+    settings.DEMO, settings.METRICS_TOKEN = True, ""
+    nowhere = {**connections["default"].settings_dict, "HOST": str(tmp_path)}
+    monkeypatch.setattr(lag, "connection", ConnectionHandler({"default": nowhere})["default"])
+
+    text = asked(health.metrics).content.decode()
+
+    assert "process_cpu_seconds_total" in text
+    assert "parley_outbox" not in text
 
 
 def test_metrics_are_closed_elsewhere_without_a_token(settings: Settings) -> None:

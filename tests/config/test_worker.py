@@ -17,10 +17,11 @@ from celery import current_app
 from django.conf import settings
 from django.utils import timezone
 
-from chat.models import Attachment, Outbox
-from chat.nudge import DRAIN_TASK, EXAMINE_TASK
-from config.celery import THREADS
+from chat.files.processing import EXAMINE_TASK
+from chat.models import Attachment
 from config.processes import commands
+from outbox.models import Outbox
+from outbox.nudge import DRAIN_TASK
 from tests.chat.uploads import upload
 from tests.factories import direct, draft, someone, store
 from tests.servers import ROOT, database_url
@@ -84,7 +85,7 @@ def test_the_outbox_is_worked_off_while_a_file_is_being_scanned(silent: Silent) 
     with worker(PARLEY_CLAMD=silent.address):
         current_app.send_task(EXAMINE_TASK)
         assert silent.busy.wait(WAIT_SECONDS), "the examination has not begun"
-        for _ in range(2 * THREADS):
+        for _ in range(2 * current_app.conf.worker_concurrency):
             current_app.send_task(EXAMINE_TASK)
         store([draft(ada, direct(ada, someone()))])
         (waits,) = Outbox.objects.order_by("-id").values_list("id", flat=True)[:1]

@@ -13,10 +13,11 @@ from config.schedule import SCHEDULE
 from config.urls import API
 from gateway import errors
 from gateway.errors import Refused
+from outbox.events import EVENTS
 
 PROTOCOL = (BASE_DIR / "docs" / "protocol.md").read_text()
 ARCHITECTURE = (BASE_DIR / "docs" / "architecture.md").read_text()
-APPS = ("accounts", "chat", "gateway", "holds", "presence", "receipts")
+APPS = ("accounts", "chat", "gateway", "holds", "outbox", "presence", "receipts")
 
 
 def sources() -> str:
@@ -65,6 +66,8 @@ def test_every_route_is_in_the_protocol(route: str) -> None:
     assert f"`/{route}`" in listed or short in listed, f"add a row for /{route} to docs/protocol.md, REST"
 
 
-@pytest.mark.parametrize("name", [*REACTIONS, *(entry["task"] for entry in SCHEDULE.values())])
+@pytest.mark.parametrize(
+    "name", [*EVENTS, *(reaction.name for reaction in REACTIONS), *(entry["task"] for entry in SCHEDULE.values())]
+)
 def test_every_event_and_task_is_in_the_architecture(name: str) -> None:
     assert f"`{name}`" in ARCHITECTURE, "add it to docs/architecture.md, The outbox"

@@ -7,7 +7,19 @@ import pytest
 from config.env import BASE_DIR, TABLE, Variable, WrongEnvironment, hosts, load, secret_key
 
 OPERATIONS = BASE_DIR / "docs" / "operations.md"
-CODE = ("accounts", "chat", "config", "gateway", "holds", "notifications", "presence", "receipts", "script", "search")
+CODE = (
+    "accounts",
+    "chat",
+    "config",
+    "gateway",
+    "holds",
+    "notifications",
+    "outbox",
+    "presence",
+    "receipts",
+    "script",
+    "search",
+)
 # Read by scripts before there is a table, or made of many: the limits' overrides.
 BESIDES = {"PARLEY_CHROMIUM", "PARLEY_LIMIT_"}
 

@@ -9,7 +9,7 @@ import pytest
 
 from config.env import BASE_DIR
 
-APPS = ("accounts", "chat", "config", "gateway", "holds", "presence", "receipts")
+APPS = ("accounts", "chat", "config", "gateway", "holds", "outbox", "presence", "receipts")
 FILES = sorted(
     file
     for app in APPS

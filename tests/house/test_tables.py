@@ -26,6 +26,9 @@ from config.sync import PARTS
 from config.urls import urlpatterns
 from gateway.bus import Event
 from gateway.frames import Caller, Frame, Viewer
+from outbox.events import EVENTS, OutboxEvent
+from outbox.nudge import WORK_TASK
+from outbox.reactions import Reaction
 
 
 @pytest.mark.parametrize("name", FRAMES)
@@ -54,19 +57,31 @@ def test_an_alias_names_a_frame_and_hides_none() -> None:
     assert not ALIASES.keys() & FRAMES.keys(), "config/frames.py: an alias that is a frame as well"
 
 
-def test_reactions_and_the_clock_name_tasks_that_the_worker_knows() -> None:
+def test_the_clock_names_tasks_that_the_worker_knows() -> None:
     current_app.loader.import_default_modules()
-    named = {task for tasks in REACTIONS.values() for task in tasks} | {entry["task"] for entry in SCHEDULE.values()}
+    named = {entry["task"] for entry in SCHEDULE.values()}
 
-    assert named <= current_app.tasks.keys(), "config/reactions.py, config/schedule.py: no such task"
+    assert named <= current_app.tasks.keys(), "config/schedule.py: no such task"
+
+
+@pytest.mark.parametrize("reaction", REACTIONS, ids=lambda reaction: str(reaction.name))
+def test_reaction_follows_declared_events_and_names_a_function_that_takes_them(reaction: Reaction) -> None:
+    assert reaction.events and set(reaction.events) <= EVENTS.keys(), "config/reactions.py: no such event"
+    hints = typing.get_type_hints(reaction.function())
+    hints.pop("return")
+    assert list(hints.values()) == [Sequence[OutboxEvent]], f"{reaction.run} takes a Sequence[OutboxEvent] and no more"
+
+
+def test_each_reaction_has_a_name_of_its_own() -> None:
+    assert len({reaction.name for reaction in REACTIONS}) == len(REACTIONS)
 
 
 def test_every_task_of_ours_is_in_a_table() -> None:
     current_app.loader.import_default_modules()
     own = {name for name in current_app.tasks if not name.startswith("celery.")}
-    named = {task for tasks in REACTIONS.values() for task in tasks} | {entry["task"] for entry in SCHEDULE.values()}
+    named = {entry["task"] for entry in SCHEDULE.values()} | {WORK_TASK}
 
-    assert own <= named, "a task that nothing starts: add it to config/reactions.py or config/schedule.py"
+    assert own <= named, "a task that nothing starts: add it to config/schedule.py"
 
 
 LISTENING = [

@@ -1,0 +1,59 @@
+"""Chat's own reaction: publishes again what a gateway may not have published because it died after its commit.
+
+Hubs and clients drop what they have. Everything is read anew, so that a change which a later one has overtaken is left to
+that one's event.
+"""
+
+from collections.abc import Sequence
+
+from accounts import blocks
+from chat import events
+from chat.messages import feed
+from chat.models import Member
+from gateway import publish
+from outbox.events import (
+    ConversationChanged,
+    MembersChanged,
+    MessagesChanged,
+    MessagesDeleted,
+    MessagesStored,
+    OutboxEvent,
+)
+
+
+def republish(recorded: Sequence[OutboxEvent]) -> None:
+    """Publish again what these events were published as, to those who may see it now."""
+    for event in recorded:
+        match event:
+            case MessagesStored():
+                for stored in feed.by_seq(event.conversation_id, event.from_seq, event.to_seq):
+                    publish.to_conversation(stored)
+            case MessagesDeleted(only_for=int(user_id)):
+                events.tell_hidden(user_id, event.conversation_id, event.message_id, event.seq)
+            case MessagesChanged(rev=int(rev)) | MessagesDeleted(rev=int(rev)) | ConversationChanged(rev=int(rev)):
+                _republish_rev(event.conversation_id, rev)
+            case MembersChanged():
+                if event.rev is not None:
+                    _republish_rev(event.conversation_id, event.rev)
+                _republish_membership(event)
+
+
+def _republish_rev(conversation_id: int, rev: int) -> None:
+    for event in feed.between(conversation_id, rev - 1, rev + 1):
+        publish.to_conversation(event)
+
+
+def _republish_membership(event: MembersChanged) -> None:
+    """Send `chat.created` to those who joined and `chat.removed` to those who left, where that is how it is now."""
+    if event.change == "role":
+        return
+    present = set(
+        Member.objects.filter(
+            conversation_id=event.conversation_id, user_id__in=event.user_ids, left_seq=None
+        ).values_list("user_id", flat=True)
+    )
+    if event.change == "joined":
+        joined = present - blocks.blockers_among(event.actor_id, present)
+        events.tell_created(event.conversation_id, sorted(joined))
+    else:
+        events.tell_removed(event.conversation_id, sorted(set(event.user_ids) - present))
