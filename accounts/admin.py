@@ -9,6 +9,8 @@ from django.http import HttpRequest
 
 from accounts import devices, users
 from accounts.models import Device, User
+from outbox.events import UserChanged
+from outbox.outbox import record
 
 # The admin's own sign-in page knows neither our limits nor our devices.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign, no-untyped-call]
@@ -39,6 +41,11 @@ class UserAdmin(ReadMostly):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Rights are given by superusers alone: whoever may disable an account could else raise their own (F275)."""
         return self.readonly_fields if request.user.is_superuser else self.fields
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if form.changed_data:
+            record(UserChanged(user_id=obj.pk, fields=form.changed_data))
 
     @admin.action(description="Disable: sign out everywhere, no more sign-in", permissions=["change"])
     def disable(self, request: HttpRequest, chosen: QuerySet[User]) -> None:

@@ -10,6 +10,8 @@ from django.utils import timezone
 from accounts.models import Device, RefreshToken
 from gateway import publish
 from gateway.errors import NotFound, Unauthorized
+from outbox.events import DeviceSignedOut
+from outbox.outbox import record
 
 MAX_NAME_CHARS = 200
 # `last_seen_at` is for people to look at: more exact would cost a write a request.
@@ -75,6 +77,7 @@ def sign_out(user_id: int, device_id: int) -> bool:
         Device.objects.filter(pk=device.pk).update(revoked_at=timezone.now(), session_key=None)
         if device.session_key:
             import_module(settings.SESSION_ENGINE).SessionStore().delete(device.session_key)
+        record(DeviceSignedOut(user_id=user_id, device_ids=[device_id]))
     publish.close_device(device_id, CLOSE_CODE, "revoked")
     return True
 

@@ -13,6 +13,8 @@ from accounts import devices
 from accounts.models import User
 from gateway.errors import InvalidPayload, NotFound
 from gateway.limits import enforce
+from outbox.events import UserChanged, UserDisabled
+from outbox.outbox import record
 
 DAY = 86400
 MAX_EMAIL_CHARS = 254
@@ -92,19 +94,25 @@ def change_profile(user_id: int, *, display_name: str | None = None, avatar_url:
         raise InvalidPayload("displayName or avatarUrl: nothing to change was given")
     most = settings.LIMITS.profile_changes_per_day
     enforce(f"{user_id}:profile", most / DAY, most)
-    User.objects.filter(pk=user_id).update(**changes)
+    with transaction.atomic():
+        User.objects.filter(pk=user_id).update(**changes)
+        record(UserChanged(user_id=user_id, fields=[name for name in changes if name != "name_key"]))
     return get(user_id)
 
 
 def disable(user_id: int) -> None:
     """Close an account for its user: nothing signs in to it, and every device is out. What they wrote stays."""
-    User.objects.filter(pk=user_id).update(is_active=False)
+    with transaction.atomic():
+        if User.objects.filter(pk=user_id, is_active=True).update(is_active=False):
+            record(UserDisabled(user_id=user_id))
     devices.sign_out_all(user_id)
 
 
 def enable(user_id: int) -> None:
     """Open a disabled account again; its user signs in anew."""
-    User.objects.filter(pk=user_id).update(is_active=True)
+    with transaction.atomic():
+        if User.objects.filter(pk=user_id, is_active=False).update(is_active=True):
+            record(UserChanged(user_id=user_id, fields=["is_active"]))
 
 
 def clean_email(text: str) -> str:

@@ -18,11 +18,14 @@ from chat.access import Membership, member_of
 from chat.conversations import invitations, queries
 from chat.frames import ConversationObject
 from chat.messages import changes
+from chat.messages.changes import MemberChange
 from chat.models import Conversation, Member
 from chat.refusals import GroupTooLarge
 from gateway import limits
 from gateway.errors import Forbidden, InvalidPayload, NotFound
 from gateway.frames import ALL_DEVICES, Viewer
+from outbox.events import MembersChanged
+from outbox.outbox import record
 
 DAY, HOUR = 86400, 3600
 TOPIC_CHARS = 500
@@ -58,6 +61,9 @@ def open_direct(user_id: int, other_id: int) -> tuple[ConversationObject, bool]:
             Member.objects.bulk_create(
                 Member(conversation_id=made[0], user_id=person, n=n)
                 for n, person in enumerate((user_id, other_id), start=1)
+            )
+            record(
+                MembersChanged(conversation_id=made[0], user_ids=[user_id, other_id], change="joined", actor_id=user_id)
             )
     chat = made[0] if made else Conversation.objects.values_list("id", flat=True).get(direct_key=key)
     mine = queries.conversation(Viewer(user_id, ALL_DEVICES), chat)
@@ -106,6 +112,7 @@ def found(user_id: int, made: Conversation, people: Sequence[int]) -> None:
     made.save(force_insert=True)
     invitations.enrol(made, people, {user_id: Member.Role.OWNER})
     made.save(update_fields=["next_n"])
+    changes.record_members(made, MemberChange("joined", people, user_id))
     invitations.welcome(made, people)
     who = invitations.names([user_id])
     changes.post_system_message(
@@ -156,16 +163,18 @@ def dissolve(user_id: int, conversation_id: int) -> None:
         held = changes.lock_conversation(conversation_id)
         if managed(user_id, held).role != Member.Role.OWNER:
             raise Forbidden("only the owner dissolves a conversation")
-        end(held)
+        end(held, by=user_id)
 
 
-def end(held: Conversation) -> None:
-    """End a locked conversation: everybody's membership, in one statement, and with it what they set for themselves."""
+def end(held: Conversation, *, by: int) -> None:
+    """End a locked conversation by a user's act: everybody's membership, in one statement, and with it what they set for
+    themselves.
+    """
     now = timezone.now()
     present = Member.objects.filter(conversation=held, left_seq=None)
     people = list(present.values_list("user_id", flat=True))
     present.update(left_seq=held.last_seq, left_at=now)
-    changes.advance(held, members=-len(people), closed_at=now)
+    changes.advance(held, MemberChange("removed", people, by), closed_at=now)
     transaction.on_commit(partial(events.tell_removed, held.id, people))
 
 

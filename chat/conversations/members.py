@@ -13,6 +13,7 @@ from chat.access import ADMINS
 from chat.conversations import invitations
 from chat.conversations.conversations import managed
 from chat.messages import changes
+from chat.messages.changes import MemberChange
 from chat.models import Conversation, Member, TeamMember
 from chat.refusals import NotAMember
 from gateway.errors import Forbidden, InvalidPayload, NotFound
@@ -43,7 +44,7 @@ def enter(held: Conversation, coming: list[int], *, by: int) -> None:
     Who comes into a channel that all have left owns it: else nobody could manage it, or write into a broadcast, again.
     """
     invitations.enrol(held, coming, {} if held.member_count else {coming[0]: OWNER})
-    changes.advance(held, members=len(coming))
+    changes.advance(held, MemberChange("joined", coming, by))
     invitations.welcome(held, coming)
     if changes.announces_members(held):
         who, whom = invitations.names([by]), invitations.names(coming)
@@ -90,7 +91,10 @@ def depart(held: Conversation, leaver: Member, *, by: int) -> None:
     leaver.save(update_fields=["left_seq", "left_at"])
     if heir is not None:
         _give(heir, OWNER)
-    changes.advance(held, members=-1)
+    gone = MemberChange("left" if by == leaver.user_id else "removed", [leaver.user_id], by)
+    changes.advance(held, gone)
+    if heir is not None:
+        changes.record_members(held, MemberChange("role", [heir.user_id], by), rev=held.rev)
     transaction.on_commit(lambda: events.tell_removed(held.id, [leaver.user_id]))
 
 
@@ -112,10 +116,13 @@ def set_role(user_id: int, conversation_id: int, member_id: int, role: str) -> N
             raise Forbidden("a conversation has an owner: hand it over to somebody")
         if own != OWNER and (role == OWNER or (role == MEMBER and member_id != user_id)):
             raise Forbidden("only the owner does this")
+        changed = [member_id]
         if role == OWNER:
-            _present(held).filter(role=OWNER).update(role=ADMIN)
+            owners = _present(held).filter(role=OWNER)
+            changed += owners.values_list("user_id", flat=True)
+            owners.update(role=ADMIN)
         _give(member, role)
-        changes.advance(held, roster=True)
+        changes.advance(held, MemberChange("role", changed, user_id))
         _say_role(held, user_id, member_id, role)
 
 

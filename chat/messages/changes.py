@@ -2,9 +2,10 @@
 
 Every rule that changes a message (edits, deletes, reactions, votes) goes `lock_message` → its own judgement → `write`;
 every rule that changes a conversation or its members goes `lock_conversation` → its own judgement → `advance`. All in one
-transaction.
+transaction, and both record the event in the outbox.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Subquery
 from django.utils import timezone
+from msgspec.structs import replace
 
 from chat import events
 from chat.access import ADMINS, Membership
@@ -27,6 +29,15 @@ from chat.visibility import VISIBLE, skipped
 from gateway import limits, publish
 from gateway.bus import Event
 from gateway.errors import NotFound
+from outbox.events import (
+    ConversationChanged,
+    MembersChanged,
+    MembershipChange,
+    MessageChange,
+    MessagesChanged,
+    MessagesDeleted,
+)
+from outbox.outbox import record
 
 # A message as the user may see it, the user's membership, whether the other side of a direct chat blocks the user, and the
 # members that a frame of the change leaves out. Indexes: message_id, message_key, member_once, block_unique.
@@ -42,6 +53,19 @@ JOIN chat_conversation c ON c.id = m.conversation_id
 LEFT JOIN chat_member own ON own.conversation_id = c.id AND own.user_id = %(viewer)s AND own.left_seq IS NULL
 WHERE m.conversation_id = %(conversation)s AND m.id = %(id)s AND {VISIBLE}
 """  # noqa: S608
+
+
+class MemberChange(NamedTuple):
+    """Which members of a conversation changed how, and by whose act."""
+
+    change: MembershipChange
+    user_ids: Sequence[int]
+    actor_id: int
+
+    @property
+    def growth(self) -> int:
+        """By how much the number of members grows."""
+        return {"joined": 1, "left": -1, "removed": -1, "role": 0}[self.change] * len(self.user_ids)
 
 
 class LockedMessage(NamedTuple):
@@ -96,6 +120,17 @@ class LockedMessage(NamedTuple):
     def past(self, seconds: float) -> bool:
         """Say whether a window of so many seconds after the sending is over."""
         return timezone.now() - self.created_at > timedelta(seconds=seconds)
+
+    def changed(self, change: MessageChange) -> MessagesChanged:
+        """Return the event of this change by its user; `write` sets its rev."""
+        return MessagesChanged(
+            conversation_id=self.conversation_id,
+            seq=self.seq,
+            message_id=self.id,
+            rev=0,
+            change=change,
+            actor_id=self.user_id,
+        )
 
     def change(self, rev: int) -> events.Change:
         """Return where the change that took `rev` stands, for its frame."""
@@ -154,25 +189,31 @@ def lock_live_message(user_id: int, message_id: int) -> LockedMessage:
     return message
 
 
-def write(message: LockedMessage, **values: Any) -> int:
-    """Write a locked message's new columns, publish `message.updated` when it commits, and return the rev it took."""
-    rev = _write(message.conversation, message.seq, **values)
+def write(message: LockedMessage, event: MessagesChanged, **values: Any) -> int:
+    """Write a locked message's new columns, record the event, publish `message.updated` when it commits, and return the rev
+    it took.
+    """
+    rev = _write(message.conversation, event, **values)
     _publish(feed.updated(message.conversation_id, message.seq))
     return rev
 
 
-def write_reactions(message: LockedMessage, reactions: list[dict[str, Any]]) -> int:
-    """Write a locked message's reactions, publish `message.reaction` when it commits, and return the rev it took."""
-    rev = _write(message.conversation, message.seq, reactions=reactions or None)
+def write_reactions(message: LockedMessage, event: MessagesChanged, reactions: list[dict[str, Any]]) -> int:
+    """Write a locked message's reactions, record the event, publish `message.reaction` when it commits, and return the rev
+    it took.
+    """
+    rev = _write(message.conversation, event, reactions=reactions or None)
     _publish(events.reaction_event(message.change(rev), reactions))
     return rev
 
 
 def write_tombstone(message: LockedMessage) -> int:
-    """Empty a locked message that its user deletes for everyone, publish `message.deleted`, and return the rev it took."""
+    """Empty a locked message that its user deletes for everyone, record and publish that, and return the rev it took."""
     rev = _write(
         message.conversation,
-        message.seq,
+        MessagesDeleted(
+            conversation_id=message.conversation_id, seq=message.seq, message_id=message.id, by=message.user_id
+        ),
         status="deleted",
         deleted_by=message.user_id,
         content="",
@@ -193,17 +234,21 @@ def refresh(conversation_id: int, message_id: int) -> None:
     """
     message = Message.objects.filter(conversation_id=conversation_id, id=message_id).exclude(status="deleted").first()
     if message is not None:
-        _write(Conversation.objects.get(id=conversation_id), message.seq)
+        event = MessagesChanged(
+            conversation_id=conversation_id, seq=message.seq, message_id=message_id, rev=0, change="files"
+        )
+        _write(Conversation.objects.get(id=conversation_id), event)
         _publish(feed.updated(conversation_id, message.seq))
 
 
-def _write(conversation: Conversation, seq: int, **values: Any) -> int:
+def _write(conversation: Conversation, event: MessagesChanged | MessagesDeleted, **values: Any) -> int:
     now = timezone.now()
     conversation.rev, conversation.changed_at = conversation.rev + 1, now
     conversation.save(update_fields=["rev", "changed_at"])
-    Message.objects.filter(conversation_id=conversation.id, seq=seq).update(
+    Message.objects.filter(conversation_id=conversation.id, seq=event.seq).update(
         rev=conversation.rev, changed=True, updated_at=now, **values
     )
+    record(replace(event, rev=conversation.rev))
     return conversation.rev
 
 
@@ -219,21 +264,37 @@ def lock_conversation(conversation_id: int) -> Conversation:
     return conversation
 
 
-def advance(conversation: Conversation, *, members: int = 0, roster: bool = False, **values: Any) -> None:
-    """Write a locked conversation's change under a new rev, and publish it when it commits.
+def advance(conversation: Conversation, members: MemberChange | None = None, **values: Any) -> None:
+    """Write a locked conversation's change under a new rev, record it, and publish it when it commits.
 
-    `members` joined (or left, below 0); `roster` where who is in it or their roles changed at all: then the membership
-    version moves too.
+    Where `members` changed, the membership version moves too; the caller has written their rows.
     """
     for name, value in values.items():
         setattr(conversation, name, value)
     conversation.rev += 1
     conversation.settings_rev, conversation.changed_at = conversation.rev, timezone.now()
-    conversation.members_version += int(roster or members != 0)
-    conversation.member_count += members
+    conversation.members_version += int(members is not None)
+    conversation.member_count += members.growth if members else 0
     names = ["rev", "settings_rev", "changed_at", "members_version", "member_count", "next_n", *values]
     conversation.save(update_fields=names)
     _publish(events.chat_event(conversation.id, version=conversation.members_version, rev=conversation.rev))
+    if members:
+        record_members(conversation, members, rev=conversation.rev)
+    if values:
+        record(ConversationChanged(conversation_id=conversation.id, rev=conversation.rev, fields=list(values)))
+
+
+def record_members(conversation: Conversation, members: MemberChange, *, rev: int | None = None) -> None:
+    """Record a change of members in the outbox; `rev` is that of the conversation's change, if this made one."""
+    record(
+        MembersChanged(
+            conversation_id=conversation.id,
+            user_ids=list(members.user_ids),
+            change=members.change,
+            actor_id=members.actor_id,
+            rev=rev,
+        )
+    )
 
 
 def post_system_message(conversation: Conversation, actor_id: int, event: str, text: str, **data: Any) -> None:

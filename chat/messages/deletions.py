@@ -15,6 +15,8 @@ from chat.models import Attachment, Hiding, Mention, Message, MessageVersion, Re
 from chat.refusals import DeleteWindowClosed
 from gateway.errors import Forbidden
 from holds import holds
+from outbox.events import MessagesDeleted, MessagesPurged
+from outbox.outbox import record
 
 # K32: what was deleted is kept for so long, seen by nobody, and then gone.
 KEPT = timedelta(hours=24)
@@ -81,6 +83,15 @@ def hide(user_id: int, message_id: int) -> None:
             conversation_id=int(message.chat_id), user_id=user_id, seq=message.seq, defaults={"message_id": message_id}
         )
         if made:
+            record(
+                MessagesDeleted(
+                    conversation_id=int(message.chat_id),
+                    seq=message.seq,
+                    message_id=message_id,
+                    by=user_id,
+                    only_for=user_id,
+                )
+            )
             transaction.on_commit(partial(events.tell_hidden, user_id, int(message.chat_id), message_id, message.seq))
 
 
@@ -90,12 +101,12 @@ def purge() -> int:
     A hold covers a message by its conversation or its sender. The reactions and votes that a hold has kept until now go
     with the versions. Index: message_version_purge.
     """
-    sender = Message.objects.filter(conversation_id=OuterRef("conversation_id"), id=OuterRef("message_id"))
+    message = Message.objects.filter(conversation_id=OuterRef("conversation_id"), id=OuterRef("message_id"))
     with transaction.atomic():
         holds.wait_for_new_holds()
         due = (
             MessageVersion.objects.filter(purge_at__lte=timezone.now())
-            .annotate(sender_id=Subquery(sender.values("sender_id")))
+            .annotate(sender_id=Subquery(message.values("sender_id")), seq=Subquery(message.values("seq")))
             .exclude(holds.covering(conversation="conversation_id", user="sender_id"))
         )
         versions = list(due.only("id", "conversation_id", "message_id"))
@@ -103,4 +114,9 @@ def purge() -> int:
         its = Q(conversation_id__in={chat for chat, _ in places}, message_id__in={message for _, message in places})
         Reaction.objects.filter(its).delete()
         Vote.objects.filter(its).delete()
+        seqs: dict[int, set[int]] = {}
+        for version in versions:
+            seqs.setdefault(version.conversation_id, set()).add(version.seq)
+        for conversation_id, purged in seqs.items():
+            record(MessagesPurged(conversation_id=conversation_id, seqs=sorted(purged)))
         return MessageVersion.objects.filter(id__in=[version.id for version in versions]).delete()[0]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
+from msgspec.structs import replace
 
 from chat.messages import changes, history, validation
 from chat.messages.changes import LockedMessage
@@ -91,8 +92,14 @@ def _write(message: LockedMessage, content: str, people: list[int], everyone: bo
     keep(message)
     if people != (message.mentions or []):
         _mention(message, people)
+    event = replace(
+        message.changed("edited"),
+        mentions_added=[person for person in people if person not in (message.mentions or [])],
+        everyone_added=everyone and not message.everyone,
+    )
     rev = changes.write(
         message,
+        event,
         content=content,
         version=message.version + 1,
         status="edited",

@@ -16,6 +16,7 @@ from chat.messages.changes import LockedMessage
 from chat.models import Vote
 from chat.refusals import ReadOnly
 from gateway.errors import Forbidden, InvalidPayload, NotFound
+from outbox.events import MessageChange
 
 SHOWN = 50
 # The first people of each option. Index: vote_once.
@@ -90,7 +91,7 @@ def close(user_id: int, message_id: int) -> Voted:
             raise Forbidden("only its author and the admins close a poll")
         if message.data["closed"]:
             return Voted(message.rev, message.data)
-        return _write(message, {**message.data, "closed": True})
+        return _write(message, "closed", {**message.data, "closed": True})
 
 
 def _poll(user_id: int, message_id: int) -> LockedMessage:
@@ -121,11 +122,11 @@ def _renew(message: LockedMessage) -> Voted:
         count, users = results.get(place, (0, []))
         who = {} if message.data["anonymous"] else {"userIds": [str(user) for user in users]}
         options.append({"text": option["text"], "count": count, **who})
-    return _write(message, {**message.data, "options": options})
+    return _write(message, "voted", {**message.data, "options": options})
 
 
-def _write(message: LockedMessage, data: dict[str, Any]) -> Voted:
-    return Voted(changes.write(message, data=data), data)
+def _write(message: LockedMessage, change: MessageChange, data: dict[str, Any]) -> Voted:
+    return Voted(changes.write(message, message.changed(change), data=data), data)
 
 
 def ballots(viewer: int, message_id: int, *, after: int = 0, limit: int) -> Ballots:

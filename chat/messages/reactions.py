@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
+from msgspec.structs import replace
 
 from chat.access import member_of
 from chat.messages import changes, history
@@ -85,7 +86,7 @@ def add(user_id: int, message_id: int, emoji: str) -> Reacted:
             raise InvalidPayload(f"at most {settings.LIMITS.max_reactions} different emoji a message", field="emoji")
         if message.blocked_in_direct_chat:
             return Reacted(message.rev, shown)
-        return _renew(message) if _insert(message, emoji) else Reacted(message.rev, shown)
+        return _renew(message, emoji, added=True) if _insert(message, emoji) else Reacted(message.rev, shown)
 
 
 def _insert(message: changes.LockedMessage, emoji: str) -> bool:
@@ -104,7 +105,7 @@ def remove(user_id: int, message_id: int, emoji: str) -> Reacted:
         message = changes.lock_live_message(user_id, message_id)
         its = {"conversation_id": message.conversation_id, "message_id": message.id}
         gone, _ = Reaction.objects.filter(**its, user_id=user_id, emoji=emoji).delete()
-        return _renew(message) if gone else Reacted(message.rev, message.reactions or [])
+        return _renew(message, emoji, added=False) if gone else Reacted(message.rev, message.reactions or [])
 
 
 def check(emoji: str) -> None:
@@ -113,14 +114,14 @@ def check(emoji: str) -> None:
         raise InvalidPayload("one emoji", field="emoji")
 
 
-def _renew(message: changes.LockedMessage) -> Reacted:
+def _renew(message: changes.LockedMessage, emoji: str, *, added: bool) -> Reacted:
     with connection.cursor() as cursor:
         cursor.execute(SUMMARY, {"conversation": message.conversation_id, "message": message.id})
         summary = [
             {"emoji": emoji, "count": count, "userIds": [str(user) for user in users]}
             for emoji, count, users in cursor.fetchall()
         ]
-    rev = changes.write_reactions(message, summary)
+    rev = changes.write_reactions(message, replace(message.changed("reacted"), emoji=emoji, added=added), summary)
     return Reacted(rev, summary)
 
 

@@ -124,7 +124,7 @@ def dissolve(user_id: int, team_id: int) -> None:
             raise Forbidden("only the owner dissolves a team")
         TeamMember.objects.filter(team=held).delete()
         for channel in _channels(held).select_for_update(no_key=True).order_by("id"):
-            end(channel)
+            end(channel, by=user_id)
 
 
 def add(user_id: int, team_id: int, *newcomer_ids: int) -> None:

@@ -65,11 +65,11 @@ READS: dict[str, tuple[Callable[[Place], Any], int]] = {
 }
 WRITES: dict[str, tuple[Callable[[Place], Any], int]] = {
     "send": (lambda at: ingest.store_within(draft(at.owner, at.chat, "@all", mentions=[str(at.reader.id)])), 1),
-    "edit": (lambda at: edits.edit(at.owner.id, at.old, f"edited {at.owner.id}", mentions=[]), 8),
-    "reaction": (lambda at: reactions.add(at.reader.id, at.old, "🎉"), 6),
-    "vote": (lambda at: polls.vote(at.reader.id, at.poll, [1]), 9),
-    "deletion for oneself": (lambda at: deletions.hide(at.reader.id, at.old), 4),
-    "deletion": (lambda at: deletions.delete(at.owner.id, at.old), 11),
+    "edit": (lambda at: edits.edit(at.owner.id, at.old, f"edited {at.owner.id}", mentions=[]), 9),
+    "reaction": (lambda at: reactions.add(at.reader.id, at.old, "🎉"), 7),
+    "vote": (lambda at: polls.vote(at.reader.id, at.poll, [1]), 10),
+    "deletion for oneself": (lambda at: deletions.hide(at.reader.id, at.old), 5),
+    "deletion": (lambda at: deletions.delete(at.owner.id, at.old), 12),
 }
 
 

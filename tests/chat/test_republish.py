@@ -1,5 +1,6 @@
 """Republishing: what a gateway may not have published before it died reaches those who may see it, and nobody else."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,8 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts import blocks
-from chat.messages import feed
+from chat.conversations import conversations, members
+from chat.messages import deletions, edits, feed, reactions
 from chat.models import Message
 from config.reactions import REACTIONS
 from gateway.bus import Event
@@ -17,7 +19,7 @@ from outbox import jobs
 from outbox.drain import drain
 from outbox.models import Job, Outbox
 from outbox.reactions import STALE_SECONDS
-from tests.factories import direct, say_many, someone
+from tests.factories import Someone, direct, draft, group, say_many, someone, store
 
 (REPUBLISH,) = (reaction for reaction in REACTIONS if reaction.name == "republish")
 
@@ -119,3 +121,86 @@ def test_row_whose_messages_are_gone_delays_no_other(told: list[Event]) -> None:
 
     assert {event.conversation_id for event in work_off(told) if event.seq} == {chat}
     assert not Job.objects.exists()
+
+
+CHANGES: dict[str, Callable[[Someone, Someone, int, int], object]] = {
+    "an edit": lambda ada, bob, chat, message: edits.edit(ada.id, message, "new words"),
+    "a reaction": lambda ada, bob, chat, message: reactions.add(bob.id, message, "👍"),
+    "a deletion": lambda ada, bob, chat, message: deletions.delete(ada.id, message),
+    "a name": lambda ada, bob, chat, message: conversations.change(ada.id, chat, {"name": "Another"}),
+    "a role": lambda ada, bob, chat, message: members.set_role(ada.id, chat, bob.id, "admin"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_late_change_is_republished_with_the_rev_that_it_made(
+    told: list[Event], change: Callable[[Someone, Someone, int, int], object]
+) -> None:
+    ada, bob = someone(), someone()
+    chat = group(ada, bob)
+    (stored,) = store([draft(ada, chat)])
+    Outbox.objects.all().delete()
+    told.clear()
+    change(ada, bob, chat, stored.id or 0)
+    live = {event.rev: payload(event)["type"] for event in told if event.conversation_id == chat}
+    make_late()
+
+    again = {event.rev: payload(event)["type"] for event in work_off(told) if event.conversation_id == chat}
+
+    # A reaction is read back with its whole message.
+    assert again == {rev: type_.replace("message.reaction", "message.updated") for rev, type_ in live.items()}
+    assert again
+
+
+def test_change_that_a_later_one_has_overtaken_is_republished_once(told: list[Event]) -> None:
+    ada, chat = someone(), 0
+    chat = group(ada)
+    (stored,) = store([draft(ada, chat)])
+    Outbox.objects.all().delete()
+    edits.edit(ada.id, stored.id or 0, "second")
+    edited = edits.edit(ada.id, stored.id or 0, "third")
+    make_late()
+
+    (event,) = work_off(told)
+
+    assert (event.rev, payload(event)["message"]["content"]) == (edited.rev, "third")
+
+
+def test_late_deletion_for_oneself_is_republished_to_ones_own_devices_alone(told: list[Event]) -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    (stored,) = store([draft(ada, chat)])
+    Outbox.objects.all().delete()
+    deletions.hide(bob.id, stored.id or 0)
+    make_late()
+
+    (event,) = work_off(told)
+
+    assert list(event.users) == [bob.id]
+    assert (payload(event)["type"], payload(event)["messageId"]) == ("message.deleted", str(stored.id))
+
+
+def test_late_join_opens_the_chat_to_those_who_are_members_still(told: list[Event]) -> None:
+    ada, bob, eve = someone(), someone(), someone()
+    chat = group(ada)
+    members.add(ada.id, chat, bob.id, eve.id)
+    Outbox.objects.all().delete()
+    members.remove(ada.id, chat, eve.id)
+    members.add(ada.id, chat, eve.id)
+    members.remove(ada.id, chat, bob.id)
+    make_late()
+
+    told_users = [(payload(e)["type"], list(e.users)) for e in work_off(told) if e.users and e.frame]
+
+    assert ("chat.created", [eve.id]) in told_users
+    assert ("chat.removed", [bob.id]) in told_users
+    assert ("chat.removed", [eve.id]) not in told_users
+
+
+def test_late_direct_chat_is_not_opened_to_a_user_who_blocks_its_creator(told: list[Event]) -> None:
+    ada, bob = someone(), someone()
+    blocks.block(bob.id, ada.id)
+    direct(ada, bob)
+    make_late()
+
+    assert [list(event.users) for event in work_off(told) if event.users] == [[ada.id]]
