@@ -79,3 +79,11 @@ def change(
             kept = {name: value for name, value in merged.items() if value is not None}
             Device.objects.filter(pk=device_id).update(privacy_overrides=kept)
         transaction.on_commit(partial(publish.notice, SWITCHED, [user_id]))
+
+
+def stricter(device: str, switch: str) -> str:
+    """Return the SQL condition that a device has a switch of FLAGS off; `device` is an alias of accounts_device.
+
+    It is NULL where the device is. Index: device_strict, which holds the few devices with overrides.
+    """
+    return f"({device}.privacy_overrides <> '{{}}'::jsonb AND {device}.privacy_overrides->'{switch}' = 'false')"

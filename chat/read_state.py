@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db import connection
 
+from accounts.privacy import stricter
 from chat.frames import ConversationMember
 from gateway.frames import Viewer
 
@@ -54,32 +55,35 @@ MENTIONS = f"""
             AND NOT EXISTS (SELECT FROM accounts_block b
                             WHERE b.blocker_id = me.user_id AND b.blocked_id = n.sender_id)) END
 """  # noqa: S608
-# Read marks show as far as both sides' settings let them (K8); the viewer's own always. Of people with a device that is
-# stricter than they are, what their other devices have said shows (receipts keeps that, by the function's name). The
-# viewer's device may want to be shown none. Whom the member blocks sees in their direct chat what it was when the block was
-# made; what goes to all of their devices alike is as the strictest wants it. All
-# members of small conversations, the viewer and the admins of large ones. Indexes: member_once, device_strict.
-_LISTED = """
+# The seq up to which others may see that member `m` has read, by the reader's own settings (K8): `p` is their row of
+# accounts_privacy. If one of a reader's devices sends no read receipts, only the reads of their other devices count
+# (receipts keeps those, by the function's name). A blocked user sees the marks frozen at the time of the block. Whether
+# the viewer wants to see any is asked besides. Indexes: device_strict, lane_key.
+READ_AS_SHOWN = f"""
+    CASE WHEN p.send_read_receipts IS FALSE THEN 0
+    WHEN m.user_id IN (SELECT d.user_id FROM accounts_device d WHERE {stricter("d", "send_read_receipts")})
+    THEN LEAST(shown_read_seq(m.conversation_id, m.user_id), m.frozen_read_seq)
+    ELSE LEAST(m.read_seq, m.frozen_read_seq) END
+"""  # noqa: S608
+# Members with their marks as the viewer may know them; the viewer's own marks always. A viewer, or the device on which
+# they look, may want to see no read marks. All members of small conversations, the viewer and the admins of large ones.
+# Indexes: member_once, device_strict.
+_LISTED = f"""
 SELECT m.conversation_id, m.n, m.user_id, u.display_name, m.role, m.joined_seq,
        CASE WHEN m.user_id = %(viewer)s THEN m.read_seq
-            WHEN NOT (COALESCE(his.send_read_receipts, true) AND COALESCE(mine.show_read_receipts, true))
+            WHEN mine.show_read_receipts IS FALSE
               OR EXISTS (SELECT FROM accounts_device d
                          WHERE d.user_id = %(viewer)s AND (d.id = %(device)s OR %(device)s = 0) AND d.revoked_at IS NULL
-                           AND d.privacy_overrides <> '{}'::jsonb
-                           AND d.privacy_overrides->'show_read_receipts' = 'false') THEN 0
-            WHEN m.user_id IN (SELECT d.user_id FROM accounts_device d
-                               WHERE d.privacy_overrides <> '{}'::jsonb
-                                 AND d.privacy_overrides->'send_read_receipts' = 'false')
-            THEN LEAST(shown_read_seq(m.conversation_id, m.user_id), m.frozen_read_seq)
-            ELSE LEAST(m.read_seq, m.frozen_read_seq) END,
+                           AND {stricter("d", "show_read_receipts")}) THEN 0
+            ELSE {READ_AS_SHOWN} END,
        CASE WHEN m.user_id = %(viewer)s THEN m.delivered_seq ELSE LEAST(m.delivered_seq, m.frozen_delivered_seq) END
 FROM chat_member m
 JOIN chat_conversation c ON c.id = m.conversation_id
 JOIN accounts_user u ON u.id = m.user_id
-LEFT JOIN accounts_privacy his ON his.user_id = m.user_id
+LEFT JOIN accounts_privacy p ON p.user_id = m.user_id
 LEFT JOIN accounts_privacy mine ON mine.user_id = %(viewer)s
 WHERE m.left_seq IS NULL
-"""
+"""  # noqa: S608
 MEMBERS = f"""
 {_LISTED} AND m.conversation_id = ANY (%(conversations)s)
   AND (c.member_count < %(small)s OR m.user_id = %(viewer)s OR m.role <> 'member')

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from django.conf import settings
 from django.db import connection
 
+from accounts.privacy import stricter
 from gateway import codec, publish
 from gateway.async_database import array
 from gateway.bus import Event
@@ -33,7 +34,7 @@ Key = TypeVar("Key")
 # and the log gets a copy. The lock of the member's row covers its lanes.
 # Indexes: member_once, message_key, the key of accounts_privacy, block_unique, lane_key, device_strict, the key of
 # receipts_policy.
-MARK = """
+MARK = f"""
 WITH input AS (
     SELECT i.user_id, i.conversation_id, i.device_id, i.delivered, i.seen, i.place
     FROM unnest(%(users)s::bigint[], %(conversations)s::bigint[], %(devices)s::bigint[], %(delivered)s::bigint[],
@@ -67,14 +68,14 @@ WITH input AS (
             SELECT FROM accounts_privacy p WHERE p.user_id = s.user_id AND NOT p.send_read_receipts) THEN NULL
         WHEN s.user_id IN (
             SELECT d.user_id FROM accounts_device d
-            WHERE d.privacy_overrides <> '{}'::jsonb AND d.privacy_overrides->'send_read_receipts' = 'false') THEN (
+            WHERE {stricter("d", "send_read_receipts")}) THEN (
             SELECT NULLIF(GREATEST(known.seq, max(LEAST(l.seen, s.last_seq))), known.seq)
             FROM unnest(%(lane_places)s::bigint[], %(lane_devices)s::bigint[], %(lane_seen)s::bigint[])
                      AS l (place, device_id, seen)
             CROSS JOIN shown_read_seq(s.conversation_id, s.user_id) AS known (seq)
             WHERE l.place = s.place AND NOT EXISTS (
                 SELECT FROM accounts_device d
-                WHERE d.id = l.device_id AND d.privacy_overrides->'send_read_receipts' = 'false')
+                WHERE d.id = l.device_id AND {stricter("d", "send_read_receipts")})
             GROUP BY known.seq)
         WHEN n.read_seq > s.read_seq THEN n.read_seq END AS shown
     FROM standing s LEFT JOIN moved n ON n.id = s.id
@@ -136,8 +137,7 @@ SELECT i.user_id, i.conversation_id,
              AND other.user_id <> i.user_id) END,
        CASE WHEN j.shown IS NOT NULL AND s.member_count < %(small)s THEN ARRAY(
            SELECT d.id FROM chat_member other
-           JOIN accounts_device d ON d.user_id = other.user_id AND d.privacy_overrides <> '{}'::jsonb
-                                 AND d.privacy_overrides->'show_read_receipts' = 'false'
+           JOIN accounts_device d ON d.user_id = other.user_id AND {stricter("d", "show_read_receipts")}
            WHERE other.conversation_id = i.conversation_id AND other.left_seq IS NULL
              AND other.user_id <> i.user_id) END,
        CASE WHEN s.kind = 'direct' AND (n.id IS NOT NULL OR j.shown IS NOT NULL) THEN ARRAY(
@@ -148,7 +148,7 @@ SELECT i.user_id, i.conversation_id,
 FROM input i LEFT JOIN standing s ON s.place = i.place LEFT JOIN moved n ON n.id = s.id
 LEFT JOIN judged j ON j.place = i.place
 ORDER BY i.place
-"""
+"""  # noqa: S608
 
 
 class Mark(NamedTuple):

@@ -8,9 +8,11 @@ from django.core.cache import cache
 from django.db import connection
 
 from accounts import privacy
+from accounts.privacy import stricter
 from chat.access import member_of
 from chat.frames import wire_time
 from chat.messages import history
+from chat.read_state import READ_AS_SHOWN
 from gateway.errors import NotFound
 from gateway.frames import Session
 from gateway.paging import listing, write_cursor
@@ -18,16 +20,8 @@ from receipts.bodies import Counts, DeliveryState, Receipt, Receipts
 from receipts.states import State
 
 PAGE_SIZE = 100
-STRICT = "privacy_overrides->'send_read_receipts' = 'false'"
-# The seq up to which others may see that member `m` has read. If one of a user's devices sends no read receipts, only
-# the reads of the other devices count. Indexes: device_strict, lane_key.
-READ = f"""
-    CASE WHEN p.send_read_receipts IS FALSE THEN 0
-    WHEN m.user_id IN (SELECT d.user_id FROM accounts_device d
-                       WHERE d.privacy_overrides <> '{{}}'::jsonb AND d.{STRICT})
-    THEN LEAST(shown_read_seq(m.conversation_id, m.user_id), m.frozen_read_seq)
-    ELSE LEAST(m.read_seq, m.frozen_read_seq) END
-"""  # noqa: S608
+# A device that sends no read receipts, although its user may.
+SILENT = stricter("d", "send_read_receipts")
 # Index: message_id.
 MESSAGE = """
 SELECT m.id, m.conversation_id, m.seq, m.sender_id, m.hidden, m.created_at, m.traceparent, c.kind, c.member_count,
@@ -41,7 +35,7 @@ WHERE m.id = %(id)s
 _RECIPIENTS = f"""
     SELECT m.user_id, m.conversation_id,
            LEAST(m.delivered_seq, m.frozen_delivered_seq) >= %(seq)s AND NOT %(hidden)s AS delivered,
-           {READ} >= %(seq)s AND NOT %(hidden)s AS seen
+           {READ_AS_SHOWN} >= %(seq)s AND NOT %(hidden)s AS seen
     FROM chat_member m LEFT JOIN accounts_privacy p ON p.user_id = m.user_id
     WHERE m.conversation_id = %(conversation)s AND m.left_seq IS NULL AND m.user_id <> %(sender)s
       AND m.joined_seq < %(seq)s
@@ -59,7 +53,7 @@ WITH recipient AS MATERIALIZED (
     SELECT r.* FROM ({_RECIPIENTS}) r WHERE NOT %(hidden)s AND r.user_id > %(after)s ORDER BY r.user_id LIMIT %(limit)s
 ), reported AS (
     SELECT r.user_id, l.device_id, g.state, g.at, g.expires_at,
-           %(shows)s AND COALESCE(p.send_read_receipts, true) AND NOT COALESCE(d.{STRICT}, false) AS shows_seen
+           %(shows)s AND COALESCE(p.send_read_receipts, true) AND NOT COALESCE({SILENT}, false) AS shows_seen
     FROM recipient r
     JOIN receipts_lane l ON l.conversation_id = r.conversation_id AND l.user_id = r.user_id
     CROSS JOIN LATERAL (

@@ -28,7 +28,7 @@ from gateway.paging import write_cursor
 from receipts import queries
 from receipts.bodies import ConnectionTrace, DeviceTrace, GatewayTrace, RecipientTrace, Trace
 from receipts.models import Inspection
-from receipts.queries import PAGE_SIZE, STRICT, QueriedMessage
+from receipts.queries import PAGE_SIZE, SILENT, QueriedMessage
 from receipts.states import State
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ WITH recipient AS MATERIALIZED (
       AND m.joined_seq < %(seq)s AND m.user_id > %(after)s
     ORDER BY m.user_id LIMIT %(limit)s
 )
-SELECT r.user_id, r.delivered, r.seen, g.device_id, g.state, g.at, COALESCE(d.{STRICT}, false) AS strict,
+SELECT r.user_id, r.delivered, r.seen, g.device_id, g.state, g.at, COALESCE({SILENT}, false) AS strict,
        COALESCE(NOT p.send_read_receipts, false) AS quiet, b.id IS NOT NULL AS blocked
 FROM recipient r
 LEFT JOIN LATERAL (
