@@ -28,7 +28,7 @@ def staff(monkeypatch: pytest.MonkeyPatch) -> Client:
     return browser
 
 
-def test_the_admin_is_entered_through_our_own_sign_in_page(somebody: Make) -> None:
+def test_admin_is_entered_through_parleys_sign_in_page(somebody: Make) -> None:
     answer = Client().get("/admin/", follow=True)
     assert [place for place, _ in answer.redirect_chain][-1].startswith(reverse("account_login"))
     member = Client()
@@ -36,7 +36,7 @@ def test_the_admin_is_entered_through_our_own_sign_in_page(somebody: Make) -> No
     assert member.get("/admin/", follow=True).status_code == 403
 
 
-def test_people_are_found_but_neither_made_nor_changed_nor_deleted(staff: Client, somebody: Make) -> None:
+def test_admin_lists_users_but_cannot_add_edit_or_delete_them(staff: Client, somebody: Make) -> None:
     who = somebody("Zoë Findable")
     listed = staff.get(reverse("admin:accounts_user_changelist"), {"q": (who.user.email or "")[:8]}).content.decode()
     assert "Zoë Findable" in listed
@@ -47,7 +47,7 @@ def test_people_are_found_but_neither_made_nor_changed_nor_deleted(staff: Client
     assert "argon2" not in page
 
 
-def test_disabling_signs_out_everywhere_and_enabling_lets_in_again(
+def test_disabled_user_is_signed_out_everywhere_and_may_be_enabled_again(
     staff: Client, somebody: Make, orders: list[Event]
 ) -> None:
     who = somebody(password=PASSWORD)
@@ -63,7 +63,7 @@ def test_disabling_signs_out_everywhere_and_enabling_lets_in_again(
         tokens.verify_access(who.pair.access)
 
 
-def test_a_device_can_be_signed_out(staff: Client, somebody: Make, orders: list[Event]) -> None:
+def test_admin_can_sign_out_a_device(staff: Client, somebody: Make, orders: list[Event]) -> None:
     who = somebody()
     where = reverse("admin:accounts_device_changelist")
     assert staff.get(where).status_code == 200
@@ -72,7 +72,7 @@ def test_a_device_can_be_signed_out(staff: Client, somebody: Make, orders: list[
     assert Device.objects.get(pk=who.device.pk).revoked_at is not None
 
 
-def test_staff_who_may_change_people_cannot_raise_their_own_rights(staff: Client, somebody: Make) -> None:
+def test_staff_with_change_permission_cannot_raise_their_own_rights(staff: Client, somebody: Make) -> None:
     """F275: who may disable accounts decides about nobody's rights; superusers do."""
     helper = somebody(password=PASSWORD)
     helper.user.is_staff = True

@@ -16,7 +16,7 @@ Make = Callable[..., Somebody]
 NOBODY = 2**62
 
 
-def test_contacts_are_mutual_once_each_has_the_other(somebody: Make) -> None:
+def test_contact_is_mutual_once_both_users_added_each_other(somebody: Make) -> None:
     ada, bob = somebody("Ada"), somebody("Bob")
     contacts.add(ada.id, bob.id)
     before = queries.contacts_of(ada.id, cursor=None, limit=10).results
@@ -28,7 +28,7 @@ def test_contacts_are_mutual_once_each_has_the_other(somebody: Make) -> None:
     ]
 
 
-def test_adding_twice_changes_nothing_and_removing_twice_is_refused(somebody: Make) -> None:
+def test_adding_a_contact_twice_is_allowed_and_removing_it_twice_is_refused(somebody: Make) -> None:
     ada, bob = somebody(), somebody()
     contacts.add(ada.id, bob.id)
     contacts.add(ada.id, bob.id)
@@ -37,7 +37,7 @@ def test_adding_twice_changes_nothing_and_removing_twice_is_refused(somebody: Ma
         contacts.remove(ada.id, bob.id)
 
 
-def test_a_block_takes_each_off_the_others_list(somebody: Make) -> None:
+def test_block_removes_both_users_from_each_others_contacts(somebody: Make) -> None:
     ada, bob, eve = somebody(), somebody(), somebody()
     contacts.add(ada.id, bob.id)
     contacts.add(bob.id, ada.id)
@@ -49,7 +49,7 @@ def test_a_block_takes_each_off_the_others_list(somebody: Make) -> None:
     assert blocks.blockers_among(ada.id, [bob.id, eve.id]) == set()
 
 
-def test_whom_one_has_blocked_is_no_contact_until_unblocked(somebody: Make) -> None:
+def test_blocked_user_cannot_be_added_as_contact_until_unblocked(somebody: Make) -> None:
     ada, bob = somebody(), somebody()
     blocks.block(ada.id, bob.id)
     with pytest.raises(Forbidden):
@@ -60,7 +60,7 @@ def test_whom_one_has_blocked_is_no_contact_until_unblocked(somebody: Make) -> N
         blocks.unblock(ada.id, bob.id)
 
 
-def test_a_block_and_a_new_contact_at_once_never_leave_both(somebody: Make) -> None:
+def test_concurrent_block_and_contact_never_leave_both(somebody: Make) -> None:
     ada = somebody()
     for bob in [somebody() for _ in range(10)]:
         start = threading.Barrier(2)
@@ -80,7 +80,7 @@ def test_a_block_and_a_new_contact_at_once_never_leave_both(somebody: Make) -> N
         assert not Contact.objects.filter(user_id=ada.id, contact_id=bob.id).exists()
 
 
-def test_who_is_blocked_cannot_tell_the_blocker_from_nobody(somebody: Make) -> None:
+def test_blocked_user_cannot_tell_the_blocker_from_a_missing_user(somebody: Make) -> None:
     ada, bob = somebody("Ada"), somebody("Bob")
     blocks.block(ada.id, bob.id)
     for missing in (ada.id, NOBODY):
@@ -92,7 +92,7 @@ def test_who_is_blocked_cannot_tell_the_blocker_from_nobody(somebody: Make) -> N
     assert access.person(ada.id, bob.id).display_name == "Bob"
 
 
-def test_who_blocks_can_be_blocked_too(somebody: Make) -> None:
+def test_blocker_can_be_blocked_too(somebody: Make) -> None:
     ada, bob = somebody(), somebody()
     blocks.block(ada.id, bob.id)
     blocks.block(bob.id, ada.id)
@@ -100,7 +100,7 @@ def test_who_blocks_can_be_blocked_too(somebody: Make) -> None:
 
 
 @pytest.mark.parametrize("use_case", [contacts.add, blocks.block])
-def test_oneself_and_nobody_are_refused(somebody: Make, use_case: Callable[[int, int], None]) -> None:
+def test_own_id_and_missing_user_are_refused(somebody: Make, use_case: Callable[[int, int], None]) -> None:
     ada = somebody()
     with pytest.raises(InvalidPayload):
         use_case(ada.id, ada.id)

@@ -23,7 +23,7 @@ def _find(viewer: Somebody, q: str) -> list[str]:
     return [person.display_name for person in queries.directory(viewer.id, q=q, cursor=None, limit=50).results]
 
 
-def test_people_are_found_by_the_beginning_of_any_word_without_case_or_accents(somebody: Make, mark: str) -> None:
+def test_directory_matches_word_prefixes_without_case_or_accents(somebody: Make, mark: str) -> None:
     me = somebody("Me")
     somebody(f"Zoë {mark} Ångström")
     for q in (mark, mark.upper(), mark[:8], f"zoe {mark}", f"{mark} ang", f"  {mark}  ANG"):
@@ -31,13 +31,13 @@ def test_people_are_found_by_the_beginning_of_any_word_without_case_or_accents(s
     assert _find(me, mark[1:]) == []
 
 
-def test_people_are_found_by_the_beginning_of_their_address(somebody: Make, mark: str) -> None:
+def test_directory_matches_email_prefixes(somebody: Make, mark: str) -> None:
     me, ada = somebody(), somebody("Ada", email=f"{mark}@example.org")
     assert _find(me, f"{mark}@EX") == ["Ada"]
     assert _find(ada, mark) == []
 
 
-def test_signs_with_a_meaning_to_sql_are_plain_text(somebody: Make, mark: str) -> None:
+def test_directory_escapes_sql_wildcards(somebody: Make, mark: str) -> None:
     me = somebody()
     somebody(f"100%_{mark}\\")
     assert _find(me, f"100%_{mark}\\") == [f"100%_{mark}\\"]
@@ -47,7 +47,7 @@ def test_signs_with_a_meaning_to_sql_are_plain_text(somebody: Make, mark: str) -
         _find(me, "\0")
 
 
-def test_the_viewer_the_disabled_and_who_blocked_the_viewer_are_left_out(
+def test_directory_omits_the_viewer_disabled_users_and_blockers_of_the_viewer(
     somebody: Make, mark: str, orders: list[Event]
 ) -> None:
     me, gone, foe, friend = (somebody(f"{mark} {name}") for name in ("Me", "Gone", "Foe", "Friend"))
@@ -58,7 +58,7 @@ def test_the_viewer_the_disabled_and_who_blocked_the_viewer_are_left_out(
     assert _find(foe, mark) == [f"{mark} Friend", f"{mark} Me"]
 
 
-def test_pages_follow_each_other_without_gap_or_repeat(somebody: Make, mark: str) -> None:
+def test_directory_pages_have_no_gap_and_no_duplicate(somebody: Make, mark: str) -> None:
     me = somebody()
     names = sorted([f"{mark} {secrets.token_hex(2)}" for _ in range(5)] + [f"{mark} same"] * 3)
     for name in names:
@@ -74,7 +74,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(somebody: Make, mark: str
 
 
 @pytest.mark.parametrize("cursor", ["x", "====", "e30", "WyJhIl0", "WyJcdTAwMDAiLDFd", "\ud800", "é"])
-def test_a_cursor_from_elsewhere_is_refused(somebody: Make, cursor: str) -> None:
+def test_directory_refuses_a_foreign_cursor(somebody: Make, cursor: str) -> None:
     with pytest.raises(InvalidPayload) as refusal:
         queries.directory(somebody().id, q="", cursor=cursor, limit=3)
     assert refusal.value.field == "cursor"

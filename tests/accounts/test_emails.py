@@ -32,7 +32,7 @@ def email_of(who: Somebody) -> str | None:
     return User.objects.get(pk=who.id).email
 
 
-def test_another_address_is_added_and_signed_in_with(somebody: Make, mailoutbox: list[EmailMessage]) -> None:
+def test_user_can_add_an_email_and_make_it_primary(somebody: Make, mailoutbox: list[EmailMessage]) -> None:
     who, other = somebody(password=PASSWORD), new_email()
     browser = signed_in(who)
 
@@ -43,7 +43,7 @@ def test_another_address_is_added_and_signed_in_with(somebody: Make, mailoutbox:
     assert [mail.to for mail in mailoutbox] == [[other]]
 
 
-def test_an_address_with_which_somebody_signs_in_is_not_added(somebody: Make) -> None:
+def test_email_of_another_user_cannot_be_added(somebody: Make) -> None:
     who, other = somebody(password=PASSWORD), somebody()
 
     page = does(signed_in(who), "add", other.user.email or "")
@@ -53,7 +53,7 @@ def test_an_address_with_which_somebody_signs_in_is_not_added(somebody: Make) ->
 
 
 @pytest.mark.parametrize("way", ["primary", "confirm"])
-def test_an_address_that_somebody_has_signed_up_with_meanwhile_is_refused_and_all_stays(
+def test_email_taken_by_a_later_sign_up_is_refused_and_nothing_changes(
     somebody: Make, mailoutbox: list[EmailMessage], way: str
 ) -> None:
     who, wanted = somebody(password=PASSWORD), new_email()

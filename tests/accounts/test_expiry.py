@@ -15,7 +15,7 @@ from tests.accounts.conftest import Somebody
 Make = Callable[..., Somebody]
 
 
-def test_expired_tokens_and_web_sessions_go_and_living_ones_stay(somebody: Make) -> None:
+def test_sweep_removes_expired_tokens_and_web_sessions_and_keeps_live_ones(somebody: Make) -> None:
     past = timezone.now() - timedelta(seconds=1)
     gone, living, old, here = somebody(), somebody(), Client(), Client()
     for browser, who in ((old, gone), (here, living)):

@@ -56,7 +56,7 @@ def _cookie(client: Client) -> dict[str, str]:
     return {active.SESSION_COOKIE_NAME: client.cookies[active.SESSION_COOKIE_NAME].value}
 
 
-def test_a_bearer_token_opens_a_socket(somebody: Make) -> None:
+def test_bearer_token_opens_a_socket(somebody: Make) -> None:
     who = somebody()
     session = handshake.authenticate(_bearer(who.pair.access))
     assert session == Session(who.id, who.device.pk, who.pair.access_expires_at.timestamp())
@@ -65,30 +65,30 @@ def test_a_bearer_token_opens_a_socket(somebody: Make) -> None:
 @pytest.mark.parametrize(
     "headers", [{b"authorization": b"Bearer x"}, {b"authorization": b"Basic eDp5"}, {b"authorization": b"\xff\xfe"}, {}]
 )
-def test_without_a_good_credential_the_socket_closes_with_4401(headers: dict[bytes, bytes]) -> None:
+def test_socket_without_a_valid_credential_closes_with_4401(headers: dict[bytes, bytes]) -> None:
     assert _refused(_shown(headers)).code == 4401
 
 
-def test_an_expired_token_says_that_it_expired(somebody: Make) -> None:
+def test_expired_token_closes_the_socket_with_its_reason(somebody: Make) -> None:
     who = somebody()
     with time_machine.travel(timezone.now() + timedelta(seconds=active.LIMITS.access_token + 1)):
         closed = _refused(_bearer(who.pair.access))
     assert (closed.code, closed.reason) == (4401, TokenExpired().message)
 
 
-def test_a_wrong_bearer_is_not_made_up_for_by_a_good_ticket(somebody: Make) -> None:
+def test_wrong_bearer_token_is_refused_despite_a_valid_ticket(somebody: Make) -> None:
     ticket = tickets.issue(tokens.read_access(somebody().pair.access)).ticket
     assert _refused(_shown({b"authorization": b"Bearer x"}, {"ticket": ticket})).code == 4401
 
 
-def test_a_ticket_opens_one_socket(somebody: Make) -> None:
+def test_ticket_opens_only_one_socket(somebody: Make) -> None:
     session = tokens.read_access(somebody().pair.access)
     ticket = tickets.issue(session).ticket
     assert handshake.authenticate(_shown(query={"ticket": ticket})) == session
     assert _refused(_shown(query={"ticket": ticket})).code == 4401
 
 
-def test_a_ticket_of_a_device_signed_out_since_is_refused(somebody: Make, orders: list[Event]) -> None:
+def test_ticket_of_a_signed_out_device_is_refused(somebody: Make, orders: list[Event]) -> None:
     who = somebody()
     ticket = tickets.issue(tokens.read_access(who.pair.access)).ticket
     devices.revoke(who.id, who.device.pk)
@@ -97,7 +97,7 @@ def test_a_ticket_of_a_device_signed_out_since_is_refused(somebody: Make, orders
 
 
 @pytest.mark.parametrize(("allowed", "opens"), [(True, True), (False, False)])
-def test_a_token_in_the_address_counts_only_where_allowed(
+def test_token_in_the_url_works_only_if_the_setting_allows_it(
     somebody: Make, settings: Settings, allowed: bool, opens: bool
 ) -> None:
     settings.TOKEN_IN_URL = allowed
@@ -109,13 +109,13 @@ def test_a_token_in_the_address_counts_only_where_allowed(
         assert _refused(shown).code == 4401
 
 
-def test_a_disabled_user_opens_no_socket(somebody: Make, orders: list[Event]) -> None:
+def test_disabled_user_cannot_open_a_socket(somebody: Make, orders: list[Event]) -> None:
     who = somebody()
     users.disable(who.id)
     assert _refused(_bearer(who.pair.access)).code == 4401
 
 
-def test_a_web_session_opens_a_socket_for_its_own_device(browser: tuple[Somebody, Client]) -> None:
+def test_web_session_opens_a_socket_for_its_own_device(browser: tuple[Somebody, Client]) -> None:
     who, client = browser
     shown = _shown({b"origin": OURS, b"user-agent": b"Mozilla/5.0 (X11; Linux) Firefox/140.0"}, cookies=_cookie(client))
     first = handshake.authenticate(shown)
@@ -131,7 +131,7 @@ def test_a_web_session_opens_a_socket_for_its_own_device(browser: tuple[Somebody
      b"http://localhost:8000.evil.example", b"http://localhost:8000@evil.example", b"http://evil@localhost:8000",
      b"http://localhost:8000/", b"http://[", b"\xff"],
 )  # fmt: skip
-def test_a_page_from_elsewhere_opens_no_socket_with_the_session(
+def test_page_of_another_origin_cannot_open_a_socket_with_the_web_session(
     browser: tuple[Somebody, Client], origin: bytes | None
 ) -> None:
     headers = {} if origin is None else {b"origin": origin}
@@ -139,27 +139,25 @@ def test_a_page_from_elsewhere_opens_no_socket_with_the_session(
     assert (closed.code, closed.reason) == (4401, handshake.WrongOrigin().message)
 
 
-def test_an_origin_that_the_settings_name_may_use_the_session(
-    browser: tuple[Somebody, Client], settings: Settings
-) -> None:
+def test_configured_origin_can_use_the_web_session(browser: tuple[Somebody, Client], settings: Settings) -> None:
     settings.ORIGINS = ["https://app.example.org"]
     shown = _shown({b"origin": b"https://APP.example.org"}, cookies=_cookie(browser[1]))
     assert handshake.authenticate(shown).user_id == browser[0].id
 
 
-def test_a_host_that_is_not_ours_does_not_vouch_for_its_origin(browser: tuple[Somebody, Client]) -> None:
+def test_origin_equal_to_an_unknown_host_is_refused(browser: tuple[Somebody, Client]) -> None:
     shown = _shown({b"host": b"rebound.example", b"origin": b"http://rebound.example"}, cookies=_cookie(browser[1]))
     assert _refused(shown).code == 4401
 
 
-def test_over_tls_a_page_without_it_opens_no_socket(browser: tuple[Somebody, Client], settings: Settings) -> None:
+def test_http_origin_is_refused_when_tls_is_on(browser: tuple[Somebody, Client], settings: Settings) -> None:
     settings.TLS = True
     assert _refused(_shown({b"origin": OURS}, cookies=_cookie(browser[1]))).code == 4401
     good = _shown({b"origin": b"https://localhost:8000"}, cookies=_cookie(browser[1]))
     assert handshake.authenticate(good).user_id == browser[0].id
 
 
-def test_a_web_session_signed_out_elsewhere_is_refused_and_ended(
+def test_web_session_signed_out_elsewhere_is_refused_and_deleted(
     browser: tuple[Somebody, Client], orders: list[Event]
 ) -> None:
     who, client = browser
@@ -171,7 +169,7 @@ def test_a_web_session_signed_out_elsewhere_is_refused_and_ended(
     assert [o.close_device for o in orders] == [device_id]
 
 
-def test_a_session_that_survived_its_revocation_is_flushed(
+def test_session_saved_again_after_its_revocation_is_flushed(
     browser: tuple[Somebody, Client], orders: list[Event]
 ) -> None:
     who, client = browser
@@ -184,7 +182,7 @@ def test_a_session_that_survived_its_revocation_is_flushed(
     assert not client.session.exists(_cookie(client)[active.SESSION_COOKIE_NAME])
 
 
-def test_a_new_password_ends_the_web_sessions(browser: tuple[Somebody, Client]) -> None:
+def test_password_change_invalidates_web_sessions(browser: tuple[Somebody, Client]) -> None:
     who, client = browser
     who.user.set_password("another-horse-8")
     who.user.save(update_fields=["password"])
@@ -192,13 +190,13 @@ def test_a_new_password_ends_the_web_sessions(browser: tuple[Somebody, Client]) 
 
 
 @pytest.mark.parametrize("key", ["", "x", "\0", "x" * 5000, "'; --"])
-def test_an_unknown_session_is_refused(key: str) -> None:
+def test_unknown_session_cookie_is_refused(key: str) -> None:
     shown = _shown({b"origin": OURS}, cookies={active.SESSION_COOKIE_NAME: key})
     assert _refused(shown).code == 4401
 
 
 @pytest.mark.parametrize("fault", [Overloaded, OperationalError])
-def test_with_a_store_away_nobody_is_told_that_their_credential_is_wrong(
+def test_unavailable_store_does_not_report_a_wrong_credential(
     monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
 ) -> None:
     """A client that hears 4401 signs in anew; when to come back is the gateway's to say."""
@@ -211,7 +209,7 @@ def test_with_a_store_away_nobody_is_told_that_their_credential_is_wrong(
         handshake.authenticate(_shown(query={"ticket": "x"}))
 
 
-def test_a_fresh_token_prolongs_the_session_of_its_own_device_only(somebody: Make) -> None:
+def test_token_renews_only_the_session_of_its_own_device(somebody: Make) -> None:
     who, other = somebody(), somebody()
     session = Session(who.id, who.device.pk, 1.0)
     assert handshake.renew(session, who.pair.access).expires_at == who.pair.access_expires_at.timestamp()

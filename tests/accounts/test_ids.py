@@ -19,13 +19,13 @@ def _make(count: int) -> list[int]:
     return made
 
 
-def test_ids_made_at_once_by_several_connections_are_all_different() -> None:
+def test_ids_from_concurrent_connections_are_unique() -> None:
     with ThreadPoolExecutor(4) as pool:
         made = [number for batch in pool.map(_make, [20_000] * 4) for number in batch]
     assert len(set(made)) == 80_000
 
 
-def test_an_id_tells_when_it_was_made() -> None:
+def test_id_contains_its_creation_time() -> None:
     with connection.cursor() as sql:
         sql.execute("SELECT clock_timestamp(), new_id(), clock_timestamp()")
         before, number, after = sql.fetchone()
@@ -33,7 +33,7 @@ def test_an_id_tells_when_it_was_made() -> None:
     assert before.replace(microsecond=before.microsecond // 1000 * 1000) <= created_at <= after
 
 
-def test_an_id_bears_the_shard_of_its_connection() -> None:
+def test_id_contains_the_shard_of_its_connection() -> None:
     with connection.cursor() as sql:
         sql.execute("SELECT set_config('parley.shard', '1023', false)")
         sql.execute("SELECT (new_id() >> 13) & 1023")
@@ -42,7 +42,7 @@ def test_an_id_bears_the_shard_of_its_connection() -> None:
     assert shard == 1023
 
 
-def test_a_row_learns_its_id_when_it_is_stored() -> None:
+def test_model_gets_its_database_id_on_insert() -> None:
     user = User(display_name="Row", name_key="row", email=None, phone="+4915123456789")
     User.objects.filter(phone=user.phone).delete()
     user.save(force_insert=True)
@@ -50,10 +50,10 @@ def test_a_row_learns_its_id_when_it_is_stored() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0x10", "-1", "1.5", "٣", "9" * 19, "9" * 5000, "1\0", "\ud800", "null"])
-def test_what_is_no_id_names_nothing(text: str) -> None:
+def test_text_that_is_no_id_is_not_found(text: str) -> None:
     with pytest.raises(NotFound):
         ids.from_wire(text)
 
 
-def test_the_largest_id_can_be_written() -> None:
+def test_largest_id_is_accepted() -> None:
     assert ids.from_wire(str(2**63 - 1)) == 2**63 - 1

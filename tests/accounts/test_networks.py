@@ -36,20 +36,20 @@ def registered(claims: Sequence[str], *, server: str, proxies: str) -> list[int]
 
 
 @pytest.mark.parametrize("server", ["uvicorn", "daphne"])
-def test_what_a_client_claims_before_the_proxy_is_not_its_address(server: str) -> None:
+def test_forwarded_address_claimed_by_a_client_is_ignored(server: str) -> None:
     client, other = address(), address()
     claims = [f"{address()}, {client}" for _ in range(MOST + 1)] + [f"{address()}, {other}"]
 
     assert registered(claims, server=server, proxies="127.0.0.1") == [201] * MOST + [429, 201]
 
 
-def test_who_comes_past_the_proxy_claims_in_vain() -> None:
+def test_forwarded_address_from_an_untrusted_peer_is_ignored() -> None:
     claims = [address() for _ in range(MOST + 1)]
 
     assert registered(claims, server="uvicorn", proxies="192.0.2.1") == [201] * MOST + [429]
 
 
-def test_behind_two_proxies_the_address_is_the_one_before_both() -> None:
+def test_address_behind_two_proxies_is_the_one_before_both() -> None:
     claims = [f"{address()}, 192.0.2.1" for _ in range(MOST + 1)]
 
     assert registered(claims, server="uvicorn", proxies="127.0.0.1,192.0.2.0/24") == [201] * (MOST + 1)

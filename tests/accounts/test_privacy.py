@@ -14,7 +14,7 @@ from tests.accounts.conftest import Somebody
 Make = Callable[..., Somebody]
 
 
-def test_everything_is_shown_until_somebody_says_otherwise(somebody: Make) -> None:
+def test_privacy_defaults_show_everything(somebody: Make) -> None:
     ada, bob = somebody(), somebody()
     privacy.change(bob.id, settings={"show_typing": False, "who_can_message": "contacts"})
     assert privacy.of_many([ada.id, bob.id]) == {
@@ -23,14 +23,14 @@ def test_everything_is_shown_until_somebody_says_otherwise(somebody: Make) -> No
     }
 
 
-def test_a_change_leaves_the_other_settings_alone(somebody: Make) -> None:
+def test_privacy_change_keeps_the_other_settings(somebody: Make) -> None:
     ada = somebody()
     privacy.change(ada.id, settings={"show_typing": False})
     privacy.change(ada.id, settings={"show_last_seen": False})
     assert privacy.of(ada.id) == Settings(show_typing=False, show_last_seen=False)
 
 
-def test_a_device_may_be_stricter_than_its_user_and_never_laxer(somebody: Make) -> None:
+def test_device_override_can_only_be_stricter_than_the_user(somebody: Make) -> None:
     ada = somebody()
     other = devices.add(ada.id)
     overrides = {ada.device.pk: {"send_read_receipts": False, "show_typing": True}}
@@ -41,7 +41,7 @@ def test_a_device_may_be_stricter_than_its_user_and_never_laxer(somebody: Make) 
     assert privacy.on_device(ada.id, ada.device.pk) == Settings(show_typing=False)
 
 
-def test_an_override_for_anothers_device_changes_nothing_at_all(somebody: Make) -> None:
+def test_override_for_another_users_device_changes_nothing(somebody: Make) -> None:
     ada, bob = somebody(), somebody()
     with pytest.raises(NotFound):
         privacy.change(ada.id, settings={"show_typing": False}, overrides={bob.device.pk: {"show_typing": False}})
@@ -49,7 +49,7 @@ def test_an_override_for_anothers_device_changes_nothing_at_all(somebody: Make) 
     assert privacy.overrides_of(bob.id) == {}
 
 
-def test_change_of_one_switch_reads_and_writes_the_settings_once(somebody: Make) -> None:
+def test_privacy_change_reads_and_writes_the_row_once(somebody: Make) -> None:
     person = somebody()
     privacy.change(person.user.pk, settings={"show_typing": False})
 

@@ -44,7 +44,7 @@ def sign_in(who: Somebody, device_id: int | None = None) -> api_sign_in.Entry:
     )
 
 
-def test_who_is_being_blocked_takes_the_blocker_on_no_list(somebody: Make) -> None:
+def test_user_blocked_concurrently_cannot_add_the_blocker_as_contact(somebody: Make) -> None:
     """F204."""
     ada, bob = somebody(), somebody()
 
@@ -54,7 +54,7 @@ def test_who_is_being_blocked_takes_the_blocker_on_no_list(somebody: Make) -> No
     assert not Contact.objects.filter(user_id=bob.id).exists()
 
 
-def test_a_device_that_signs_in_again_voids_what_was_just_refreshed_on_it(somebody: Make) -> None:
+def test_second_sign_in_of_a_device_voids_a_concurrent_refresh(somebody: Make) -> None:
     who = somebody(password=PASSWORD)
     stolen: list[tokens.Pair] = []
 
@@ -65,7 +65,7 @@ def test_a_device_that_signs_in_again_voids_what_was_just_refreshed_on_it(somebo
 
 
 @pytest.mark.parametrize("change", ["password", "disabled"])
-def test_who_is_signing_in_while_the_account_is_closed_to_them_stays_out(
+def test_sign_in_concurrent_with_disable_or_password_change_is_refused(
     somebody: Make, orders: list[Event], change: str
 ) -> None:
     who = somebody(password=PASSWORD)

@@ -32,7 +32,7 @@ def _assert_problem(answer: Any, status: int, code: str, *fields: str) -> dict[s
     return body
 
 
-def test_registering_answers_with_the_user_the_device_and_its_tokens(client: NewClient) -> None:
+def test_register_returns_user_device_and_tokens(client: NewClient) -> None:
     email = new_email()
     body = {"email": email.upper(), "password": PASSWORD, "displayName": "Ada", "deviceName": "Pixel"}
     answer = client().post(AUTH + "register", body)
@@ -49,7 +49,7 @@ def test_registering_answers_with_the_user_the_device_and_its_tokens(client: New
     assert Device.objects.get(pk=got["deviceId"]).name == "Pixel"
 
 
-def test_a_second_account_with_the_address_in_other_case_is_a_clear_problem(client: NewClient, somebody: Make) -> None:
+def test_register_refuses_a_taken_email_in_other_case(client: NewClient, somebody: Make) -> None:
     email = new_email()
     somebody(email=email)
     body = {"email": email.upper(), "password": PASSWORD, "displayName": "Twin"}
@@ -78,22 +78,22 @@ def test_a_second_account_with_the_address_in_other_case_is_a_clear_problem(clie
         ({"deviceName": False}, "deviceName"),
     ],
 )
-def test_a_wrong_field_is_named(client: NewClient, change: dict[str, Any], field: str) -> None:
+def test_register_names_the_wrong_field(client: NewClient, change: dict[str, Any], field: str) -> None:
     body = {"email": new_email(), "password": PASSWORD, "displayName": "Ada", **change}
     _assert_problem(client().post(AUTH + "register", body), 422, "INVALID_PAYLOAD", field)
 
 
-def test_a_missing_field_is_named(client: NewClient) -> None:
+def test_register_names_the_missing_field(client: NewClient) -> None:
     answer = client().post(AUTH + "register", {"email": new_email(), "displayName": "Ada"})
     _assert_problem(answer, 422, "INVALID_PAYLOAD", "password")
 
 
-def test_a_body_above_the_limit_is_refused(client: NewClient) -> None:
+def test_body_above_the_limit_is_refused(client: NewClient) -> None:
     body = {"email": new_email(), "password": PASSWORD, "displayName": "x" * 1_100_000}
     _assert_problem(client().post(AUTH + "register", body), 413, "FRAME_TOO_LARGE")
 
 
-def test_what_people_cannot_see_in_a_devices_name_is_left_out(client: NewClient) -> None:
+def test_invisible_characters_are_removed_from_a_device_name(client: NewClient) -> None:
     body = {"email": new_email(), "password": PASSWORD, "displayName": "Ada", "deviceName": "Pix\0el\u202e" + "!" * 300}
     device = Device.objects.get(pk=client().post(AUTH + "register", body).json()["deviceId"])
     assert device.name == "Pixel" + "!" * 195
@@ -104,18 +104,18 @@ def test_what_people_cannot_see_in_a_devices_name_is_left_out(client: NewClient)
     [b"", b"{", b"\xff\xfe", b'{"email": "\xff"}', b"[" * 100_000, b'{"a":' * 50_000, b"NaN", b"1" * 10_000, b'{"refresh": "\\ud800"}', b"[]", b"null", b'"x"'],
 )  # fmt: skip
 @pytest.mark.parametrize("route", ["register", "token", "token/refresh"])
-def test_a_body_that_is_no_object_is_a_problem(client: NewClient, route: str, raw: bytes) -> None:
+def test_body_that_is_no_json_object_is_refused(client: NewClient, route: str, raw: bytes) -> None:
     answer = client().post(AUTH + route, raw, content_type="application/json")
     assert answer.status_code in (400, 422), answer.content
     assert answer.json()["code"] in ("BAD_FRAME", "INVALID_PAYLOAD")
 
 
-def test_a_body_of_another_type_is_a_problem(client: NewClient) -> None:
+def test_body_of_another_content_type_is_refused(client: NewClient) -> None:
     answer = client().post(AUTH + "token", "email=a&password=b", content_type="application/x-www-form-urlencoded")
     assert answer.json()["code"] == "BAD_FRAME"
 
 
-def test_signing_in_gives_a_new_device_or_the_one_that_was_named(client: NewClient, somebody: Make) -> None:
+def test_sign_in_creates_a_device_or_reuses_the_named_one(client: NewClient, somebody: Make) -> None:
     who = somebody(password=PASSWORD)
     body = {"email": f" {who.user.email} ".upper(), "password": PASSWORD, "deviceName": "Laptop"}
     first = client().post(AUTH + "token", body).json()
@@ -127,13 +127,13 @@ def test_signing_in_gives_a_new_device_or_the_one_that_was_named(client: NewClie
         tokens.rotate(first["refresh"])
 
 
-def test_naming_the_device_of_somebody_else_gives_an_own_one(client: NewClient, somebody: Make) -> None:
+def test_sign_in_with_another_users_device_creates_a_new_device(client: NewClient, somebody: Make) -> None:
     who, other = somebody(password=PASSWORD), somebody()
     body = {"email": who.user.email, "password": PASSWORD, "deviceId": str(other.device.pk)}
     assert client().post(AUTH + "token", body).json()["deviceId"] not in (str(other.device.pk), str(who.device.pk))
 
 
-def test_every_failure_to_sign_in_looks_the_same(client: NewClient, somebody: Make, orders: list[Event]) -> None:
+def test_all_sign_in_failures_look_the_same(client: NewClient, somebody: Make, orders: list[Event]) -> None:
     known, disabled = somebody(password=PASSWORD), somebody(password=PASSWORD)
     users.disable(disabled.id)
     tries = [
@@ -150,7 +150,7 @@ def test_every_failure_to_sign_in_looks_the_same(client: NewClient, somebody: Ma
     assert all(body == bodies[0] for body in bodies)
 
 
-def test_an_unknown_account_costs_as_much_work_as_a_wrong_password(
+def test_unknown_account_costs_the_same_hashing_as_a_wrong_password(
     client: NewClient, somebody: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[str] = []
@@ -170,7 +170,9 @@ def test_an_unknown_account_costs_as_much_work_as_a_wrong_password(
     assert hashed == ["wrong-horse-7"] * 2
 
 
-def test_failures_are_limited_by_network_and_by_account(client: NewClient, somebody: Make, settings: Settings) -> None:
+def test_failed_sign_ins_are_limited_by_network_and_by_account(
+    client: NewClient, somebody: Make, settings: Settings
+) -> None:
     settings.LIMITS = replace(settings.LIMITS, sign_ins_per_minute=3)
     who, other = somebody(password=PASSWORD), somebody(password=PASSWORD)
     wrong = {"email": who.user.email, "password": "wrong-horse-7"}
@@ -184,14 +186,16 @@ def test_failures_are_limited_by_network_and_by_account(client: NewClient, someb
     assert client().post(AUTH + "token", {"email": other.user.email, "password": PASSWORD}).status_code == 200
 
 
-def test_good_sign_ins_do_not_count(client: NewClient, somebody: Make, settings: Settings) -> None:
+def test_successful_sign_ins_do_not_count_against_the_limit(
+    client: NewClient, somebody: Make, settings: Settings
+) -> None:
     settings.LIMITS = replace(settings.LIMITS, sign_ins_per_minute=2)
     who, api = somebody(password=PASSWORD), client()
     for _ in range(4):
         assert api.post(AUTH + "token", {"email": who.user.email, "password": PASSWORD}).status_code == 200
 
 
-def test_a_refreshed_pair_works_and_the_old_refresh_token_signs_out(
+def test_refreshed_pair_works_and_reuse_of_the_old_token_signs_out(
     client: NewClient, somebody: Make, orders: list[Event]
 ) -> None:
     who, api = somebody(), client()
@@ -203,7 +207,7 @@ def test_a_refreshed_pair_works_and_the_old_refresh_token_signs_out(
     _assert_problem(api.get("/api/v1/me"), 401, "UNAUTHORIZED")
 
 
-def test_a_ticket_opens_the_socket_of_its_device(client: NewClient, somebody: Make) -> None:
+def test_ticket_route_returns_a_ticket_for_the_callers_device(client: NewClient, somebody: Make) -> None:
     who = somebody()
     got = client(who).post(AUTH + "ws-ticket").json()
     assert got.keys() == {"ticket", "expiresAt"}
@@ -211,9 +215,7 @@ def test_a_ticket_opens_the_socket_of_its_device(client: NewClient, somebody: Ma
     assert session == tokens.read_access(who.pair.access)
 
 
-def test_signing_out_voids_the_tokens_and_closes_the_sockets(
-    client: NewClient, somebody: Make, orders: list[Event]
-) -> None:
+def test_logout_voids_the_tokens_and_closes_the_sockets(client: NewClient, somebody: Make, orders: list[Event]) -> None:
     who = somebody()
     api = client(who)
     assert api.post(AUTH + "logout").status_code == 204
@@ -222,7 +224,9 @@ def test_signing_out_voids_the_tokens_and_closes_the_sockets(
     _assert_problem(client().post(AUTH + "token/refresh", {"refresh": who.pair.refresh}), 401, "UNAUTHORIZED")
 
 
-def test_devices_are_listed_and_signed_out_one_by_one(client: NewClient, somebody: Make, orders: list[Event]) -> None:
+def test_devices_can_be_listed_and_signed_out_one_by_one(
+    client: NewClient, somebody: Make, orders: list[Event]
+) -> None:
     who = somebody(password=PASSWORD)
     second = (
         client().post(AUTH + "token", {"email": who.user.email, "password": PASSWORD, "deviceName": "Phone"}).json()
@@ -240,19 +244,19 @@ def test_devices_are_listed_and_signed_out_one_by_one(client: NewClient, somebod
     assert [d["id"] for d in api.get(AUTH + "devices").json()["results"]] == [str(who.device.pk)]
 
 
-def test_the_device_of_somebody_else_is_not_there(client: NewClient, somebody: Make) -> None:
+def test_another_users_device_is_not_found(client: NewClient, somebody: Make) -> None:
     ada, bob = somebody(), somebody()
     for device_id in (bob.device.pk, "0", "x", "9" * 30, "%00"):
         _assert_problem(client(ada).delete(f"{AUTH}devices/{device_id}"), 404, "NOT_FOUND")
     assert tokens.verify_access(bob.pair.access)
 
 
-def test_without_a_credential_there_is_a_problem_that_says_which(client: NewClient) -> None:
+def test_request_without_credentials_is_unauthorized(client: NewClient) -> None:
     answer = client().get("/api/v1/me")
     _assert_problem(answer, 401, "UNAUTHORIZED")
 
 
-def test_the_web_session_needs_the_csrf_token_to_change_anything(client: NewClient, somebody: Make) -> None:
+def test_web_session_needs_a_csrf_token_for_changes(client: NewClient, somebody: Make) -> None:
     who = somebody()
     api = client(csrf=True)
     api.force_login(who.user)
@@ -265,13 +269,13 @@ def test_the_web_session_needs_the_csrf_token_to_change_anything(client: NewClie
     assert (answer.status_code, answer.json()["displayName"]) == (200, "Mine")
 
 
-def test_a_bearer_token_needs_no_csrf_token(client: NewClient, somebody: Make) -> None:
+def test_bearer_token_needs_no_csrf_token(client: NewClient, somebody: Make) -> None:
     api = client(csrf=True)
     api.credentials(HTTP_AUTHORIZATION=f"Bearer {somebody().pair.access}")
     assert api.patch("/api/v1/me", {"displayName": "Mine"}).status_code == 200
 
 
-def test_signing_the_web_session_out_over_rest_ends_it(client: NewClient, somebody: Make, orders: list[Event]) -> None:
+def test_logout_over_rest_ends_the_web_session(client: NewClient, somebody: Make, orders: list[Event]) -> None:
     who, api = somebody(), client()
     api.force_login(who.user)
     current = [d["id"] for d in api.get(AUTH + "devices").json()["results"] if d["current"]]
@@ -281,7 +285,7 @@ def test_signing_the_web_session_out_over_rest_ends_it(client: NewClient, somebo
 
 
 @pytest.mark.parametrize("key", ["x", '"\\000aaaaaaaaaaaa"', "a" * 5000, "'; --aaaaaaaa"])
-def test_a_cookie_that_is_no_session_is_nobody(client: NewClient, key: str) -> None:
+def test_invalid_session_cookie_is_unauthorized(client: NewClient, key: str) -> None:
     answer = client().get("/api/v1/me", HTTP_COOKIE=f"parley_session={key}")
     _assert_problem(answer, 401, "UNAUTHORIZED")
 
@@ -289,5 +293,5 @@ def test_a_cookie_that_is_no_session_is_nobody(client: NewClient, key: str) -> N
 @pytest.mark.parametrize(
     "value", ["Bearer", "Bearer ", "Bearer \xff\xff", "Bearer a b", "bearer " + "x" * 9000, "\xff"]
 )
-def test_a_malformed_authorization_header_is_a_problem(client: NewClient, value: str) -> None:
+def test_malformed_authorization_header_is_unauthorized(client: NewClient, value: str) -> None:
     _assert_problem(client().get("/api/v1/me", HTTP_AUTHORIZATION=value), 401, "UNAUTHORIZED")

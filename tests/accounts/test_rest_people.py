@@ -25,7 +25,7 @@ DEFAULTS = {
 }
 
 
-def test_the_profile_is_shown_and_changed(client: NewClient, somebody: Make) -> None:
+def test_profile_can_be_read_and_changed(client: NewClient, somebody: Make) -> None:
     who = somebody("Ada")
     api = client(who)
     before = api.get(ME).json()
@@ -40,11 +40,11 @@ def test_the_profile_is_shown_and_changed(client: NewClient, somebody: Make) -> 
     [({}, []), ({"displayName": None}, ["displayName"]), ({"displayName": "\0"}, ["displayName"]),
      ({"avatarUrl": "javascript:x"}, ["avatarUrl"]), ({"avatarUrl": ["/"]}, ["avatarUrl"])],
 )  # fmt: skip
-def test_a_wrong_profile_is_refused(client: NewClient, somebody: Make, body: Any, fields: list[str]) -> None:
+def test_invalid_profile_change_is_refused(client: NewClient, somebody: Make, body: Any, fields: list[str]) -> None:
     _assert_problem(client(somebody()).patch(ME, body), 422, "INVALID_PAYLOAD", *fields)
 
 
-def test_privacy_is_shown_and_changed_for_the_user_and_a_device(client: NewClient, somebody: Make) -> None:
+def test_privacy_can_be_read_and_changed_for_user_and_device(client: NewClient, somebody: Make) -> None:
     who = somebody()
     api, device = client(who), str(who.device.pk)
     assert api.get(ME + "/privacy").json() == DEFAULTS
@@ -67,21 +67,21 @@ def test_privacy_is_shown_and_changed_for_the_user_and_a_device(client: NewClien
      ({"whoCanMessage": "nobody"}, "whoCanMessage"), ({"whoCanMessage": []}, "whoCanMessage"),
      ({"deviceOverrides": []}, "deviceOverrides"), ({"deviceOverrides": {"1": 5}}, "deviceOverrides")],
 )  # fmt: skip
-def test_a_wrong_privacy_setting_is_refused(client: NewClient, somebody: Make, body: Any, field: str) -> None:
+def test_invalid_privacy_setting_is_refused(client: NewClient, somebody: Make, body: Any, field: str) -> None:
     api = client(somebody())
     _assert_problem(api.patch(ME + "/privacy", body), 422, "INVALID_PAYLOAD", field)
     assert api.get(ME + "/privacy").json() == DEFAULTS
 
 
 @pytest.mark.parametrize("key", ["x", "1", "9" * 40, "\0", ""])
-def test_an_override_for_no_device_of_mine_is_not_there(client: NewClient, somebody: Make, key: str) -> None:
+def test_override_for_a_foreign_device_is_not_found(client: NewClient, somebody: Make, key: str) -> None:
     body = {"showTyping": False, "deviceOverrides": {key: {"showTyping": False}}}
     api = client(somebody())
     _assert_problem(api.patch(ME + "/privacy", body), 404, "NOT_FOUND")
     assert api.get(ME + "/privacy").json() == DEFAULTS
 
 
-def test_contacts_and_blocks_are_kept_over_rest(client: NewClient, somebody: Make) -> None:
+def test_contacts_and_blocks_can_be_managed_over_rest(client: NewClient, somebody: Make) -> None:
     ada, bob = somebody("Ada"), somebody("Bob")
     api = client(ada)
     assert api.put(f"{ME}/contacts/{bob.id}").status_code == 204
@@ -98,7 +98,7 @@ def test_contacts_and_blocks_are_kept_over_rest(client: NewClient, somebody: Mak
 
 
 @pytest.mark.parametrize("kind", ["contacts", "blocks"])
-def test_lists_are_paged_latest_first(client: NewClient, somebody: Make, kind: str) -> None:
+def test_contacts_and_blocks_are_paged_latest_first(client: NewClient, somebody: Make, kind: str) -> None:
     ada, others = somebody(), [somebody() for _ in range(5)]
     api = client(ada)
     for other in others:
@@ -114,11 +114,13 @@ def test_lists_are_paged_latest_first(client: NewClient, somebody: Make, kind: s
 @pytest.mark.parametrize("verb", ["put", "delete"])
 @pytest.mark.parametrize("kind", ["contacts", "blocks"])
 @pytest.mark.parametrize("wrong", ["0", "x", "9" * 30, "%00", "-1", str(2**62), str(2**63)])
-def test_nobody_can_be_listed(client: NewClient, somebody: Make, kind: str, verb: str, wrong: str) -> None:
+def test_missing_user_cannot_be_contact_or_blocked(
+    client: NewClient, somebody: Make, kind: str, verb: str, wrong: str
+) -> None:
     _assert_problem(getattr(client(somebody()), verb)(f"{ME}/{kind}/{wrong}"), 404, "NOT_FOUND")
 
 
-def test_people_are_found_and_shown_without_their_address(client: NewClient, somebody: Make) -> None:
+def test_directory_shows_people_without_their_email(client: NewClient, somebody: Make) -> None:
     word = "x" + secrets.token_hex(6)
     ada, bob = somebody(f"Ada {word}"), somebody(f"Bob {word}")
     api = client(ada)
@@ -137,18 +139,18 @@ def test_people_are_found_and_shown_without_their_address(client: NewClient, som
      ("limit=" + "9" * 5000, "limit"), ("cursor=x", "cursor"), ("cursor=%00", "cursor"), ("cursor=%ff", "cursor"),
      ("cursor=WyJhIiwxZTMwMF0", "cursor")],
 )  # fmt: skip
-def test_a_wrong_query_is_refused(client: NewClient, somebody: Make, query: str, field: str) -> None:
+def test_invalid_directory_query_is_refused(client: NewClient, somebody: Make, query: str, field: str) -> None:
     _assert_problem(client(somebody()).get(f"/api/v1/users?{query}"), 422, "INVALID_PAYLOAD", field)
 
 
 @pytest.mark.parametrize(
     "query", ["q=%ff", "q=%F0%9F%98%80", "cursor=WyJhIiw5OTk5OTk5OTk5OTk5OTk5OTk5OTk5XQ", "q=&limit="]
 )
-def test_an_odd_query_finds_nobody_or_is_refused_but_never_fails(client: NewClient, somebody: Make, query: str) -> None:
+def test_unusual_directory_query_never_fails(client: NewClient, somebody: Make, query: str) -> None:
     assert client(somebody()).get(f"/api/v1/users?{query}").status_code in (200, 422)
 
 
 @pytest.mark.parametrize("route", ["/me/contacts", "/me/blocks", "/auth/devices"])
-def test_a_cursor_beyond_all_ids_is_no_error(client: NewClient, somebody: Make, route: str) -> None:
+def test_cursor_beyond_the_largest_id_does_not_fail(client: NewClient, somebody: Make, route: str) -> None:
     answer = client(somebody()).get(f"/api/v1{route}?cursor=OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5")
     assert answer.status_code in (200, 422)

@@ -40,7 +40,7 @@ async def _close_code(url: str, headers: dict[str, str]) -> int:
     return 0
 
 
-async def test_signing_a_device_out_in_another_process_closes_its_sockets_within_two_seconds(server: Server) -> None:
+async def test_sign_out_in_another_process_closes_sockets_within_two_seconds(server: Server) -> None:
     person = someone()
     other = another_device(person)
     async with connected(server, person) as out, connected(server, other) as stays:
@@ -51,7 +51,7 @@ async def test_signing_a_device_out_in_another_process_closes_its_sockets_within
         await stays.settled()
 
 
-async def test_signing_out_over_rest_closes_the_sockets_of_this_device(server: Server) -> None:
+async def test_logout_over_rest_closes_all_sockets_of_the_device(server: Server) -> None:
     person = someone()
     async with connected(server, person) as first, connected(server, person) as second:
         began = time.monotonic()
@@ -60,7 +60,7 @@ async def test_signing_out_over_rest_closes_the_sockets_of_this_device(server: S
         assert time.monotonic() - began < REVOCATION_SECONDS
 
 
-async def test_reuse_of_a_refresh_token_closes_the_thiefs_socket(server: Server) -> None:
+async def test_reuse_of_a_refresh_token_closes_the_devices_socket(server: Server) -> None:
     person = someone()
     pair = tokens.issue(devices.live(person.id, person.device_id))
     async with connected(server, person) as client:
@@ -70,20 +70,20 @@ async def test_reuse_of_a_refresh_token_closes_the_thiefs_socket(server: Server)
         assert await client.closed() == 4401
 
 
-async def test_disabling_an_account_closes_all_its_sockets(server: Server) -> None:
+async def test_disabled_users_sockets_are_closed(server: Server) -> None:
     person = someone()
     async with connected(server, person) as one, connected(server, another_device(person)) as other:
         users.disable(person.id)
         assert [await one.closed(), await other.closed()] == [4401, 4401]
 
 
-async def test_a_ticket_lets_one_socket_in(server: Server) -> None:
+async def test_ticket_opens_only_one_socket_of_a_running_server(server: Server) -> None:
     ticket = (await asyncio.to_thread(_post, server, "/auth/ws-ticket", someone().access))["ticket"]
     url = f"{server.ws_url}?ticket={ticket}"
     assert [await _close_code(url, {}), await _close_code(url, {})] == [0, 4401]
 
 
-async def test_no_credential_of_the_address_reaches_the_log(server: Server) -> None:
+async def test_credentials_in_the_url_are_not_logged(server: Server) -> None:
     person = someone()
     ticket = (await asyncio.to_thread(_post, server, "/auth/ws-ticket", person.access))["ticket"]
     for query in (f"?ticket={ticket}", f"?token={person.access}"):
@@ -95,9 +95,7 @@ async def test_no_credential_of_the_address_reaches_the_log(server: Server) -> N
 @pytest.mark.parametrize(
     ("origin", "code"), [("{server}", 0), (None, 4401), ("null", 4401), ("http://evil.example", 4401)]
 )
-async def test_the_web_session_opens_a_socket_for_our_own_pages_only(
-    server: Server, origin: str | None, code: int
-) -> None:
+async def test_web_session_opens_a_socket_for_own_origin_only(server: Server, origin: str | None, code: int) -> None:
     browser = Browser()
     browser.force_login(User.objects.get(pk=someone().id))
     headers = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={browser.cookies[settings.SESSION_COOKIE_NAME].value}"}
@@ -106,7 +104,7 @@ async def test_the_web_session_opens_a_socket_for_our_own_pages_only(
     assert await _close_code(server.ws_url, headers) == code
 
 
-async def test_a_renewed_token_keeps_the_connection_and_a_foreign_one_is_refused(server: Server) -> None:
+async def test_auth_renew_accepts_own_token_and_refuses_another_users(server: Server) -> None:
     person, other = someone(), someone()
     async with connected(server, person) as client:
         refused = await client.call("auth.renew", {"token": other.access})
@@ -117,7 +115,7 @@ async def test_a_renewed_token_keeps_the_connection_and_a_foreign_one_is_refused
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"email":"\\ud800"}', b"\xff", b""])
-async def test_a_rotten_body_is_a_problem_on_a_running_server_too(server: Server, body: bytes) -> None:
+async def test_malformed_body_is_refused_by_a_running_server(server: Server, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{server.url}/api/v1/auth/token", data=body, headers=headers, method="POST")
     with pytest.raises(urllib.error.HTTPError) as refusal:

@@ -18,19 +18,19 @@ from gateway.frames import Session
 SESSION = Session(7, 8, 1_900_000_000.5)
 
 
-def test_a_ticket_stands_for_its_session_once() -> None:
+def test_ticket_is_redeemed_for_its_session_once() -> None:
     ticket = tickets.issue(SESSION).ticket
     assert tickets.redeem(ticket) == SESSION
     with pytest.raises(tickets.WrongTicket):
         tickets.redeem(ticket)
 
 
-def test_a_web_session_gets_a_ticket_without_an_end() -> None:
+def test_ticket_of_a_web_session_has_no_session_expiry() -> None:
     session = Session(7, 8, None)
     assert tickets.redeem(tickets.issue(session).ticket) == session
 
 
-def test_of_many_at_once_one_redeems_a_ticket() -> None:
+def test_concurrent_redemption_of_a_ticket_succeeds_once() -> None:
     ticket = tickets.issue(SESSION).ticket
     start = threading.Barrier(8)
 
@@ -45,7 +45,7 @@ def test_of_many_at_once_one_redeems_a_ticket() -> None:
         assert sum(pool.map(redeem, range(8))) == 1
 
 
-def test_a_ticket_lives_as_long_as_the_contract_says_and_not_longer() -> None:
+def test_ticket_expires_after_the_ws_ticket_limit() -> None:
     ticket = tickets.issue(SESSION).ticket
     store = redis_clients.thread_client()
     left = store.pttl(tickets._key(ticket))
@@ -55,7 +55,7 @@ def test_a_ticket_lives_as_long_as_the_contract_says_and_not_longer() -> None:
         tickets.redeem(ticket)
 
 
-def test_redis_holds_no_ticket_that_could_be_used() -> None:
+def test_redis_stores_only_hashes_of_tickets() -> None:
     ticket = tickets.issue(SESSION).ticket.encode()
     store = redis_clients.thread_client()
     held = [(key, store.get(key)) for key in store.scan_iter("ws-ticket:*")]
@@ -64,13 +64,15 @@ def test_redis_holds_no_ticket_that_could_be_used() -> None:
 
 
 @pytest.mark.parametrize("ticket", ["", "unknown", "\0", "\ud800", "x" * 100_000])
-def test_an_unknown_ticket_is_refused(ticket: str) -> None:
+def test_unknown_ticket_is_refused(ticket: str) -> None:
     with pytest.raises(tickets.WrongTicket):
         tickets.redeem(ticket)
 
 
 @pytest.mark.parametrize("call", [lambda: tickets.issue(SESSION), lambda: tickets.redeem("x")])
-def test_without_redis_there_are_no_tickets(call: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tickets_are_refused_as_overloaded_without_redis(
+    call: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     nowhere = redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))
     monkeypatch.setattr(tickets, "thread_client", lambda: nowhere)
     with pytest.raises(Overloaded):

@@ -24,7 +24,7 @@ from tests.accounts.conftest import Somebody
 Make = Callable[..., Somebody]
 
 
-def test_an_access_token_says_who_and_until_when(somebody: Make) -> None:
+def test_access_token_contains_user_device_and_expiry(somebody: Make) -> None:
     who = somebody()
     session = tokens.verify_access(who.pair.access)
     assert (session.user_id, session.device_id) == (who.id, who.device.pk)
@@ -32,14 +32,14 @@ def test_an_access_token_says_who_and_until_when(somebody: Make) -> None:
     assert 0 <= time.time() + settings.LIMITS.access_token - session.expires_at < 5
 
 
-def test_a_refresh_token_is_kept_as_a_hash_only(somebody: Make) -> None:
+def test_refresh_token_is_stored_as_a_hash(somebody: Make) -> None:
     who = somebody()
     row = RefreshToken.objects.get(device=who.device)
     assert len(row.token_hash) == 32
     assert who.pair.refresh.encode() not in bytes(row.token_hash)
 
 
-def test_a_refresh_token_gives_a_new_pair_for_the_same_device(somebody: Make) -> None:
+def test_refresh_token_is_exchanged_for_a_pair_of_the_same_device(somebody: Make) -> None:
     who = somebody()
     fresh = tokens.rotate(who.pair.refresh)
     assert fresh.refresh != who.pair.refresh
@@ -47,7 +47,7 @@ def test_a_refresh_token_gives_a_new_pair_for_the_same_device(somebody: Make) ->
     assert tokens.rotate(fresh.refresh).device_id == who.device.pk
 
 
-def test_reuse_of_a_refresh_token_signs_the_whole_family_out(somebody: Make, orders: list[Event]) -> None:
+def test_reuse_of_a_refresh_token_signs_out_its_family(somebody: Make, orders: list[Event]) -> None:
     who = somebody()
     fresh = tokens.rotate(who.pair.refresh)
     with pytest.raises(tokens.TokenReused):
@@ -61,7 +61,7 @@ def test_reuse_of_a_refresh_token_signs_the_whole_family_out(somebody: Make, ord
     assert [(o.close_device, o.code) for o in orders] == [(who.device.pk, 4401)]
 
 
-def test_reuse_leaves_the_other_devices_of_the_user_alone(somebody: Make, orders: list[Event]) -> None:
+def test_reuse_of_a_refresh_token_keeps_other_devices_signed_in(somebody: Make, orders: list[Event]) -> None:
     who = somebody()
     other = tokens.issue(devices.add(who.id))
     tokens.rotate(who.pair.refresh)
@@ -70,7 +70,7 @@ def test_reuse_leaves_the_other_devices_of_the_user_alone(somebody: Make, orders
     assert tokens.verify_access(other.access).device_id == other.device_id
 
 
-def test_of_concurrent_rotations_one_wins_and_the_family_is_signed_out(somebody: Make, orders: list[Event]) -> None:
+def test_one_of_concurrent_rotations_succeeds_and_the_family_is_signed_out(somebody: Make, orders: list[Event]) -> None:
     who = somebody()
     start = threading.Barrier(4)
 
@@ -93,7 +93,7 @@ def test_of_concurrent_rotations_one_wins_and_the_family_is_signed_out(somebody:
     assert [o.close_device for o in orders] == [who.device.pk]
 
 
-def test_an_expired_refresh_token_is_refused_without_signing_out(somebody: Make) -> None:
+def test_expired_refresh_token_is_refused_without_signing_out(somebody: Make) -> None:
     who = somebody()
     with (
         time_machine.travel(timezone.now() + timedelta(seconds=settings.LIMITS.refresh_token + 1)),
@@ -103,7 +103,7 @@ def test_an_expired_refresh_token_is_refused_without_signing_out(somebody: Make)
     assert Device.objects.get(pk=who.device.pk).revoked_at is None
 
 
-def test_an_expired_access_token_is_refused_as_expired(somebody: Make) -> None:
+def test_expired_access_token_is_refused_as_expired(somebody: Make) -> None:
     who = somebody()
     with (
         time_machine.travel(timezone.now() + timedelta(seconds=settings.LIMITS.access_token + 1)),
@@ -112,7 +112,7 @@ def test_an_expired_access_token_is_refused_as_expired(somebody: Make) -> None:
         tokens.verify_access(who.pair.access)
 
 
-def test_a_disabled_user_can_neither_use_nor_refresh_tokens(somebody: Make, orders: list[Event]) -> None:
+def test_disabled_user_cannot_use_or_refresh_tokens(somebody: Make, orders: list[Event]) -> None:
     who = somebody()
     users.disable(who.id)
     with pytest.raises(devices.Revoked):
@@ -150,18 +150,18 @@ def _forged(token: str, kind: str) -> str:
     ["tampered claims", "alg none", "another key", "SECRET_KEY itself", "HS512", "no device", "no end",
      "sub is a word", "did is a list", "empty", "rubbish", "not text", "NUL", "huge"],
 )  # fmt: skip
-def test_a_forged_access_token_is_refused(somebody: Make, kind: str) -> None:
+def test_forged_access_token_is_refused(somebody: Make, kind: str) -> None:
     with pytest.raises(tokens.WrongToken):
         tokens.verify_access(_forged(somebody().pair.access, kind))
 
 
 @pytest.mark.parametrize("refresh", ["", "unknown", "\0", "\ud800", "x" * 100_000])
-def test_an_unknown_refresh_token_is_refused(refresh: str) -> None:
+def test_unknown_refresh_token_is_refused(refresh: str) -> None:
     with pytest.raises(tokens.WrongToken):
         tokens.rotate(refresh)
 
 
-def test_a_token_signed_well_for_another_users_device_is_refused(somebody: Make) -> None:
+def test_signed_token_with_another_users_device_is_refused(somebody: Make) -> None:
     one, other = somebody(), somebody()
     claims = jwt.decode(one.pair.access, options={"verify_signature": False})
     crossed = jwt.encode({**claims, "did": str(other.device.pk)}, tokens._key())

@@ -45,7 +45,7 @@ def _device_of(browser: Client) -> Device:
     return Device.objects.get(pk=browser.session[sessions.KEY])
 
 
-def test_signing_up_registers_signs_in_and_makes_the_browser_a_device(browser: Client) -> None:
+def test_sign_up_registers_signs_in_and_creates_a_device(browser: Client) -> None:
     email = new_email()
     answer = _sign_up(browser, email=email.upper(), display_name=" Ada  Lovelace ")
     assert (answer.status_code, answer["Location"]) == (302, "/")
@@ -61,7 +61,7 @@ def test_signing_up_registers_signs_in_and_makes_the_browser_a_device(browser: C
      ("password1", "x" * 1001), ("display_name", ""), ("display_name", "\u202e"), ("display_name", "a\0b"),
      ("display_name", "x" * 101), ("display_name", "\x07")],
 )  # fmt: skip
-def test_a_wrong_sign_up_says_what_is_wrong_beside_the_field(browser: Client, field: str, value: str) -> None:
+def test_invalid_sign_up_shows_the_error_beside_its_field(browser: Client, field: str, value: str) -> None:
     before = User.objects.count()
     answer = _sign_up(browser, **{field: value})
     assert answer.status_code == 200
@@ -69,7 +69,7 @@ def test_a_wrong_sign_up_says_what_is_wrong_beside_the_field(browser: Client, fi
     assert User.objects.count() == before
 
 
-def test_signing_up_twice_with_one_address_is_refused(browser: Client, somebody: Make) -> None:
+def test_sign_up_with_a_taken_email_is_refused(browser: Client, somebody: Make) -> None:
     email = new_email()
     somebody(email=email)
     answer = _sign_up(browser, email=email.upper())
@@ -78,7 +78,7 @@ def test_signing_up_twice_with_one_address_is_refused(browser: Client, somebody:
     assert User.objects.filter(email=email).count() == 1
 
 
-def test_signing_in_makes_a_device_for_each_session(browser: Client, somebody: Make) -> None:
+def test_sign_in_creates_a_device_for_each_session(browser: Client, somebody: Make) -> None:
     who = somebody(password=PASSWORD)
     assert _sign_in(browser, who).status_code == 302
     first = _device_of(browser)
@@ -88,7 +88,7 @@ def test_signing_in_makes_a_device_for_each_session(browser: Client, somebody: M
     assert {first.user_id, _device_of(other).user_id} == {who.id}
 
 
-def test_a_failed_sign_in_tells_nothing_about_the_account(browser: Client, somebody: Make) -> None:
+def test_failed_sign_in_page_is_the_same_for_unknown_accounts(browser: Client, somebody: Make) -> None:
     who = somebody(password=PASSWORD)
     texts = set()
     for email, password in ((who.user.email, "wrong-horse-7"), (new_email(), PASSWORD)):
@@ -99,7 +99,7 @@ def test_a_failed_sign_in_tells_nothing_about_the_account(browser: Client, someb
     assert "errorlist" in texts.pop()
 
 
-def test_failures_in_the_browser_count_with_those_of_the_api(
+def test_failed_sign_ins_of_browser_and_api_share_one_limit(
     browser: Client, somebody: Make, settings: Settings
 ) -> None:
     settings.LIMITS = replace(settings.LIMITS, sign_ins_per_minute=2)
@@ -111,7 +111,7 @@ def test_failures_in_the_browser_count_with_those_of_the_api(
     assert "Too many failed login attempts" in _sign_in(browser, who).content.decode()
 
 
-def test_people_sign_up_and_in_while_redis_is_away_and_limits_hold(
+def test_sign_up_and_sign_in_work_with_limits_without_redis(
     browser: Client,
     somebody: Make,
     settings: Settings,
@@ -127,12 +127,12 @@ def test_people_sign_up_and_in_while_redis_is_away_and_limits_hold(
     assert _sign_up(Client()).status_code == 302
 
 
-def test_signing_in_leads_to_no_other_site(browser: Client, somebody: Make) -> None:
+def test_sign_in_does_not_redirect_to_another_site(browser: Client, somebody: Make) -> None:
     answer = _sign_in(browser, somebody(password=PASSWORD), next="https://evil.example/")
     assert answer["Location"] == "/"
 
 
-def test_signing_out_closes_the_sockets_of_this_session_only(
+def test_browser_sign_out_closes_only_sockets_of_its_session(
     browser: Client, somebody: Make, orders: list[Event]
 ) -> None:
     who = somebody(password=PASSWORD)
@@ -146,7 +146,7 @@ def test_signing_out_closes_the_sockets_of_this_session_only(
     assert tokens.verify_access(who.pair.access)
 
 
-def test_a_new_password_keeps_this_session_and_signs_the_others_out(
+def test_password_change_keeps_this_session_and_signs_out_the_others(
     browser: Client, somebody: Make, orders: list[Event]
 ) -> None:
     who = somebody(password=PASSWORD)
@@ -160,7 +160,7 @@ def test_a_new_password_keeps_this_session_and_signs_the_others_out(
     assert _device_of(browser).session_key == browser.session.session_key
 
 
-def test_a_forgotten_password_is_set_anew_by_mail_and_signs_everything_out(
+def test_password_reset_by_mail_signs_out_all_devices(
     browser: Client, somebody: Make, orders: list[Event], mailoutbox: list[EmailMessage]
 ) -> None:
     who = somebody(password=PASSWORD)
@@ -178,7 +178,7 @@ def test_a_forgotten_password_is_set_anew_by_mail_and_signs_everything_out(
     assert "used up" in again
 
 
-def test_a_forgotten_password_of_nobody_looks_the_same(browser: Client, mailoutbox: list[EmailMessage]) -> None:
+def test_password_reset_for_an_unknown_email_looks_the_same(browser: Client, mailoutbox: list[EmailMessage]) -> None:
     answer = browser.post(reverse("account_reset_password"), {"email": new_email()})
     assert answer["Location"] == reverse("account_reset_password_done")
 
@@ -188,7 +188,7 @@ def test_a_forgotten_password_of_nobody_looks_the_same(browser: Client, mailoutb
     ["account_login", "account_signup", "account_reset_password", "account_reset_password_done",
      "account_reset_password_from_key_done", "account_inactive", "account_email_verification_sent"],
 )  # fmt: skip
-def test_the_pages_for_those_outside_are_ours(browser: Client, page: str) -> None:
+def test_signed_out_pages_use_parley_layout(browser: Client, page: str) -> None:
     text = browser.get(reverse(page)).content.decode()
     assert "<h1>" in text
     assert "Parley</title>" in text
@@ -198,21 +198,21 @@ def test_the_pages_for_those_outside_are_ours(browser: Client, page: str) -> Non
 @pytest.mark.parametrize(
     "page", ["account_logout", "account_change_password", "account_email", "account_reauthenticate"]
 )
-def test_the_pages_for_those_inside_are_ours(browser: Client, somebody: Make, page: str) -> None:
+def test_account_pages_use_parley_layout(browser: Client, somebody: Make, page: str) -> None:
     _sign_in(browser, somebody(password=PASSWORD))
     text = browser.get(reverse(page)).content.decode()
     assert "<h1>" in text
     assert "Parley</title>" in text
 
 
-def test_each_field_has_a_label_that_is_tied_to_it(browser: Client) -> None:
+def test_sign_up_fields_have_labels(browser: Client) -> None:
     text = browser.get(reverse("account_signup")).content.decode()
     for field in ("display_name", "email", "password1"):
         assert f'<label for="id_{field}">' in text
         assert f'id="id_{field}"' in text
 
 
-def test_staff_who_came_in_through_the_admin_get_a_device_on_first_use(browser: Client, somebody: Make) -> None:
+def test_session_without_a_device_gets_one_on_first_use(browser: Client, somebody: Make) -> None:
     who = somebody(password=PASSWORD)
     browser.force_login(who.user)
     assert sessions.KEY not in browser.session
@@ -231,5 +231,5 @@ def test_staff_who_came_in_through_the_admin_get_a_device_on_first_use(browser: 
         ("", "Browser"),
     ],
 )
-def test_a_session_is_named_as_people_would(agent: str, name: str) -> None:
+def test_device_name_is_derived_from_the_user_agent(agent: str, name: str) -> None:
     assert sessions.name_of(agent) == name

@@ -34,7 +34,7 @@ def got(person: Someone, origin: str) -> HttpResponse:
     return answer
 
 
-def test_a_page_of_a_named_origin_uses_the_api_with_a_token() -> None:
+def test_configured_origin_can_use_the_api_with_a_token() -> None:
     before = asked(OURS)
     assert (before.status_code, before["Access-Control-Allow-Origin"]) == (204, OURS)
     assert "PATCH" in before["Access-Control-Allow-Methods"]
@@ -48,23 +48,23 @@ def test_a_page_of_a_named_origin_uses_the_api_with_a_token() -> None:
 
 
 @pytest.mark.parametrize("origin", [EVIL, "null", "", "https://app.example.org.evil.example", "http://app.example.org"])
-def test_a_page_of_any_other_origin_is_told_nothing(origin: str) -> None:
+def test_other_origins_get_no_cors_headers(origin: str) -> None:
     for answer in (asked(origin), got(someone(), origin)):
         assert not [name for name in answer.headers if name.startswith("Access-Control")]
         assert "Origin" in answer["Vary"], "no cache gives one origin's answer to another"
 
 
-def test_pages_are_nobody_elses() -> None:
+def test_html_pages_send_no_cors_headers() -> None:
     assert not asked(OURS, "/accounts/login/").has_header("Access-Control-Allow-Origin")
 
 
 @pytest.mark.parametrize("value", ["app.example.org", "https://*.example.org", "*", "https://a.example/path", "ws://a"])
-def test_what_is_no_origin_stops_the_start(value: str) -> None:
+def test_invalid_origin_stops_the_start(value: str) -> None:
     with pytest.raises(WrongEnvironment, match="PARLEY_ORIGINS"):
         load({"PARLEY_ORIGINS": value})
 
 
-def test_origins_are_kept_as_browsers_send_them() -> None:
+def test_origins_are_normalized_as_browsers_send_them() -> None:
     assert load({"PARLEY_ORIGINS": "https://App.example.org/, http://localhost:3000"})["PARLEY_ORIGINS"] == [
         OURS,
         "http://localhost:3000",

@@ -31,7 +31,7 @@ def var(tmp_path: Path) -> Iterator[Path]:
         shutil.rmtree(socket_folder(folder, name), ignore_errors=True)
 
 
-def test_given_urls_are_taken_and_missing_ones_are_those_of_the_embedded_servers() -> None:
+def test_missing_urls_default_to_the_embedded_servers() -> None:
     assert endpoints(Path("/v"), database_url="postgresql://a", redis_url="redis://b") == (
         "postgresql://a",
         "redis://b",
@@ -42,12 +42,12 @@ def test_given_urls_are_taken_and_missing_ones_are_those_of_the_embedded_servers
     )
 
 
-def test_asking_for_addresses_makes_no_folder(tmp_path: Path) -> None:
+def test_endpoints_creates_no_folder(tmp_path: Path) -> None:
     endpoints(tmp_path / "var", **NOTHING_GIVEN)
     assert not (tmp_path / "var").exists()
 
 
-def test_a_long_path_gets_a_short_socket_of_its_own(var: Path) -> None:
+def test_long_path_gets_its_own_short_socket_folder(var: Path) -> None:
     one, other = socket_folder(var, "postgres"), socket_folder(var.parent / "other" / ("deep" * 20), "postgres")
     assert one != other
     assert len(str(one / ".s.PGSQL.5432")) <= LONGEST_SOCKET
@@ -55,7 +55,7 @@ def test_a_long_path_gets_a_short_socket_of_its_own(var: Path) -> None:
 
 
 @pytest.mark.slow
-def test_both_servers_answer_and_are_gone_afterwards(var: Path) -> None:
+def test_embedded_servers_start_and_stop_together(var: Path) -> None:
     with running(var, **NOTHING_GIVEN) as (database_url, redis_url):
         assert parse_qs(urlparse(database_url).query)["host"] == [str(socket_folder(var, "postgres"))]
         assert unquote(urlparse(redis_url).path) == str(redis_socket(var))
@@ -72,7 +72,7 @@ def test_both_servers_answer_and_are_gone_afterwards(var: Path) -> None:
 
 
 @pytest.mark.slow
-def test_servers_that_were_killed_start_again_and_keep_what_was_committed(var: Path) -> None:
+def test_killed_servers_restart_with_all_committed_data(var: Path) -> None:
     with running(var, **NOTHING_GIVEN) as (database_url, redis_url):
         with psycopg.connect(database_url) as connection:
             connection.execute("CREATE TABLE kept (n int)")
@@ -86,7 +86,7 @@ def test_servers_that_were_killed_start_again_and_keep_what_was_committed(var: P
 
 
 @pytest.mark.slow
-def test_a_stale_process_number_that_is_another_process_now_hinders_nothing(var: Path) -> None:
+def test_stale_pid_file_of_another_process_does_not_prevent_a_start(var: Path) -> None:
     with running(var, **NOTHING_GIVEN):
         pass
     for file in (var / "postgres" / "postmaster.pid", var / "redis" / "redis.pid"):
@@ -96,7 +96,7 @@ def test_a_stale_process_number_that_is_another_process_now_hinders_nothing(var:
 
 
 @pytest.mark.slow
-def test_data_of_which_only_a_part_was_made_is_made_anew(var: Path) -> None:
+def test_interrupted_initdb_is_repeated(var: Path) -> None:
     """As a SIGKILL in the middle of initdb leaves it."""
     with running(var, **NOTHING_GIVEN):
         pass
@@ -107,7 +107,7 @@ def test_data_of_which_only_a_part_was_made_is_made_anew(var: Path) -> None:
     assert not list(var.glob("postgres.new-*"))
 
 
-def test_a_folder_has_one_owner_at_a_time(tmp_path: Path) -> None:
+def test_var_folder_has_one_owner_at_a_time(tmp_path: Path) -> None:
     taken, done = multiprocessing.Event(), multiprocessing.Event()
     other = multiprocessing.Process(target=_hold, args=(tmp_path, taken, done))
     other.start()
@@ -126,7 +126,9 @@ def _hold(var: Path, taken: "multiprocessing.synchronize.Event", done: "multipro
         done.wait(10)
 
 
-def test_a_server_of_ones_own_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_names_the_setting_of_an_external_server_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("config.embedded.running.WAIT_SECONDS", 0.1)
     nowhere = {"database_url": f"postgresql://x@/x?host={tmp_path}", "redis_url": f"unix://{tmp_path}/redis.sock"}
     with pytest.raises(CannotStart, match="DATABASE_URL"), running(tmp_path, **nowhere):
@@ -134,14 +136,14 @@ def test_a_server_of_ones_own_that_does_not_answer_is_named(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("place", ["file", "file/var", "locked/lock"])
-def test_a_place_where_no_folder_can_be_is_refused_with_what_to_do(tmp_path: Path, place: str) -> None:
+def test_unwritable_var_folder_is_refused_with_advice(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "locked" / "lock" / "lock").mkdir(parents=True)
     with pytest.raises(CannotStart, match=r"cannot be written \(.+\).*PARLEY_VAR"), held(tmp_path / place):
         pytest.fail("held what is no folder")
 
 
-def test_a_folder_of_somebody_else_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_folder_of_another_owner_is_refused_with_advice(tmp_path: Path) -> None:
     (tmp_path / "redis").touch()
     with pytest.raises(CannotStart, match="PARLEY_VAR"):
         Redis(tmp_path).start()

@@ -28,7 +28,7 @@ def asked(view: Any, **headers: str) -> HttpResponse:
     return response
 
 
-def test_liveness_asks_no_dependency(without_redis: None, without_database: None) -> None:
+def test_liveness_checks_no_dependency(without_redis: None, without_database: None) -> None:
     assert asked(health.healthz).status_code == 200
 
 
@@ -40,14 +40,14 @@ def test_readiness_measures_each_dependency() -> None:
     assert all(found["ms"] > 0 for found in body["dependencies"].values())
 
 
-def test_without_redis_it_is_degraded_and_ready(without_redis: None) -> None:
+def test_readiness_without_redis_is_degraded(without_redis: None) -> None:
     answer = asked(health.readyz)
     body = json.loads(answer.content)
     assert (answer.status_code, body["status"]) == (200, "degraded")
     assert body["dependencies"]["redis"]["error"] == "ConnectionError"
 
 
-def test_without_the_database_it_is_not_ready_and_names_no_internals(without_database: None, tmp_path: Path) -> None:
+def test_readiness_without_the_database_fails_and_shows_no_internals(without_database: None, tmp_path: Path) -> None:
     answer = asked(health.readyz)
     assert answer.status_code == 503
     assert json.loads(answer.content)["dependencies"]["database"] == {
@@ -101,7 +101,7 @@ def test_metrics_are_closed_elsewhere_without_a_token(settings: Settings) -> Non
 
 
 @pytest.mark.parametrize("demo", [True, False])
-def test_a_token_is_asked_for_once_it_is_set(settings: Settings, demo: bool) -> None:
+def test_metrics_need_the_token_if_one_is_set(settings: Settings, demo: bool) -> None:
     settings.DEMO, settings.METRICS_TOKEN = demo, SECRET
     assert asked(health.metrics, authorization=f"Bearer {SECRET}").status_code == 200
     for wrong in ("", f"Bearer {SECRET}x", "Bearer ü", SECRET):
@@ -109,7 +109,7 @@ def test_a_token_is_asked_for_once_it_is_set(settings: Settings, demo: bool) -> 
 
 
 @pytest.mark.parametrize("view", [health.healthz, health.readyz, health.metrics])
-def test_nothing_may_keep_an_answer(view: Any) -> None:
+def test_health_answers_are_not_cached(view: Any) -> None:
     assert "no-store" in asked(view)["Cache-Control"]
 
 

@@ -11,9 +11,7 @@ from accounts.models import User
 from config import prepare
 
 
-def test_a_demo_that_was_broken_off_leaves_nobody_of_whom_no_start_would_tell(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_interrupted_demo_setup_rolls_back_its_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     email = "broken-off@example.com"
 
     def broken_off(name: str, **options: Any) -> None:

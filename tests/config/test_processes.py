@@ -19,12 +19,12 @@ from config.port import PortTaken, listen
 from config.processes import Manager, commands
 
 
-def test_one_web_process_is_called_web_and_several_are_numbered() -> None:
+def test_several_web_processes_are_numbered() -> None:
     assert list(commands(Path("/v"), web_processes=1)) == ["web", "worker", "beat"]
     assert list(commands(Path("/v"), web_processes=2)) == ["web.1", "web.2", "worker", "beat"]
 
 
-def test_a_taken_port_is_told_in_one_sentence_with_what_to_do() -> None:
+def test_taken_port_is_refused_in_one_sentence_with_advice() -> None:
     with listen("127.0.0.1", 0) as taken, pytest.raises(PortTaken) as refusal:
         listen("127.0.0.1", taken.getsockname()[1])
     assert "taken" in str(refusal.value)
@@ -32,19 +32,17 @@ def test_a_taken_port_is_told_in_one_sentence_with_what_to_do() -> None:
     assert "\n" not in str(refusal.value)
 
 
-def test_an_address_that_is_not_ours_is_told_with_what_to_do() -> None:
+def test_foreign_address_is_refused_with_advice() -> None:
     with pytest.raises(PortTaken, match="PARLEY_HOST"):
         listen("192.0.2.1", 8000)
 
 
-def test_web_processes_share_a_port_where_they_are_several() -> None:
+def test_several_web_processes_share_one_port() -> None:
     with listen("127.0.0.1", 0, shared=True) as one, listen("127.0.0.1", one.getsockname()[1], shared=True) as other:
         assert one.getsockname() == other.getsockname()
 
 
-def test_a_line_of_json_is_one_from_its_beginning(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_log_lines_have_no_prefix(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     line = honcho.printer.Message("line", b'{"level": "info"}\n', datetime.now(), "web", None)
 
     monkeypatch.setitem(ENV, "PARLEY_LOG", "json")
@@ -57,7 +55,7 @@ def test_a_line_of_json_is_one_from_its_beginning(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
-def test_a_runner_that_is_killed_leaves_no_process_behind() -> None:
+def test_killed_runner_leaves_no_process_behind() -> None:
     """The child tells its number, the runner dies by SIGKILL, and the child's end closes the socket between us."""
     ours, childs = socket.socketpair()
     script = f"""

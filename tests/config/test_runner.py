@@ -111,7 +111,7 @@ def get(runner: Runner, path: str) -> str:
         return body.decode()
 
 
-def test_it_starts_tells_who_can_sign_in_stops_and_starts_again(var: Path) -> None:
+def test_server_starts_prints_sign_ins_stops_and_starts_again(var: Path) -> None:
     with started(var) as first:
         assert "@example.com" in first.output
         assert json.loads(get(first, "/readyz"))["status"] == "ok"
@@ -128,7 +128,7 @@ def test_it_starts_tells_who_can_sign_in_stops_and_starts_again(var: Path) -> No
         assert second.end(signal.SIGTERM) == 0
 
 
-def test_a_second_one_of_the_same_folder_or_port_is_refused_in_one_sentence(var: Path) -> None:
+def test_second_server_with_the_same_folder_or_port_is_refused(var: Path) -> None:
     with started(var) as first:
         other = Runner(var, PARLEY_PORT=str(free_port()))
         assert other.rest() == 1
@@ -143,7 +143,7 @@ def test_a_second_one_of_the_same_folder_or_port_is_refused_in_one_sentence(var:
         assert json.loads(get(first, "/readyz"))["status"] == "ok"
 
 
-def test_when_one_process_dies_all_end_and_the_exit_code_says_so(var: Path) -> None:
+def test_death_of_one_process_ends_all_with_a_nonzero_exit_code(var: Path) -> None:
     with started(var) as runner:
         found = re.search(r"web +started \(pid=(\d+)\)", runner.output)
         assert found
@@ -154,7 +154,7 @@ def test_when_one_process_dies_all_end_and_the_exit_code_says_so(var: Path) -> N
         assert Postgres(var).pid() is None
 
 
-def test_after_a_kill_of_the_runner_nothing_hinders_the_next(var: Path) -> None:
+def test_server_starts_again_after_its_runner_was_killed(var: Path) -> None:
     with started(var) as killed:
         family = killed.family()
         killed.end(signal.SIGKILL)

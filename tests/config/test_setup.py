@@ -43,20 +43,20 @@ def refused(machine: Path) -> str:
     return done.stderr
 
 
-def test_without_python_it_asks_for_one(machine: Path) -> None:
+def test_setup_without_python_asks_for_it(machine: Path) -> None:
     assert "needs Python 3.11" in refused(machine)
 
 
-def test_an_old_python_is_not_enough(machine: Path) -> None:
+def test_setup_refuses_an_old_python(machine: Path) -> None:
     python(machine, "exit 1")
     assert "needs Python 3.11" in refused(machine)
 
 
-def test_without_the_venv_module_it_names_the_package(machine: Path) -> None:
+def test_setup_without_venv_names_the_missing_package(machine: Path) -> None:
     python(machine, 'case "$*" in *venv*) echo "ensurepip is not available" >&2; exit 1;; *) exit 0;; esac')
     assert "apt install python3-venv" in refused(machine)
 
 
-def test_any_other_failure_is_told_with_its_reason(machine: Path) -> None:
+def test_setup_shows_the_reason_of_another_failure(machine: Path) -> None:
     python(machine, 'case "$*" in *venv*) echo "No space left on device" >&2; exit 1;; *) exit 0;; esac')
     assert "No space left on device" in refused(machine)

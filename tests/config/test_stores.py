@@ -13,7 +13,7 @@ def borne(parameters: dict[str, str]) -> dict[str, Any]:
     return {name: int(parameters[name]) for name in PATIENCE if name in parameters}
 
 
-async def test_a_host_that_is_gone_without_a_word_holds_no_connection_for_long() -> None:
+async def test_prepared_connection_times_out_on_a_silent_host() -> None:
     """K29."""
     database = PreparedConnection("a lane")
     assert await database.rows("SELECT 1", []) == [(1,)]
@@ -22,12 +22,12 @@ async def test_a_host_that_is_gone_without_a_word_holds_no_connection_for_long()
     await database._connection.close()
 
 
-def test_django_connects_with_the_same_patience() -> None:
+def test_django_connection_has_the_same_timeouts() -> None:
     connection.ensure_connection()
     assert borne(connection.connection.info.get_parameters()) == PATIENCE
 
 
-def test_an_address_may_say_otherwise() -> None:
+def test_database_url_overrides_the_timeouts() -> None:
     options = database("postgresql://parley@db.example.org/parley?connect_timeout=2", "worker")["OPTIONS"]
     assert options["connect_timeout"] == "2"
     assert PATIENCE["connect_timeout"] == 5

@@ -80,7 +80,7 @@ def waiting_file() -> Attachment:
     return row
 
 
-def test_the_outbox_is_worked_off_while_a_file_is_being_scanned(silent: Silent) -> None:
+def test_outbox_is_drained_while_a_file_is_scanned(silent: Silent) -> None:
     row, ada = waiting_file(), someone()
     with worker(PARLEY_CLAMD=silent.address):
         current_app.send_task(EXAMINE_TASK)
@@ -97,7 +97,7 @@ def test_the_outbox_is_worked_off_while_a_file_is_being_scanned(silent: Silent) 
         assert Attachment.objects.get(id=row.id).status == "scanning"
 
 
-def test_a_worker_that_is_stopped_gives_up_its_scan_and_leaves_the_file_to_the_next(silent: Silent) -> None:
+def test_stopped_worker_aborts_its_scan_and_leaves_the_file_due(silent: Silent) -> None:
     row = waiting_file()
     with worker(PARLEY_CLAMD=silent.address) as process:
         current_app.send_task(EXAMINE_TASK)
@@ -112,7 +112,7 @@ def test_a_worker_that_is_stopped_gives_up_its_scan_and_leaves_the_file_to_the_n
     assert row.due_at < timezone.now() + timedelta(seconds=60)
 
 
-def test_each_task_goes_by_one_queue() -> None:
+def test_file_tasks_have_their_own_queue() -> None:
     def way(task: str) -> tuple[str, str]:
         queue = current_app.amqp.router.route({}, task)["queue"]
         return queue.name, queue.routing_key

@@ -141,7 +141,7 @@ async def through(proxy: Proxy, person: Someone) -> Client:
     return client
 
 
-def test_pages_come_over_tls_and_the_inner_addresses_do_not(proxy: Proxy) -> None:
+def test_nginx_serves_pages_over_tls_and_hides_metrics_and_readiness(proxy: Proxy) -> None:
     status, page = proxy.get("/accounts/login/")
 
     assert status == 200
@@ -150,7 +150,7 @@ def test_pages_come_over_tls_and_the_inner_addresses_do_not(proxy: Proxy) -> Non
     assert [proxy.get(path)[0] for path in ("/metrics", "/readyz")] == [404, 404]
 
 
-def test_a_piece_of_a_file_passes(proxy: Proxy) -> None:
+def test_nginx_passes_an_upload_chunk(proxy: Proxy) -> None:
     headers = {"Host": NAME, "Content-Type": "application/json"}
 
     def sent(method: str, path: str, body: bytes, **more: str) -> tuple[int, Any]:
@@ -178,7 +178,7 @@ def test_a_piece_of_a_file_passes(proxy: Proxy) -> None:
     assert sent("PUT", f"attachments/{begun['id']}/content", piece, Content_Range=place)[0] == 200
 
 
-async def test_a_message_travels_through_the_proxy_and_its_log_keeps_no_ticket(proxy: Proxy) -> None:
+async def test_nginx_proxies_messages_and_logs_no_ticket(proxy: Proxy) -> None:
     ada, bob = someone("Ada"), someone("Bob")
     chat = direct(ada, bob)
 
@@ -194,7 +194,7 @@ async def test_a_message_travels_through_the_proxy_and_its_log_keeps_no_ticket(p
     assert "ticket" not in logged
 
 
-def test_a_ticket_that_parley_did_not_answer_or_that_came_in_the_clear_is_in_no_log_either(tmp_path: Path) -> None:
+def test_nginx_logs_no_ticket_of_failed_or_plain_http_requests(tmp_path: Path) -> None:
     with running(tmp_path, free_port()) as alone:
         assert alone.get("/ws/v1?ticket=secret")[0] == 502
         assert alone.get("/api/v1/attachments/1/content?signature=secret")[0] == 502

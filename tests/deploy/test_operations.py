@@ -12,7 +12,7 @@ from tests.factories import someone
 from tests.servers import Server, serve
 
 
-def test_while_the_database_is_away_rest_says_when_to_come_again() -> None:
+def test_rest_without_the_database_answers_503_with_retry_after() -> None:
     """F373."""
     ada = someone()
 
@@ -23,7 +23,7 @@ def test_while_the_database_is_away_rest_says_when_to_come_again() -> None:
     assert int(answer.headers["retry-after"]) >= 1
 
 
-def test_a_scanner_with_a_wrong_host_is_no_error_in_the_log(server: Server) -> None:
+def test_request_with_an_unknown_host_is_logged_as_a_warning(server: Server) -> None:
     name = f"{secrets.token_hex(8)}.example"
 
     answer = Api(server)("GET", "/", headers={"Host": name})
@@ -33,7 +33,7 @@ def test_a_scanner_with_a_wrong_host_is_no_error_in_the_log(server: Server) -> N
     assert ["WARNING" in line for line in lines] == [True]
 
 
-def test_while_the_database_is_away_a_page_says_when_to_come_again_and_the_log_has_no_error() -> None:
+def test_page_without_the_database_answers_503_and_logs_no_error() -> None:
     """K29. A page reads its session before anything else; below /api/ a middleware's failure is a problem document."""
     ada = Client()
     ada.force_login(User.objects.get(id=someone().id))

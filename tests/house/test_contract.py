@@ -27,13 +27,13 @@ def named_in(file: str) -> frozenset[str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_test_that_the_contract_names_exists(name: str) -> None:
+def test_tests_named_in_the_contract_exist(name: str) -> None:
     file, _, test = name.partition("::")
 
     assert test in named_in(file), "docs/contract.md: name the test that proves the item now"
 
 
-def test_every_item_of_the_core_has_a_row() -> None:
+def test_every_core_requirement_has_a_contract_row() -> None:
     items = [int(item) for item, _, _ in ROWS]
 
     assert WANTED - set(items) == set(), "add a row to docs/contract.md"
@@ -41,12 +41,12 @@ def test_every_item_of_the_core_has_a_row() -> None:
 
 
 @pytest.mark.parametrize(("item", "proof"), [(item, proof) for item, _, proof in ROWS])
-def test_an_item_is_proved_or_said_to_be_missing(item: str, proof: str) -> None:
+def test_contract_rows_name_a_test_or_a_later_issue(item: str, proof: str) -> None:
     proved = "::test_" in proof or any(words in proof for words in INSTEAD_OF_A_TEST)
 
     assert proved, f"F{item} in docs/contract.md: name a test, or say `later issue`"
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in fields(Limits)])
-def test_every_number_has_a_test(name: str) -> None:
+def test_every_limit_has_a_test(name: str) -> None:
     assert "::test_" in NUMBERS.get(name, ""), f"docs/contract.md, The numbers: name the test that proves {name}"

@@ -32,7 +32,7 @@ def anchors(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(BASE_DIR)))
-def test_every_relative_link_leads_somewhere(document: Path) -> None:
+def test_relative_links_of_the_docs_resolve(document: Path) -> None:
     broken = []
     for target in LINK.findall(FENCED.sub("", document.read_text())):
         name, _, anchor = target.partition("#")
@@ -50,7 +50,7 @@ CURRENT = [document for document in documents() if "decisions" not in document.p
 
 
 @pytest.mark.parametrize("document", CURRENT, ids=lambda path: str(path.relative_to(BASE_DIR)))
-def test_every_path_that_is_named_exists(document: Path) -> None:
+def test_paths_named_in_the_docs_exist(document: Path) -> None:
     named = [text for text in CODE.findall(FENCED.sub("", document.read_text())) if not PLACES.search(text)]
     paths = {path for text in named if (found := PATH.fullmatch(text.split(":")[0])) for path in [found[0]]}
     missing = sorted(path for path in paths if not (BASE_DIR / path).exists())
@@ -59,7 +59,7 @@ def test_every_path_that_is_named_exists(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(BASE_DIR)))
-def test_every_name_in_a_module_that_is_named_exists(document: Path) -> None:
+def test_names_in_modules_named_in_the_docs_exist(document: Path) -> None:
     """`gateway/hub.py: Hub.drain, Topic` names a method and a class of that file."""
     missing = []
     for text in CODE.findall(FENCED.sub("", document.read_text())):
@@ -76,5 +76,5 @@ def defines(source: str, name: str) -> bool:
     return bool(re.search(rf"\b(?:def|class) {last}\b|^{last}\b.* = ", source, re.MULTILINE))
 
 
-def test_anchors_are_made_as_github_makes_them() -> None:
+def test_anchors_match_those_of_github() -> None:
     assert anchors("# A connection's life\n\n## `sync.response`\n") == {"a-connections-life", "syncresponse"}

@@ -40,27 +40,27 @@ def routes(patterns: list[URLPattern | URLResolver]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", [*FRAMES, *ALIASES])
-def test_every_frame_of_a_client_is_in_the_protocol(name: str) -> None:
+def test_client_frames_are_documented(name: str) -> None:
     assert f"`{name}`" in PROTOCOL, "add it to docs/protocol.md, Frames from the client"
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r'frame\(\s*"([a-z.-]+)"', sources()))))
-def test_every_frame_of_the_server_is_in_the_protocol(name: str) -> None:
+def test_server_frames_are_documented(name: str) -> None:
     assert f"`{name}`" in PROTOCOL, "add it to docs/protocol.md, Frames from the server"
 
 
 @pytest.mark.parametrize("code", sorted(set(codes(Refused)) - {errors.Refused.code} | {errors.Internal.code}))
-def test_every_error_code_says_what_a_client_does(code: str) -> None:
+def test_error_codes_are_documented(code: str) -> None:
     assert f"| `{code}` |" in PROTOCOL, "add a row to docs/protocol.md, Errors"
 
 
 @pytest.mark.parametrize("code", sorted(set(re.findall(r"\b(4[0-9]{3}|1011), ", sources())) - {"4404"}))
-def test_every_close_code_says_what_a_client_does(code: str) -> None:
+def test_close_codes_are_documented(code: str) -> None:
     assert f"| {code} |" in PROTOCOL, "add a row to docs/protocol.md, Close codes"
 
 
 @pytest.mark.parametrize("route", sorted(set(routes(API))))
-def test_every_route_is_in_the_protocol(route: str) -> None:
+def test_rest_routes_are_documented(route: str) -> None:
     listed = re.sub(r"\{\w+\}", "{id}", PROTOCOL.partition("## REST")[2])
     short = f"`/{route.rpartition('/')[2]}`"
     assert f"`/{route}`" in listed or short in listed, f"add a row for /{route} to docs/protocol.md, REST"
@@ -69,5 +69,5 @@ def test_every_route_is_in_the_protocol(route: str) -> None:
 @pytest.mark.parametrize(
     "name", [*EVENTS, *(reaction.name for reaction in REACTIONS), *(entry["task"] for entry in SCHEDULE.values())]
 )
-def test_every_event_and_task_is_in_the_architecture(name: str) -> None:
+def test_events_and_tasks_are_documented(name: str) -> None:
     assert f"`{name}`" in ARCHITECTURE, "add it to docs/architecture.md, The outbox"

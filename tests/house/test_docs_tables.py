@@ -7,18 +7,18 @@ from config.tables import TABLES, renewed
 
 
 @pytest.mark.parametrize("file", TABLES)
-def test_the_tables_of_a_document_are_as_new(file: str) -> None:
+def test_generated_tables_of_the_docs_are_current(file: str) -> None:
     text = (BASE_DIR / file).read_text()
 
     assert text == renewed(text, file), f"run `.venv/bin/python -m config.tables` and commit {file}"
 
 
-def test_a_document_without_its_markers_is_noticed() -> None:
+def test_document_without_table_markers_is_refused() -> None:
     with pytest.raises(ValueError, match="limits"):
         renewed("no table here", "docs/protocol.md")
 
 
-def test_a_changed_default_makes_a_table_old() -> None:
+def test_changed_default_is_corrected_in_its_table() -> None:
     text = (BASE_DIR / "docs" / "operations.md").read_text()
 
     assert (

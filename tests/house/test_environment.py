@@ -31,13 +31,13 @@ def row(variable: Variable) -> str:
 
 
 @pytest.mark.parametrize("variable", TABLE, ids=lambda variable: variable.name)
-def test_every_variable_is_in_the_docs_as_the_table_has_it(variable: Variable) -> None:
+def test_environment_variables_are_documented(variable: Variable) -> None:
     assert row(variable) in OPERATIONS.read_text().splitlines(), (
         f"put this row into docs/operations.md: {row(variable)}"
     )
 
 
-def test_every_variable_that_the_code_names_is_in_the_table() -> None:
+def test_environment_variables_read_by_the_code_are_in_the_table() -> None:
     known = {variable.name for variable in TABLE}
     files = [file for folder in CODE for file in (BASE_DIR / folder).rglob("*") if file.suffix in (".py", "")]
     named = {
@@ -50,7 +50,7 @@ def test_every_variable_that_the_code_names_is_in_the_table() -> None:
     assert not unknown, "add to TABLE in config/env.py"
 
 
-def test_every_default_can_be_read_and_every_variable_says_what_it_means() -> None:
+def test_environment_defaults_parse_and_meanings_are_sentences() -> None:
     assert load({}).keys() == {variable.name for variable in TABLE}
     assert all(variable.meaning.endswith(".") for variable in TABLE)
 
@@ -70,19 +70,19 @@ def test_every_default_can_be_read_and_every_variable_says_what_it_means() -> No
         ("EMAIL_URL", "smtp://mail.example.org:70000"),
     ],
 )
-def test_a_wrong_value_stops_the_start_with_its_name(name: str, value: str) -> None:
+def test_invalid_environment_value_stops_the_start_with_its_name(name: str, value: str) -> None:
     with pytest.raises(WrongEnvironment, match=name):
         load({name: value})
 
 
-def test_outside_the_demo_there_is_no_default_secret() -> None:
+def test_secret_key_is_required_outside_the_demo() -> None:
     with pytest.raises(WrongEnvironment, match="PARLEY_SECRET_KEY"):
         secret_key(load({}))
     with pytest.raises(WrongEnvironment, match="PARLEY_SECRET_KEY"):
         secret_key(load({"PARLEY_SECRET_KEY": "short"}))
 
 
-def test_outside_the_demo_there_is_no_wildcard_host_and_one_must_be_named() -> None:
+def test_hosts_are_required_outside_the_demo() -> None:
     with pytest.raises(WrongEnvironment, match="PARLEY_HOSTS"):
         hosts(load({}))
     assert hosts(load({"PARLEY_HOSTS": "chat.example.org"})) == ["chat.example.org"]

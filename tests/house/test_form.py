@@ -53,7 +53,7 @@ def inside_functions(file: Path) -> Iterator[ast.AST]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=named)
-def test_a_module_is_named_by_a_noun_of_the_matter(file: Path) -> None:
+def test_module_names_are_nouns_of_the_domain(file: Path) -> None:
     assert file.stem not in NOT_NOUNS, "rules live in modules named by what they are about (style 1)"
     assert not NOT_NOUNS & set(file.relative_to(BASE_DIR).parts[:-1])
 
@@ -61,31 +61,31 @@ def test_a_module_is_named_by_a_noun_of_the_matter(file: Path) -> None:
 @pytest.mark.parametrize(
     "file", [file for file in FILES if file.read_text().strip() and file.name != "apps.py"], ids=named
 )
-def test_a_module_says_what_it_owns(file: Path) -> None:
+def test_modules_have_docstrings(file: Path) -> None:
     assert ast.get_docstring(tree(file)), "add a docstring: what it owns, what it must not know (style 17)"
 
 
 @pytest.mark.parametrize("file", [*FILES, *BENCH], ids=named)
-def test_no_file_is_longer_than_one_can_hold_in_mind(file: Path) -> None:
+def test_python_files_have_at_most_400_lines(file: Path) -> None:
     assert len(file.read_text().splitlines()) <= LONGEST, "split it by noun (style 16)"
 
 
 @pytest.mark.parametrize("file", FILES, ids=named)
-def test_nothing_queues_on_asgirefs_one_thread(file: Path) -> None:
+def test_code_does_not_use_sync_to_async(file: Path) -> None:
     found = re.findall(r"\b(sync_to_async|database_sync_to_async)\b", file.read_text())
 
     assert not found, "use gateway.threads.run: asgiref queues on one thread a process (style 5)"
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if named(file) not in LATE_IMPORTS], ids=named)
-def test_no_import_hides_in_a_function(file: Path) -> None:
+def test_functions_contain_no_imports(file: Path) -> None:
     hidden = [node.lineno for node in inside_functions(file) if isinstance(node, ast.Import | ast.ImportFrom)]
 
     assert not hidden, "import at the top; if that makes a circle, the ladder is broken (style 7)"
 
 
 @pytest.mark.parametrize("file", FILES, ids=named)
-def test_nothing_is_registered_behind_the_tables_back(file: Path) -> None:
+def test_apps_use_no_signals_and_no_ready_hooks(file: Path) -> None:
     text = file.read_text()
 
     assert "django.dispatch" not in text and "db.models.signals" not in text, "no signals: config's tables (style 6)"
@@ -95,7 +95,7 @@ def test_nothing_is_registered_behind_the_tables_back(file: Path) -> None:
 @pytest.mark.parametrize(
     "file", [file for file in FILES if file.name == "models.py" or file.parent.name == "models"], ids=named
 )
-def test_models_are_columns_and_constraints(file: Path) -> None:
+def test_models_contain_no_rules(file: Path) -> None:
     text = file.read_text()
 
     assert not re.search(r"def (save|delete|clean)\(", text), "rules live in modules named by a noun (style 2)"
@@ -105,7 +105,7 @@ def test_models_are_columns_and_constraints(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=named)
-def test_no_failure_is_swallowed_and_nothing_is_left_to_do(file: Path) -> None:
+def test_code_swallows_no_exception_and_contains_no_todo(file: Path) -> None:
     for node in ast.walk(tree(file)):
         if isinstance(node, ast.ExceptHandler):
             broad = node.type is None or (
@@ -117,7 +117,7 @@ def test_no_failure_is_swallowed_and_nothing_is_left_to_do(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", [file for file in TESTS if file.name.startswith("test_")], ids=named)
-def test_a_test_waits_for_events_and_never_for_time(file: Path) -> None:
+def test_tests_do_not_sleep(file: Path) -> None:
     slept = [call for call in ast.walk(tree(file)) if isinstance(call, ast.Call) and _sleeps(call)]
 
     assert not slept, f"line {slept[0].lineno}: wait for the event; poll where there is none"

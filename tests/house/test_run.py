@@ -22,15 +22,15 @@ BOTH = ["not browser", "browser"]
         (["-q", "tests/house/test_run.py"], ["not browser"]),
     ],
 )
-def test_the_browser_tests_run_by_themselves_where_they_are_wanted(chosen: list[str], runs: list[str]) -> None:
+def test_browser_tests_run_in_a_separate_pytest(chosen: list[str], runs: list[str]) -> None:
     assert parts(chosen, fast=False, browser=True) == runs
 
 
-def test_without_a_browser_the_rest_runs() -> None:
+def test_other_tests_run_without_a_browser() -> None:
     assert parts([], fast=False, browser=False) == ["not browser"]
 
 
-def test_fast_leaves_out_the_slow_and_the_browser_tests() -> None:
+def test_fast_run_excludes_slow_and_browser_tests() -> None:
     assert parts([], fast=True, browser=True) == ["not slow and not browser"]
 
 
@@ -38,11 +38,11 @@ def test_fast_leaves_out_the_slow_and_the_browser_tests() -> None:
     ("codes", "code"),
     [([0, 0], 0), ([0, 1], 1), ([1, 0], 1), ([5, 0], 0), ([0, 5], 0), ([5, 5], 5), ([5, 2], 2), ([5], 5)],
 )
-def test_a_failure_of_either_run_is_the_answer(codes: list[int], code: int) -> None:
+def test_exit_code_reports_a_failure_of_either_run(codes: list[int], code: int) -> None:
     assert worst(codes) == code
 
 
-def test_at_ctrl_c_pytest_ends_by_itself_and_its_code_is_the_answer() -> None:
+def test_ctrl_c_returns_the_exit_code_of_pytest() -> None:
     ctrl_c = "import os, signal; os.kill(os.getppid(), signal.SIGINT); raise SystemExit(2)"
 
     assert run([sys.executable, "-c", ctrl_c], dict(os.environ)) == 2

@@ -113,7 +113,7 @@ def test_sql_writes_only_tables_of_its_own_app(use: Use) -> None:
     assert use.app == use.owner or listed, f"{use.owner} owns {use.name}: call its rule, or list it with its reason"
 
 
-def test_every_listed_exception_still_exists() -> None:
+def test_listed_sql_exceptions_are_still_needed() -> None:
     above = {(use.file, use.name) for use in USES if _above(use)}
     elsewhere = {(use.file, use.name) for use in USES if use.writes and use.app != use.owner}
 
@@ -121,7 +121,7 @@ def test_every_listed_exception_still_exists() -> None:
     assert elsewhere == WRITES_ELSEWHERE.keys(), "take an exception away with the statement that needed it"
 
 
-def test_the_reader_finds_what_it_is_for() -> None:
+def test_sql_reader_finds_known_statements() -> None:
     """Else the tests above would pass over SQL that nobody reads any more."""
     found = {(use.name, use.writes) for use in USES}
 

@@ -32,14 +32,14 @@ def layer_of(file: Path) -> str:
     return file.relative_to(STATIC).parts[0]
 
 
-def test_every_script_stands_in_a_layer() -> None:
+def test_scripts_are_in_a_layer() -> None:
     strays = [named(file) for file in STATIC.rglob("*.js") if layer_of(file) not in (*LAYERS, "vendor")]
 
     assert not strays, f"put it into one of {LAYERS}"
 
 
 @pytest.mark.parametrize("file", MODULES, ids=named)
-def test_modules_import_from_their_own_layer_and_those_below(file: Path) -> None:
+def test_scripts_import_only_from_their_own_or_lower_layers(file: Path) -> None:
     height = LAYERS.index(layer_of(file))
     targets = [target for target in imported(file) if layer_of(target) != "vendor"]
 
@@ -48,7 +48,7 @@ def test_modules_import_from_their_own_layer_and_those_below(file: Path) -> None
     assert not above, "imports go down only: app, views, state, net, kit"
 
 
-def test_modules_import_each_other_in_no_circle() -> None:
+def test_scripts_have_no_import_cycle() -> None:
     waiting = {file: {target for target in imported(file) if target in MODULES} for file in MODULES}
     while free := [file for file, targets in waiting.items() if not targets & waiting.keys()]:
         for file in free:
@@ -57,7 +57,7 @@ def test_modules_import_each_other_in_no_circle() -> None:
     assert not waiting, f"a circle: {sorted(map(named, waiting))}"
 
 
-def test_the_page_preloads_every_module() -> None:
+def test_page_preloads_every_script() -> None:
     listed = re.findall(r"static '([^']+\.js)'", (BASE_DIR / "templates" / "chat" / "modules.html").read_text())
     modules = {str(file.relative_to(STATIC)) for file in [*MODULES, *(STATIC / "vendor").glob("*.js")]}
 
@@ -65,12 +65,12 @@ def test_the_page_preloads_every_module() -> None:
 
 
 @pytest.mark.parametrize("file", [*MODULES, *STYLES, *PAGES], ids=named)
-def test_files_fit_in_mind(file: Path) -> None:
+def test_web_files_have_at_most_400_lines(file: Path) -> None:
     assert len(file.read_text().splitlines()) <= LONGEST, "split it by noun (style 16)"
 
 
 @pytest.mark.parametrize("file", [file for file in STYLES if file.name != "tokens.css"], ids=named)
-def test_styles_are_made_of_tokens(file: Path) -> None:
+def test_styles_use_tokens(file: Path) -> None:
     text = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.S)
     radii = [
         value

@@ -32,7 +32,7 @@ from outbox.reactions import Reaction
 
 
 @pytest.mark.parametrize("name", FRAMES)
-def test_a_frames_handler_takes_the_caller_and_that_frame(name: str) -> None:
+def test_handlers_take_a_caller_and_their_frame(name: str) -> None:
     route = FRAMES[name]
     for handler in (route.handle, *route.before):
         hints = typing.get_type_hints(handler)
@@ -43,7 +43,7 @@ def test_a_frames_handler_takes_the_caller_and_that_frame(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FRAMES)
-def test_a_frame_is_frozen_described_and_takes_unknown_fields(name: str) -> None:
+def test_frames_are_frozen_documented_and_ignore_unknown_fields(name: str) -> None:
     frame = FRAMES[name].frame
     config = frame.__struct_config__
 
@@ -52,7 +52,7 @@ def test_a_frame_is_frozen_described_and_takes_unknown_fields(name: str) -> None
     assert frame.__doc__ and "Struct" not in frame.__doc__, f"{frame.__name__}: the docstring is the protocol's text"
 
 
-def test_an_alias_names_a_frame_and_hides_none() -> None:
+def test_frame_aliases_name_existing_frames() -> None:
     assert set(ALIASES.values()) <= FRAMES.keys(), "config/frames.py: an alias of nothing"
     assert not ALIASES.keys() & FRAMES.keys(), "config/frames.py: an alias that is a frame as well"
 
@@ -76,7 +76,7 @@ def test_each_reaction_has_a_name_of_its_own() -> None:
     assert len({reaction.name for reaction in REACTIONS}) == len(REACTIONS)
 
 
-def test_every_task_of_ours_is_in_a_table() -> None:
+def test_celery_tasks_are_scheduled_or_reactions() -> None:
     current_app.loader.import_default_modules()
     own = {name for name in current_app.tasks if not name.startswith("celery.")}
     named = {entry["task"] for entry in SCHEDULE.values()} | {WORK_TASK}
@@ -93,12 +93,12 @@ LISTENING = [
 
 
 @pytest.mark.parametrize("module", LISTENING)
-def test_every_listener_of_an_app_hears_its_notice(module: str) -> None:
+def test_notice_listeners_of_apps_are_registered(module: str) -> None:
     for name, listener in importlib.import_module(module).NOTICES.items():
         assert listener in NOTICES.get(name, ()), f"config/notices.py: add {module}.NOTICES"
 
 
-def test_apps_that_listen_to_one_notice_are_all_heard() -> None:
+def test_all_listeners_of_a_notice_are_called() -> None:
     heard: list[str] = []
     first, second = {"changed": lambda event: heard.append("first")}, {"changed": lambda event: heard.append("second")}
 
@@ -115,7 +115,7 @@ def test_sync_part_takes_viewer_and_answer_and_returns_an_answer(name: str) -> N
     assert list(hints.values()) == [Viewer, SyncResponse, SyncResponse], f"config/sync.py: {name} has another signature"
 
 
-def test_every_path_leads_to_a_view() -> None:
+def test_url_patterns_have_views() -> None:
     def views(patterns: Sequence[object]) -> None:
         for pattern in patterns:
             if isinstance(pattern, URLResolver):
@@ -127,17 +127,17 @@ def test_every_path_leads_to_a_view() -> None:
 
 
 @pytest.mark.parametrize("entry", fields(Limits), ids=lambda entry: str(entry.name))
-def test_a_number_has_a_source_a_meaning_and_a_default_within_its_bounds(entry: typing.Any) -> None:
+def test_limits_have_source_meaning_and_a_default_within_bounds(entry: typing.Any) -> None:
     low, high = entry.metadata["low"], entry.metadata["high"]
 
     assert low <= entry.default <= high, f"config/limits.py: {entry.name}"
     assert entry.metadata["source"] and entry.metadata["meaning"], f"config/limits.py: {entry.name}"
 
 
-def test_the_models_and_the_migrations_agree() -> None:
+def test_migrations_match_the_models() -> None:
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
 
-def test_presence_and_typing_have_no_table() -> None:
+def test_presence_app_has_no_tables() -> None:
     """F136, F146: what is here and who types is Redis' and the processes' alone."""
     assert list(apps.get_app_config("presence").get_models()) == []
