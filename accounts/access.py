@@ -15,7 +15,7 @@ class Person:
     avatar_url: str
 
 
-def person(viewer_id: int, user_id: int) -> Person:
+def get_person(viewer_id: int, user_id: int) -> Person:
     """Return another user, or the viewer. Raises NotFound, alike for nobody and for who has blocked the viewer (F230)."""
     user = (
         User.objects.filter(pk=user_id, is_active=True)

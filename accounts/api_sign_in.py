@@ -10,30 +10,30 @@ from accounts.tokens import Pair
 
 
 @dataclass(frozen=True)
-class Entry:
+class SignInResult:
     """Who came in, and what their device holds now."""
 
     user: User
     pair: Pair
 
 
-def register(*, email: str, password: str, display_name: str, device_name: str, address: str) -> Entry:
+def register(*, email: str, password: str, display_name: str, device_name: str, address: str) -> SignInResult:
     """Make an account and sign its first device in.
 
     Raises what `accounts.users.register` refuses, and RateLimited for too many from one network.
     """
-    sign_in.charge(address, "register")
+    sign_in.charge_network(address, "register")
     user = users.register(email=email, password=password, display_name=display_name)
-    return Entry(user, tokens.issue(devices.add(user.pk, name=device_name, platform="api")))
+    return SignInResult(user, tokens.issue(devices.add(user.pk, name=device_name, platform="api")))
 
 
-def with_password(*, email: str, password: str, device_id: int | None, device_name: str, address: str) -> Entry:
+def sign_in_device(*, email: str, password: str, device_id: int | None, device_name: str, address: str) -> SignInResult:
     """Sign a device in; the named one where it is the user's and still signed in, else a new one.
 
-    Raises WrongCredentials or RateLimited, as `accounts.sign_in.with_password`.
+    Raises WrongCredentials or RateLimited, as `accounts.sign_in.authenticate`.
     """
-    user = sign_in.with_password(email=email, password=password, address=address)
+    user = sign_in.authenticate(email=email, password=password, address=address)
     with transaction.atomic():
-        sign_in.hold(user)
+        sign_in.lock_user(user)
         device = devices.signed_in(user.pk, device_id=device_id, name=device_name, platform="api")
-        return Entry(user, tokens.issue(device))
+        return SignInResult(user, tokens.issue(device))

@@ -14,7 +14,7 @@ from gateway.errors import Unauthorized
 from gateway.frames import Session
 
 
-def address_of(request: HttpRequest | Request) -> str:
+def client_address(request: HttpRequest | Request) -> str:
     """Return the client's network address; behind trusted proxies, the one that the first of them saw.
 
     uvicorn has found it. Daphne takes the first that is claimed, which anybody may write: there it is the last.

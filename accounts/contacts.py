@@ -24,7 +24,7 @@ def add(user_id: int, other_id: int) -> None:
         raise InvalidPayload("you are no contact of your own", field="userId")
     with transaction.atomic():
         blocks.lock(user_id, other_id)
-        access.person(user_id, other_id)
+        access.get_person(user_id, other_id)
         if Block.objects.filter(blocker_id=user_id, blocked_id=other_id).exists():
             raise BlockedByYou
         Contact.objects.get_or_create(user_id=user_id, contact_id=other_id)

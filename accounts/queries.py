@@ -1,4 +1,4 @@
-"""Reads: the directory, lists of people and devices. Writes nothing."""
+"""Reads: the search_directory, lists of people and devices. Writes nothing."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ MAX_QUERY_CHARS = 200
 
 
 @dataclass(frozen=True)
-class Listed(Person):
+class ListedPerson(Person):
     """A person on the viewer's list, `since` when."""
 
     since: datetime
@@ -26,7 +26,7 @@ class Listed(Person):
 
 
 @dataclass(frozen=True)
-class SignedIn:
+class ListedDevice:
     """A device in the user's list of sessions; `current` is the one that asks."""
 
     id: int
@@ -63,7 +63,7 @@ LIMIT %(limit)s
 """
 
 
-def directory(viewer_id: int, *, q: str, cursor: str | None, limit: int) -> Page[Person]:
+def search_directory(viewer_id: int, *, q: str, cursor: str | None, limit: int) -> Page[Person]:
     """Return others whose name has a word that begins with `q`, or whose e-mail address does, by name.
 
     Left out: the viewer, disabled accounts, and who has blocked the viewer. Raises InvalidPayload for a foreign cursor.
@@ -71,60 +71,60 @@ def directory(viewer_id: int, *, q: str, cursor: str | None, limit: int) -> Page
     if "\0" in q or len(q) > MAX_QUERY_CHARS:
         raise InvalidPayload(f"at most {MAX_QUERY_CHARS} characters of text", field="q")
     after_name, after_id = read_cursor(cursor, tuple[str, int]) if cursor else ("", 0)
-    key = _escaped(name_key(" ".join(q.split())))
+    key = _escape_like(name_key(" ".join(q.split())))
     email = q.strip().casefold()
-    asked: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         "viewer": viewer_id,
         "after_name": after_name,
         "after_id": after_id,
         "start": f"{key}%",
         "word": f"% {key}%",
-        "email": f"{_escaped(email)}%" if len(email) >= MIN_EMAIL_PREFIX else None,
+        "email": f"{_escape_like(email)}%" if len(email) >= MIN_EMAIL_PREFIX else None,
         "limit": limit + 1,
     }
     with connection.cursor() as sql:
-        sql.execute(DIRECTORY, asked)
+        sql.execute(DIRECTORY, parameters)
         rows = sql.fetchall()
     last = rows[limit - 1] if len(rows) > limit else None
     return Page([Person(*row[:3]) for row in rows[:limit]], write_cursor((last[3], last[0])) if last else None)
 
 
-def _escaped(text: str) -> str:
+def _escape_like(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def contacts_of(user_id: int, *, cursor: str | None, limit: int) -> Page[Listed]:
+def list_contacts(user_id: int, *, cursor: str | None, limit: int) -> Page[ListedPerson]:
     """Return the user's contacts, the latest first."""
     rows = Contact.objects.filter(user_id=user_id, contact__is_active=True).select_related("contact")
-    page = _latest(rows, cursor, limit)
+    page = _newest_page(rows, cursor, limit)
     people = [row.contact_id for row in page.results]
-    theirs = Contact.objects.filter(user_id__in=people, contact_id=user_id).values_list("user_id", flat=True)
-    mutual = set(theirs)
+    adders = Contact.objects.filter(user_id__in=people, contact_id=user_id).values_list("user_id", flat=True)
+    mutual = set(adders)
     listed = [_listed(row.contact, row.created_at, row.contact_id in mutual) for row in page.results]
     return Page(listed, page.next_cursor)
 
 
-def blocks_of(user_id: int, *, cursor: str | None, limit: int) -> Page[Listed]:
+def list_blocks(user_id: int, *, cursor: str | None, limit: int) -> Page[ListedPerson]:
     """Return whom the user has blocked, the latest first."""
-    page = _latest(Block.objects.filter(blocker_id=user_id).select_related("blocked"), cursor, limit)
+    page = _newest_page(Block.objects.filter(blocker_id=user_id).select_related("blocked"), cursor, limit)
     return Page([_listed(row.blocked, row.created_at, False) for row in page.results], page.next_cursor)
 
 
-def devices_of(user_id: int, *, current: int, cursor: str | None, limit: int) -> Page[SignedIn]:
+def list_devices(user_id: int, *, current: int, cursor: str | None, limit: int) -> Page[ListedDevice]:
     """Return the user's devices that are signed in, the latest first; `current` is the one that asks."""
-    page = _latest(Device.objects.filter(user_id=user_id, revoked_at=None), cursor, limit)
+    page = _newest_page(Device.objects.filter(user_id=user_id, revoked_at=None), cursor, limit)
     found = [
-        SignedIn(row.pk, row.name, row.platform, row.created_at, row.last_seen_at, row.pk == current)
+        ListedDevice(row.pk, row.name, row.platform, row.created_at, row.last_seen_at, row.pk == current)
         for row in page.results
     ]
     return Page(found, page.next_cursor)
 
 
-def _listed(user: User, since: datetime, mutual: bool) -> Listed:
-    return Listed(user.pk, user.display_name, user.avatar_url, since=since, mutual=mutual)
+def _listed(user: User, since: datetime, mutual: bool) -> ListedPerson:
+    return ListedPerson(user.pk, user.display_name, user.avatar_url, since=since, mutual=mutual)
 
 
-def _latest(rows: Any, cursor: str | None, limit: int) -> Page[Any]:
+def _newest_page(rows: Any, cursor: str | None, limit: int) -> Page[Any]:
     if cursor:
         rows = rows.filter(pk__lt=read_cursor(cursor, int))
     found = list(rows.order_by("-pk")[: limit + 1])

@@ -1,7 +1,7 @@
 """From the rows of accounts to the bodies of its answers, and from addresses and changes to what was asked."""
 
 from accounts.access import Person
-from accounts.api_sign_in import Entry
+from accounts.api_sign_in import SignInResult
 from accounts.bodies import (
     Account,
     BlocksPage,
@@ -21,7 +21,7 @@ from accounts.bodies import (
 )
 from accounts.models import User
 from accounts.privacy import NAMES, Settings
-from accounts.queries import Listed, SignedIn
+from accounts.queries import ListedDevice, ListedPerson
 from accounts.tickets import Ticket
 from accounts.tokens import Pair
 from gateway.codec import timestamp
@@ -32,9 +32,9 @@ def token_pair(pair: Pair) -> TokenPair:
     return TokenPair(**_pair(pair))
 
 
-def entered(entry: Entry) -> Entered:
-    user = Account(id=str(entry.user.pk), display_name=entry.user.display_name, email=entry.user.email)
-    return Entered(user=user, **_pair(entry.pair))
+def entered(result: SignInResult) -> Entered:
+    user = Account(id=str(result.user.pk), display_name=result.user.display_name, email=result.user.email)
+    return Entered(user=user, **_pair(result.pair))
 
 
 def _pair(pair: Pair) -> dict[str, str]:
@@ -72,7 +72,7 @@ def person(known: Person) -> SomePerson:
     return SomePerson(id=str(known.id), display_name=known.display_name, avatar_url=known.avatar_url)
 
 
-def contact(row: Listed) -> SomeContact:
+def contact(row: ListedPerson) -> SomeContact:
     return SomeContact(
         id=str(row.id),
         display_name=row.display_name,
@@ -82,12 +82,12 @@ def contact(row: Listed) -> SomeContact:
     )
 
 
-def block(row: Listed) -> SomeBlock:
+def block(row: ListedPerson) -> SomeBlock:
     since = timestamp(row.since)
     return SomeBlock(id=str(row.id), display_name=row.display_name, avatar_url=row.avatar_url, created_at=since)
 
 
-def device(row: SignedIn) -> SomeDevice:
+def device(row: ListedDevice) -> SomeDevice:
     return SomeDevice(
         id=str(row.id),
         name=row.name,
@@ -102,13 +102,13 @@ def people_page(page: Page[Person]) -> PeoplePage:
     return listing(PeoplePage, map(person, page.results), page.next_cursor)
 
 
-def contacts_page(page: Page[Listed]) -> ContactsPage:
+def contacts_page(page: Page[ListedPerson]) -> ContactsPage:
     return listing(ContactsPage, map(contact, page.results), page.next_cursor)
 
 
-def blocks_page(page: Page[Listed]) -> BlocksPage:
+def blocks_page(page: Page[ListedPerson]) -> BlocksPage:
     return listing(BlocksPage, map(block, page.results), page.next_cursor)
 
 
-def devices_page(page: Page[SignedIn]) -> DevicesPage:
+def devices_page(page: Page[ListedDevice]) -> DevicesPage:
     return listing(DevicesPage, map(device, page.results), page.next_cursor)

@@ -1,4 +1,4 @@
-"""Signing in with a password: one answer for every failure, after the same work, and few tries (F279)."""
+"""Signing in with a password: one answer for every failure, after the unchanged work, and few tries (F279)."""
 
 import hashlib
 import ipaddress
@@ -14,50 +14,50 @@ class WrongCredentials(Unauthorized):
     """E-mail address or password is wrong."""
 
 
-def with_password(*, email: str, password: str, address: str) -> User:
+def authenticate(*, email: str, password: str, address: str) -> User:
     """Return the user with this e-mail address and password; `address` is the client's, for the limit.
 
     Raises WrongCredentials for an unknown address, a wrong password and a disabled account alike; RateLimited after
     `sign_ins_per_minute` failures from one network or for one account.
     """
-    keys = _keys(email, address)
-    raise_if_limited(max(charge_in_thread([_ask(key) for key in keys])))
-    user = _find(email)
+    keys = _limit_keys(email, address)
+    raise_if_limited(max(charge_in_thread([_charge_of(key) for key in keys])))
+    user = _find_user(email)
     if user is None:
         User().set_password(password)  # As much work as a check: the time tells nothing.
         raise WrongCredentials
     if not user.check_password(password) or not user.is_active:
         raise WrongCredentials
-    charge_in_thread([_ask(key, cost=-1) for key in keys])  # Only failures count.
+    charge_in_thread([_charge_of(key, cost=-1) for key in keys])  # Only failures count.
     return user
 
 
-def hold(user: User) -> None:
+def lock_user(user: User) -> None:
     """Hold a user's row until the transaction's end. Raises WrongCredentials where the account is not as it was asked.
 
     Who changes a password or disables an account signs every device out after it: here no device slips in between.
     """
-    same = User.objects.filter(pk=user.pk, password=user.password, is_active=True)
-    if same.select_for_update(no_key=True).values_list("pk").first() is None:
+    unchanged = User.objects.filter(pk=user.pk, password=user.password, is_active=True)
+    if unchanged.select_for_update(no_key=True).values_list("pk").first() is None:
         raise WrongCredentials
 
 
-def charge(address: str, action: str) -> None:
+def charge_network(address: str, action: str) -> None:
     """Count an anonymous request of a network against `sign_ins_per_minute`. Raises RateLimited."""
-    raise_if_limited(charge_in_thread([_ask(f"ratelimit:{_network(address)}:{action}")])[0])
+    raise_if_limited(charge_in_thread([_charge_of(f"ratelimit:{_network(address)}:{action}")])[0])
 
 
-def _find(email: str) -> User | None:
+def _find_user(email: str) -> User | None:
     folded = email.strip().casefold()
     return User.objects.filter(email=folded).first() if folded.isascii() and folded.isprintable() else None
 
 
-def _keys(email: str, address: str) -> list[str]:
+def _limit_keys(email: str, address: str) -> list[str]:
     account = hashlib.sha256(email.strip().casefold().encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return [f"ratelimit:{_network(address)}:sign_in", f"ratelimit:{account}:sign_in"]
 
 
-def _ask(key: str, cost: int = 1) -> Charge:
+def _charge_of(key: str, cost: int = 1) -> Charge:
     most = settings.LIMITS.sign_ins_per_minute
     return Charge(key, (Window(most / 60, most),), cost)
 

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from accounts import devices, sessions, sign_in, users
-from accounts.authentication import address_of
+from accounts.authentication import client_address
 from accounts.models import User
 from gateway.errors import InvalidPayload, RateLimited
 
@@ -91,10 +91,10 @@ class Adapter(DefaultAccountAdapter):
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         """Return the user with this e-mail address and password, by the rules and limits of `accounts.sign_in`."""
         try:
-            return sign_in.with_password(
+            return sign_in.authenticate(
                 email=credentials.get("email") or "",
                 password=credentials.get("password") or "",
-                address=address_of(request),
+                address=client_address(request),
             )
         except sign_in.WrongCredentials:
             return None
@@ -120,7 +120,7 @@ class Adapter(DefaultAccountAdapter):
         devices.sign_out_all(user.pk, keep=self.request.session.get(sessions.KEY) if mine else None)
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        return address_of(request)
+        return client_address(request)
 
 
 def _form_rule(rule: Any, text: str) -> str:

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts import api_sign_in, bodies, devices, queries, serializers, tickets, tokens
-from accounts.authentication import address_of, session_of
+from accounts.authentication import client_address, session_of
 from accounts.ids import from_wire
 from gateway.http import answer, body
 from gateway.paging import QUERY, limit_of
@@ -25,30 +25,30 @@ class Register(Open):
     @described(takes=bodies.Registration, answers=bodies.Entered, status=201)
     def post(self, request: Request) -> HttpResponse:
         """Make an account and sign this device in."""
-        asked = body(request, bodies.Registration)
-        entry = api_sign_in.register(
-            email=asked.email,
-            password=asked.password,
-            display_name=asked.display_name,
-            device_name=asked.device_name,
-            address=address_of(request),
+        request_body = body(request, bodies.Registration)
+        result = api_sign_in.register(
+            email=request_body.email,
+            password=request_body.password,
+            display_name=request_body.display_name,
+            device_name=request_body.device_name,
+            address=client_address(request),
         )
-        return answer(serializers.entered(entry), status=201)
+        return answer(serializers.entered(result), status=201)
 
 
 class Token(Open):
     @described(takes=bodies.Credentials, answers=bodies.Entered)
     def post(self, request: Request) -> HttpResponse:
         """Sign a device in with e-mail address and password."""
-        asked = body(request, bodies.Credentials)
-        entry = api_sign_in.with_password(
-            email=asked.email,
-            password=asked.password,
-            device_id=from_wire(asked.device_id) if asked.device_id else None,
-            device_name=asked.device_name,
-            address=address_of(request),
+        request_body = body(request, bodies.Credentials)
+        result = api_sign_in.sign_in_device(
+            email=request_body.email,
+            password=request_body.password,
+            device_id=from_wire(request_body.device_id) if request_body.device_id else None,
+            device_name=request_body.device_name,
+            address=client_address(request),
         )
-        return answer(serializers.entered(entry))
+        return answer(serializers.entered(result))
 
 
 class TokenRefresh(Open):
@@ -81,7 +81,7 @@ class Devices(APIView):
     def get(self, request: Request) -> HttpResponse:
         """List the devices that are signed in, the latest first."""
         session, cursor, limit = session_of(request), request.query_params.get("cursor") or None, limit_of(request)
-        page = queries.devices_of(session.user_id, current=session.device_id, cursor=cursor, limit=limit)
+        page = queries.list_devices(session.user_id, current=session.device_id, cursor=cursor, limit=limit)
         return answer(serializers.devices_page(page))
 
 

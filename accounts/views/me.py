@@ -51,7 +51,7 @@ class Blocks(APIView):
         """List whom the caller has blocked, the latest first."""
         cursor, limit = request.query_params.get("cursor") or None, limit_of(request)
         return answer(
-            serializers.blocks_page(queries.blocks_of(session_of(request).user_id, cursor=cursor, limit=limit))
+            serializers.blocks_page(queries.list_blocks(session_of(request).user_id, cursor=cursor, limit=limit))
         )
 
 
@@ -74,7 +74,7 @@ class Contacts(APIView):
     def get(self, request: Request) -> HttpResponse:
         """List the caller's contacts, the latest first."""
         cursor, limit = request.query_params.get("cursor") or None, limit_of(request)
-        page = queries.contacts_of(session_of(request).user_id, cursor=cursor, limit=limit)
+        page = queries.list_contacts(session_of(request).user_id, cursor=cursor, limit=limit)
         return answer(serializers.contacts_page(page))
 
 

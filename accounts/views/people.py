@@ -18,7 +18,7 @@ class People(APIView):
         """Find other people by the beginning of a name or e-mail address; without `q`, all by name."""
         cursor, limit = request.query_params.get("cursor") or None, limit_of(request)
         sought = request.query_params.get("q", "")
-        page = queries.directory(session_of(request).user_id, q=sought, cursor=cursor, limit=limit)
+        page = queries.search_directory(session_of(request).user_id, q=sought, cursor=cursor, limit=limit)
         return answer(serializers.people_page(page))
 
 
@@ -26,4 +26,4 @@ class Person(APIView):
     @described(answers=bodies.SomePerson)
     def get(self, request: Request, user_id: str) -> HttpResponse:
         """Return a person."""
-        return answer(serializers.person(access.person(session_of(request).user_id, from_wire(user_id))))
+        return answer(serializers.person(access.get_person(session_of(request).user_id, from_wire(user_id))))

@@ -19,9 +19,9 @@ NOBODY = 2**62
 def test_contact_is_mutual_once_both_users_added_each_other(somebody: Make) -> None:
     ada, bob = somebody("Ada"), somebody("Bob")
     contacts.add(ada.id, bob.id)
-    before = queries.contacts_of(ada.id, cursor=None, limit=10).results
+    before = queries.list_contacts(ada.id, cursor=None, limit=10).results
     contacts.add(bob.id, ada.id)
-    after = queries.contacts_of(ada.id, cursor=None, limit=10).results
+    after = queries.list_contacts(ada.id, cursor=None, limit=10).results
     assert [(row.id, row.display_name, row.mutual) for row in before + after] == [
         (bob.id, "Bob", False),
         (bob.id, "Bob", True),
@@ -44,7 +44,7 @@ def test_block_removes_both_users_from_each_others_contacts(somebody: Make) -> N
     contacts.add(bob.id, eve.id)
     blocks.block(ada.id, bob.id)
     assert not Contact.objects.filter(user_id=ada.id).exists()
-    assert [row.id for row in queries.contacts_of(bob.id, cursor=None, limit=10).results] == [eve.id]
+    assert [row.id for row in queries.list_contacts(bob.id, cursor=None, limit=10).results] == [eve.id]
     assert blocks.blockers_among(bob.id, [ada.id, eve.id]) == {ada.id}
     assert blocks.blockers_among(ada.id, [bob.id, eve.id]) == set()
 
@@ -85,18 +85,18 @@ def test_blocked_user_cannot_tell_the_blocker_from_a_missing_user(somebody: Make
     blocks.block(ada.id, bob.id)
     for missing in (ada.id, NOBODY):
         with pytest.raises(NotFound) as refusal:
-            access.person(bob.id, missing)
+            access.get_person(bob.id, missing)
         assert refusal.value.message == NotFound().message
         with pytest.raises(NotFound):
             contacts.add(bob.id, missing)
-    assert access.person(ada.id, bob.id).display_name == "Bob"
+    assert access.get_person(ada.id, bob.id).display_name == "Bob"
 
 
 def test_blocker_can_be_blocked_too(somebody: Make) -> None:
     ada, bob = somebody(), somebody()
     blocks.block(ada.id, bob.id)
     blocks.block(bob.id, ada.id)
-    assert [row.id for row in queries.blocks_of(bob.id, cursor=None, limit=10).results] == [ada.id]
+    assert [row.id for row in queries.list_blocks(bob.id, cursor=None, limit=10).results] == [ada.id]
 
 
 @pytest.mark.parametrize("use_case", [contacts.add, blocks.block])

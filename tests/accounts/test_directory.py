@@ -20,7 +20,7 @@ def mark() -> str:
 
 
 def _find(viewer: Somebody, q: str) -> list[str]:
-    return [person.display_name for person in queries.directory(viewer.id, q=q, cursor=None, limit=50).results]
+    return [person.display_name for person in queries.search_directory(viewer.id, q=q, cursor=None, limit=50).results]
 
 
 def test_directory_matches_word_prefixes_without_case_or_accents(somebody: Make, mark: str) -> None:
@@ -66,7 +66,7 @@ def test_directory_pages_have_no_gap_and_no_duplicate(somebody: Make, mark: str)
     seen: list[str] = []
     cursor = None
     for expected in (3, 3, 2):
-        page = queries.directory(me.id, q=mark, cursor=cursor, limit=3)
+        page = queries.search_directory(me.id, q=mark, cursor=cursor, limit=3)
         assert len(page.results) == expected
         seen += [person.display_name for person in page.results]
         cursor = page.next_cursor
@@ -76,5 +76,5 @@ def test_directory_pages_have_no_gap_and_no_duplicate(somebody: Make, mark: str)
 @pytest.mark.parametrize("cursor", ["x", "====", "e30", "WyJhIl0", "WyJcdTAwMDAiLDFd", "\ud800", "é"])
 def test_directory_refuses_a_foreign_cursor(somebody: Make, cursor: str) -> None:
     with pytest.raises(InvalidPayload) as refusal:
-        queries.directory(somebody().id, q="", cursor=cursor, limit=3)
+        queries.search_directory(somebody().id, q="", cursor=cursor, limit=3)
     assert refusal.value.field == "cursor"

@@ -38,8 +38,8 @@ def refused_after(first: Callable[[], object], second: Callable[[], object]) -> 
     return refusals[0] if refusals else None
 
 
-def sign_in(who: Somebody, device_id: int | None = None) -> api_sign_in.Entry:
-    return api_sign_in.with_password(
+def sign_in(who: Somebody, device_id: int | None = None) -> api_sign_in.SignInResult:
+    return api_sign_in.sign_in_device(
         email=who.user.email or "", password=PASSWORD, device_id=device_id, device_name="", address="192.0.2.1"
     )
 
