@@ -35,5 +35,5 @@ def sign_in_device(*, email: str, password: str, device_id: int | None, device_n
     user = sign_in.authenticate(email=email, password=password, address=address)
     with transaction.atomic():
         sign_in.lock_user(user)
-        device = devices.signed_in(user.pk, device_id=device_id, name=device_name, platform="api")
+        device = devices.sign_in(user.pk, device_id=device_id, name=device_name, platform="api")
         return SignInResult(user, tokens.issue(device))

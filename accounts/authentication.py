@@ -38,7 +38,7 @@ class BearerAuthentication(BaseAuthentication):
         if scheme.lower() != "bearer":
             return None
         session = tokens.read_access(token.strip())
-        return devices.live(session.user_id, session.device_id).user, session
+        return devices.get_active(session.user_id, session.device_id).user, session
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="parley"'
@@ -53,7 +53,7 @@ class WebSessionAuthentication(SessionAuthentication):
             return None
         user = found[0]
         agent = request.headers.get("User-Agent", "")
-        device = sessions.device_of(request._request.session, user, user_agent=agent)
+        device = sessions.get_or_create_device(request._request.session, user, user_agent=agent)
         return user, Session(user.pk, device.pk, None)
 
 

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from accounts.models import Block, Contact, User
-from accounts.privacy import SWITCHED
+from accounts.privacy import PRIVACY_CHANGED
 from gateway import publish
 from gateway.errors import InvalidPayload, NotFound
 
@@ -26,7 +26,7 @@ def block(blocker_id: int, blocked_id: int) -> None:
         Block.objects.get_or_create(blocker_id=blocker_id, blocked_id=blocked_id)
         each_other = Q(user_id=blocker_id, contact_id=blocked_id) | Q(user_id=blocked_id, contact_id=blocker_id)
         Contact.objects.filter(each_other).delete()
-        transaction.on_commit(partial(publish.notice, SWITCHED, [blocker_id, blocked_id]))
+        transaction.on_commit(partial(publish.notice, PRIVACY_CHANGED, [blocker_id, blocked_id]))
 
 
 def unblock(blocker_id: int, blocked_id: int) -> None:
@@ -34,7 +34,7 @@ def unblock(blocker_id: int, blocked_id: int) -> None:
     deleted, _ = Block.objects.filter(blocker_id=blocker_id, blocked_id=blocked_id).delete()
     if not deleted:
         raise NotFound
-    transaction.on_commit(partial(publish.notice, SWITCHED, [blocker_id, blocked_id]))
+    transaction.on_commit(partial(publish.notice, PRIVACY_CHANGED, [blocker_id, blocked_id]))
 
 
 def blockers_among(user_id: int, others: Iterable[int]) -> set[int]:

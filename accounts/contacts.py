@@ -6,7 +6,7 @@ from django.db import transaction
 
 from accounts import access, blocks
 from accounts.models import Block, Contact
-from accounts.privacy import SWITCHED
+from accounts.privacy import PRIVACY_CHANGED
 from gateway import publish
 from gateway.errors import Forbidden, InvalidPayload, NotFound
 
@@ -28,7 +28,7 @@ def add(user_id: int, other_id: int) -> None:
         if Block.objects.filter(blocker_id=user_id, blocked_id=other_id).exists():
             raise BlockedByYou
         Contact.objects.get_or_create(user_id=user_id, contact_id=other_id)
-        transaction.on_commit(partial(publish.notice, SWITCHED, [user_id]))
+        transaction.on_commit(partial(publish.notice, PRIVACY_CHANGED, [user_id]))
 
 
 def remove(user_id: int, other_id: int) -> None:
@@ -36,4 +36,4 @@ def remove(user_id: int, other_id: int) -> None:
     deleted, _ = Contact.objects.filter(user_id=user_id, contact_id=other_id).delete()
     if not deleted:
         raise NotFound
-    transaction.on_commit(partial(publish.notice, SWITCHED, [user_id]))
+    transaction.on_commit(partial(publish.notice, PRIVACY_CHANGED, [user_id]))

@@ -28,23 +28,23 @@ def add(user_id: int, *, name: str = "", platform: str = "") -> Device:
     return Device.objects.create(user_id=user_id, name=clean_name(name), platform=platform)
 
 
-def signed_in(user_id: int, *, device_id: int | None, name: str = "", platform: str = "") -> Device:
+def sign_in(user_id: int, *, device_id: int | None, name: str = "", platform: str = "") -> Device:
     """Return the device of a sign-in: the named one where it is the user's and not revoked, else a new one.
 
     The old refresh tokens of a device that signs in again are void; it is held until the transaction's end, so that
     one which is just being refreshed is void too.
     """
-    known = None
+    device = None
     if device_id is not None:
-        mine = Device.objects.filter(pk=device_id, user_id=user_id, revoked_at=None)
-        known = mine.select_for_update(no_key=True).first()
-    if known is None:
+        usable = Device.objects.filter(pk=device_id, user_id=user_id, revoked_at=None)
+        device = usable.select_for_update(no_key=True).first()
+    if device is None:
         return add(user_id, name=name, platform=platform)
-    RefreshToken.objects.filter(device=known).delete()
-    return known
+    RefreshToken.objects.filter(device=device).delete()
+    return device
 
 
-def live(user_id: int, device_id: int) -> Device:
+def get_active(user_id: int, device_id: int) -> Device:
     """Return a device with its user. Raises Revoked unless it is the user's, not revoked, and the user is active."""
     device = Device.objects.select_related("user").filter(pk=device_id, user_id=user_id).first()
     if device is None or device.revoked_at is not None or not device.user.is_active:
@@ -95,7 +95,9 @@ def clean_name(text: str) -> str:
     return "".join(char for char in text if char.isprintable()).strip()[:MAX_NAME_CHARS]
 
 
-def revoked_among(device_ids: list[int]) -> list[int]:
+def find_revoked(device_ids: list[int]) -> list[int]:
     """Return those of these devices that are signed out or gone, or whose user is disabled: the gateway asks in rounds."""
-    good = Device.objects.filter(pk__in=device_ids, revoked_at=None, user__is_active=True).values_list("id", flat=True)
-    return list(set(device_ids).difference(good))
+    active = Device.objects.filter(pk__in=device_ids, revoked_at=None, user__is_active=True).values_list(
+        "id", flat=True
+    )
+    return list(set(device_ids).difference(active))

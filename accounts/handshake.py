@@ -50,7 +50,7 @@ def _identify(shown: Handshake) -> Session:
         return tokens.verify_access(bearer.strip())
     if "ticket" in shown.query:
         session = tickets.redeem(shown.query["ticket"])
-        devices.live(session.user_id, session.device_id)
+        devices.get_active(session.user_id, session.device_id)
         return session
     if "token" in shown.query:
         if not settings.TOKEN_IN_URL:
@@ -72,7 +72,7 @@ def _web_session(shown: Handshake) -> Session:
     if not isinstance(user, User) or not user.is_active:
         raise Unauthorized
     agent = shown.headers.get(b"user-agent", b"").decode("latin-1")
-    device = sessions.device_of(request.session, user, user_agent=agent)
+    device = sessions.get_or_create_device(request.session, user, user_agent=agent)
     if request.session.modified:
         request.session.save()
     return Session(user.pk, device.pk, None)

@@ -12,7 +12,7 @@ from gateway import publish
 from gateway.errors import NotFound
 
 # The notice that what others may learn of some users, or they of others, is not what it was (F113, F207).
-SWITCHED = "privacy"
+PRIVACY_CHANGED = "privacy"
 
 
 @dataclass(frozen=True)
@@ -31,27 +31,27 @@ NAMES = tuple(field.name for field in fields(Settings))
 FLAGS = tuple(name for name in NAMES if name != "who_can_message")
 
 
-def of(user_id: int) -> Settings:
+def get_settings(user_id: int) -> Settings:
     """Return a user's settings."""
-    return of_many([user_id])[user_id]
+    return get_settings_by_user([user_id])[user_id]
 
 
-def of_many(user_ids: Iterable[int]) -> dict[int, Settings]:
+def get_settings_by_user(user_ids: Iterable[int]) -> dict[int, Settings]:
     """Return the settings of several users in one query; who never changed any has the defaults."""
-    wanted = list(user_ids)
-    rows = Privacy.objects.filter(user_id__in=wanted).values_list("user_id", *NAMES)
-    return dict.fromkeys(wanted, Settings()) | {row[0]: Settings(*row[1:]) for row in rows}
+    ids = list(user_ids)
+    rows = Privacy.objects.filter(user_id__in=ids).values_list("user_id", *NAMES)
+    return dict.fromkeys(ids, Settings()) | {row[0]: Settings(*row[1:]) for row in rows}
 
 
-def on_device(user_id: int, device_id: int) -> Settings:
+def get_device_settings(user_id: int, device_id: int) -> Settings:
     """Return the settings in force on a device: it may be stricter than its user, never laxer."""
-    settings = of(user_id)
+    settings = get_settings(user_id)
     overrides = Device.objects.filter(pk=device_id, user_id=user_id).values_list("privacy_overrides", flat=True).first()
-    shut: dict[str, Any] = {name: False for name in FLAGS if (overrides or {}).get(name) is False}
-    return replace(settings, **shut)
+    stricter: dict[str, Any] = {name: False for name in FLAGS if (overrides or {}).get(name) is False}
+    return replace(settings, **stricter)
 
 
-def overrides_of(user_id: int) -> dict[int, dict[str, bool]]:
+def get_overrides(user_id: int) -> dict[int, dict[str, bool]]:
     """Return the overrides of a user's devices, those without any left out."""
     rows = Device.objects.filter(user_id=user_id, revoked_at=None).exclude(privacy_overrides={})
     return dict(rows.values_list("id", "privacy_overrides"))
@@ -78,7 +78,7 @@ def change(
             merged = {**devices[device_id].privacy_overrides, **changes}
             kept = {name: value for name, value in merged.items() if value is not None}
             Device.objects.filter(pk=device_id).update(privacy_overrides=kept)
-        transaction.on_commit(partial(publish.notice, SWITCHED, [user_id]))
+        transaction.on_commit(partial(publish.notice, PRIVACY_CHANGED, [user_id]))
 
 
 def stricter(device: str, switch: str) -> str:

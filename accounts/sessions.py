@@ -8,7 +8,7 @@ from accounts import devices
 from accounts.devices import Revoked
 from accounts.models import Device, User
 
-KEY = "device_id"
+DEVICE_KEY = "device_id"
 # The first that fits names it; the order matters: most browsers claim to be others as well.
 BROWSERS = ("Edg", "OPR", "Firefox", "Chrome", "Safari")
 BROWSER_NAMES = {"Edg": "Edge", "OPR": "Opera"}
@@ -16,38 +16,38 @@ SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Mac OS X", "Linux")
 SYSTEM_NAMES = {"Mac OS X": "macOS"}
 
 
-def device_of(session: SessionBase, user: User, *, user_agent: str = "") -> Device:
+def get_or_create_device(session: SessionBase, user: User, *, user_agent: str = "") -> Device:
     """Return the device of a signed-in web session, made on its first use.
 
     Raises Revoked, and ends the session, where the device was signed out.
     """
-    device = _known(session, user) if KEY in session else _new(session, user, user_agent)
+    device = _load_device(session, user) if DEVICE_KEY in session else _create_device(session, user, user_agent)
     if session.session_key and device.session_key != session.session_key:
         Device.objects.filter(pk=device.pk).update(session_key=session.session_key)
     devices.touch(device)
     return device
 
 
-def _known(session: SessionBase, user: User) -> Device:
-    device = Device.objects.filter(pk=session[KEY], user=user, revoked_at=None).first()
+def _load_device(session: SessionBase, user: User) -> Device:
+    device = Device.objects.filter(pk=session[DEVICE_KEY], user=user, revoked_at=None).first()
     if device is None:
         session.flush()
         raise Revoked
     return device
 
 
-def _new(session: SessionBase, user: User, user_agent: str) -> Device:
+def _create_device(session: SessionBase, user: User, user_agent: str) -> Device:
     if session.session_key is None:
         session.create()
     device, _ = Device.objects.get_or_create(
         session_key=session.session_key,
-        defaults={"user": user, "name": name_of(user_agent), "platform": "web"},
+        defaults={"user": user, "name": describe_browser(user_agent), "platform": "web"},
     )
-    session[KEY] = device.pk
+    session[DEVICE_KEY] = device.pk
     return device
 
 
-def name_of(user_agent: str) -> str:
+def describe_browser(user_agent: str) -> str:
     """Return what people call a browser: "Firefox on Linux"."""
     browser = next((b for b in BROWSERS if re.search(rf"\b{b}/", user_agent)), None)
     system = next((s for s in SYSTEMS if s in user_agent), None)

@@ -110,7 +110,7 @@ def read_access(token: str) -> Session:
 def verify_access(token: str) -> Session:
     """Return who an access token speaks for now. Raises TokenExpired, WrongToken, or Revoked for a signed-out device."""
     session = read_access(token)
-    devices.live(session.user_id, session.device_id)
+    devices.get_active(session.user_id, session.device_id)
     return session
 
 

@@ -104,11 +104,11 @@ class Adapter(DefaultAccountAdapter):
     def login(self, request: HttpRequest, user: Any) -> None:
         """Sign in, and make the session a device."""
         super().login(request, user)
-        sessions.device_of(request.session, user, user_agent=request.headers.get("User-Agent", ""))
+        sessions.get_or_create_device(request.session, user, user_agent=request.headers.get("User-Agent", ""))
 
     def logout(self, request: HttpRequest) -> None:
         """Sign out, and close the session's sockets."""
-        user_id, device_id = request.user.pk, request.session.get(sessions.KEY)
+        user_id, device_id = request.user.pk, request.session.get(sessions.DEVICE_KEY)
         super().logout(request)
         if user_id is not None and device_id is not None:
             devices.sign_out(user_id, device_id)
@@ -117,7 +117,7 @@ class Adapter(DefaultAccountAdapter):
         """Set the password, and sign out every other device: who knew the old one is out."""
         super().set_password(user, password)
         mine = self.request is not None and self.request.user.pk == user.pk
-        devices.sign_out_all(user.pk, keep=self.request.session.get(sessions.KEY) if mine else None)
+        devices.sign_out_all(user.pk, keep=self.request.session.get(sessions.DEVICE_KEY) if mine else None)
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_address(request)

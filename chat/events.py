@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
-from accounts.privacy import SWITCHED
+from accounts.privacy import PRIVACY_CHANGED
 from chat import links
 from chat.drafts import Draft, Stored
 from chat.frames import (
@@ -202,7 +202,7 @@ def tell_removed(conversation_id: int, user_ids: Sequence[int]) -> None:
     """Send users `chat.removed`: left or removed. It may have been the last thing that they and somebody had in common."""
     frame = codec.frame("chat.removed", ChatChanged(chat_id=str(conversation_id)))
     publish.to_users(list(user_ids), frame, cls=Class.MESSAGE)
-    publish.notice(SWITCHED, list(user_ids))
+    publish.notice(PRIVACY_CHANGED, list(user_ids))
 
 
 def tell_sending(user_id: int, conversation_id: int) -> None:

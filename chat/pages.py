@@ -35,7 +35,7 @@ def signed_in(view: View) -> View:
     def page(request: HttpRequest, **place: Any) -> HttpResponse:
         agent = request.headers.get("User-Agent", "")
         try:
-            device = sessions.device_of(request.session, cast(User, request.user), user_agent=agent)
+            device = sessions.get_or_create_device(request.session, cast(User, request.user), user_agent=agent)
         except Revoked:
             return redirect(settings.LOGIN_URL)
         return view(request, device.pk, **place)

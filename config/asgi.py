@@ -54,7 +54,7 @@ async def start() -> None:
     if hub.running():
         return
     here = hub.start(LOOKUPS)
-    here.spawn(connection_checks.run(here, devices.revoked_among))
+    here.spawn(connection_checks.run(here, devices.find_revoked))
     here.spawn(LOAD.probe())
     here.spawn(presence.run_rounds())
 

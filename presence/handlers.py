@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from accounts.ids import from_wire
-from accounts.privacy import SWITCHED
+from accounts.privacy import PRIVACY_CHANGED
 from chat.events import SENDING
 from chat.frames import Send
 from gateway import hub, threads
@@ -125,7 +125,7 @@ def refresh_all(event: Event) -> None:
 
 NOTICES: dict[str, Callable[[Event], None]] = {
     CHANGED: schedule_changes,
-    SWITCHED: apply_visibility_change,
+    PRIVACY_CHANGED: apply_visibility_change,
     TYPING_NOTICE: apply_typing_change,
     SENDING: end_typing_over_rest,
     LOST: refresh_all,

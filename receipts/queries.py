@@ -181,7 +181,7 @@ def _visible_message(viewer: Session, message_id: int) -> QueriedMessage:
 
 
 def _shows_receipts(viewer: Session) -> bool:
-    return privacy.on_device(viewer.user_id, viewer.device_id).show_read_receipts
+    return privacy.get_device_settings(viewer.user_id, viewer.device_id).show_read_receipts
 
 
 def _counts(message: QueriedMessage, *, shows: bool) -> Counts:

@@ -96,7 +96,7 @@ def trace_for_sender(viewer: Session, message_id: int, *, after: int = 0) -> Tra
     receipts = queries.list_receipts(viewer, message_id, after=after)
     state = queries.read_delivery_state(viewer, message_id)
     times = {(r.recipient_id, r.device_id, r.state): r.timestamp for r in receipts.results}
-    shown = privacy.on_device(viewer.user_id, viewer.device_id).show_read_receipts
+    shown = privacy.get_device_settings(viewer.user_id, viewer.device_id).show_read_receipts
     rows = _read_rows(message, after)
     recipients = []
     for user, group in groupby(rows, key=attrgetter("user_id")):
@@ -145,7 +145,7 @@ def _recipient(
         "blocked": first.blocked or message.hidden,
         "sendReadReceipts": first.quiet,
         "sendReadReceipts of a device": strict,
-        "showReadReceipts": not privacy.of(message.sender_id).show_read_receipts,
+        "showReadReceipts": not privacy.get_settings(message.sender_id).show_read_receipts,
     }
     reached = State.SENT.wire if message.hidden else _state_name(first.delivered, first.seen)
     return RecipientTrace(

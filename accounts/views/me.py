@@ -42,7 +42,7 @@ class Privacy(APIView):
 
 
 def _privacy_of(user_id: int) -> HttpResponse:
-    return answer(serializers.privacy(privacy.of(user_id), privacy.overrides_of(user_id)))
+    return answer(serializers.privacy(privacy.get_settings(user_id), privacy.get_overrides(user_id)))
 
 
 class Blocks(APIView):

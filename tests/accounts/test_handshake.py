@@ -173,7 +173,7 @@ def test_session_saved_again_after_its_revocation_is_flushed(
     browser: tuple[Somebody, Client], orders: list[Event]
 ) -> None:
     who, client = browser
-    device = sessions.device_of(session := client.session, who.user)
+    device = sessions.get_or_create_device(session := client.session, who.user)
     session.save()
     devices.revoke(who.id, device.pk)
     session.save(must_create=True)  # as a request in flight would have

@@ -17,7 +17,7 @@ Make = Callable[..., Somebody]
 def test_privacy_defaults_show_everything(somebody: Make) -> None:
     ada, bob = somebody(), somebody()
     privacy.change(bob.id, settings={"show_typing": False, "who_can_message": "contacts"})
-    assert privacy.of_many([ada.id, bob.id]) == {
+    assert privacy.get_settings_by_user([ada.id, bob.id]) == {
         ada.id: Settings(),
         bob.id: Settings(show_typing=False, who_can_message="contacts"),
     }
@@ -27,7 +27,7 @@ def test_privacy_change_keeps_the_other_settings(somebody: Make) -> None:
     ada = somebody()
     privacy.change(ada.id, settings={"show_typing": False})
     privacy.change(ada.id, settings={"show_last_seen": False})
-    assert privacy.of(ada.id) == Settings(show_typing=False, show_last_seen=False)
+    assert privacy.get_settings(ada.id) == Settings(show_typing=False, show_last_seen=False)
 
 
 def test_device_override_can_only_be_stricter_than_the_user(somebody: Make) -> None:
@@ -35,18 +35,18 @@ def test_device_override_can_only_be_stricter_than_the_user(somebody: Make) -> N
     other = devices.add(ada.id)
     overrides = {ada.device.pk: {"send_read_receipts": False, "show_typing": True}}
     privacy.change(ada.id, settings={"show_typing": False}, overrides=overrides)
-    assert privacy.on_device(ada.id, ada.device.pk) == Settings(send_read_receipts=False, show_typing=False)
-    assert privacy.on_device(ada.id, other.pk) == Settings(show_typing=False)
+    assert privacy.get_device_settings(ada.id, ada.device.pk) == Settings(send_read_receipts=False, show_typing=False)
+    assert privacy.get_device_settings(ada.id, other.pk) == Settings(show_typing=False)
     privacy.change(ada.id, settings={}, overrides={ada.device.pk: {"send_read_receipts": None}})
-    assert privacy.on_device(ada.id, ada.device.pk) == Settings(show_typing=False)
+    assert privacy.get_device_settings(ada.id, ada.device.pk) == Settings(show_typing=False)
 
 
 def test_override_for_another_users_device_changes_nothing(somebody: Make) -> None:
     ada, bob = somebody(), somebody()
     with pytest.raises(NotFound):
         privacy.change(ada.id, settings={"show_typing": False}, overrides={bob.device.pk: {"show_typing": False}})
-    assert privacy.of(ada.id) == Settings()
-    assert privacy.overrides_of(bob.id) == {}
+    assert privacy.get_settings(ada.id) == Settings()
+    assert privacy.get_overrides(bob.id) == {}
 
 
 def test_privacy_change_reads_and_writes_the_row_once(somebody: Make) -> None:

@@ -62,7 +62,7 @@ async def test_logout_over_rest_closes_all_sockets_of_the_device(server: Server)
 
 async def test_reuse_of_a_refresh_token_closes_the_devices_socket(server: Server) -> None:
     person = someone()
-    pair = tokens.issue(devices.live(person.id, person.device_id))
+    pair = tokens.issue(devices.get_active(person.id, person.device_id))
     async with connected(server, person) as client:
         tokens.rotate(pair.refresh)
         with pytest.raises(tokens.TokenReused):
@@ -109,7 +109,7 @@ async def test_auth_renew_accepts_own_token_and_refuses_another_users(server: Se
     async with connected(server, person) as client:
         refused = await client.call("auth.renew", {"token": other.access})
         assert (refused["status"], refused["error"]["code"]) == ("error", "UNAUTHORIZED")
-        fresh = tokens.issue(devices.live(person.id, person.device_id)).access
+        fresh = tokens.issue(devices.get_active(person.id, person.device_id)).access
         assert (await client.call("auth.renew", {"token": fresh}))["status"] == "ok"
         await client.settled()
 

@@ -42,7 +42,7 @@ def _sign_up(browser: Client, **change: str) -> HttpResponse:
 
 
 def _device_of(browser: Client) -> Device:
-    return Device.objects.get(pk=browser.session[sessions.KEY])
+    return Device.objects.get(pk=browser.session[sessions.DEVICE_KEY])
 
 
 def test_sign_up_registers_signs_in_and_creates_a_device(browser: Client) -> None:
@@ -215,7 +215,7 @@ def test_sign_up_fields_have_labels(browser: Client) -> None:
 def test_session_without_a_device_gets_one_on_first_use(browser: Client, somebody: Make) -> None:
     who = somebody(password=PASSWORD)
     browser.force_login(who.user)
-    assert sessions.KEY not in browser.session
+    assert sessions.DEVICE_KEY not in browser.session
     assert browser.get("/api/v1/me").status_code == 200
     assert _device_of(browser).user_id == who.id
 
@@ -232,4 +232,4 @@ def test_session_without_a_device_gets_one_on_first_use(browser: Client, somebod
     ],
 )
 def test_device_name_is_derived_from_the_user_agent(agent: str, name: str) -> None:
-    assert sessions.name_of(agent) == name
+    assert sessions.describe_browser(agent) == name

@@ -69,7 +69,7 @@ def test_a_device_that_was_signed_out_has_to_sign_in_again() -> None:
     ada = someone("Ada")
     client = signed_in(ada)
     assert client.get("/settings/").status_code == 200
-    devices.revoke(ada.id, client.session[sessions.KEY])
+    devices.revoke(ada.id, client.session[sessions.DEVICE_KEY])
     assert client.get("/settings/").headers["Location"].startswith("/accounts/login/")
 
 

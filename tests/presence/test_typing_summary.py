@@ -199,7 +199,7 @@ async def test_hiding_typing_ends_shown_typing_for_user_and_device(pair: Pair) -
         heard = [f["type"] for f in await b.settled()]
 
     assert "typing.indicator" not in heard
-    assert privacy.on_device(ada.id, phone.device_id).show_typing is False
+    assert privacy.get_device_settings(ada.id, phone.device_id).show_typing is False
 
 
 async def test_member_removed_while_offline_cannot_type(pair: Pair) -> None:

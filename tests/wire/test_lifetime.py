@@ -66,7 +66,7 @@ def short_lived(person: Someone, settings: Settings, seconds: int) -> str:
     """Return an access token of the same device that expires soon."""
     usual = settings.LIMITS
     settings.LIMITS = dataclasses.replace(usual, access_token=seconds)
-    token = tokens.issue(devices.live(person.id, person.device_id)).access
+    token = tokens.issue(devices.get_active(person.id, person.device_id)).access
     settings.LIMITS = usual
     return token
 
