@@ -48,15 +48,15 @@ class UserAdmin(ReadMostly):
             record(UserChanged(user_id=obj.pk, fields=form.changed_data))
 
     @admin.action(description="Disable: sign out everywhere, no more sign-in", permissions=["change"])
-    def disable(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
+    def disable(self, request: HttpRequest, selected: QuerySet[User]) -> None:
         """Nobody but a superuser shuts a superuser out."""
-        allowed = chosen if request.user.is_superuser else chosen.filter(is_superuser=False)
-        for user_id in allowed.values_list("id", flat=True):
+        permitted = selected if request.user.is_superuser else selected.filter(is_superuser=False)
+        for user_id in permitted.values_list("id", flat=True):
             users.disable(user_id)
 
     @admin.action(description="Enable", permissions=["change"])
-    def enable(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
-        for user_id in chosen.values_list("id", flat=True):
+    def enable(self, request: HttpRequest, selected: QuerySet[User]) -> None:
+        for user_id in selected.values_list("id", flat=True):
             users.enable(user_id)
 
 
@@ -72,6 +72,6 @@ class DeviceAdmin(ReadMostly):
     actions = ("sign_out",)
 
     @admin.action(description="Sign out", permissions=["change"])
-    def sign_out(self, request: HttpRequest, chosen: QuerySet[Device]) -> None:
-        for user_id, device_id in chosen.values_list("user_id", "id"):
+    def sign_out(self, request: HttpRequest, selected: QuerySet[Device]) -> None:
+        for user_id, device_id in selected.values_list("user_id", "id"):
             devices.sign_out(user_id, device_id)

@@ -37,7 +37,7 @@ class BearerAuthentication(BaseAuthentication):
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        session = tokens.read_access(token.strip())
+        session = tokens.decode_access(token.strip())
         return devices.get_active(session.user_id, session.device_id).user, session
 
     def authenticate_header(self, request: Request) -> str:
@@ -48,12 +48,12 @@ class WebSessionAuthentication(SessionAuthentication):
     """The web session's cookie with a CSRF token; its device must be signed in."""
 
     def authenticate(self, request: Request) -> tuple[User, Session] | None:
-        found = super().authenticate(request)
-        if found is None or not isinstance(found[0], User):
+        authenticated = super().authenticate(request)
+        if authenticated is None or not isinstance(authenticated[0], User):
             return None
-        user = found[0]
-        agent = request.headers.get("User-Agent", "")
-        device = sessions.get_or_create_device(request._request.session, user, user_agent=agent)
+        user = authenticated[0]
+        user_agent = request.headers.get("User-Agent", "")
+        device = sessions.get_or_create_device(request._request.session, user, user_agent=user_agent)
         return user, Session(user.pk, device.pk, None)
 
 

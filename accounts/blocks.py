@@ -20,7 +20,7 @@ def block(blocker_id: int, blocked_id: int) -> None:
     if blocker_id == blocked_id:
         raise InvalidPayload("you cannot block yourself", field="userId")
     with transaction.atomic():
-        lock(blocker_id, blocked_id)
+        lock_users(blocker_id, blocked_id)
         if not User.objects.filter(pk=blocked_id).exists():
             raise NotFound
         Block.objects.get_or_create(blocker_id=blocker_id, blocked_id=blocked_id)
@@ -44,6 +44,6 @@ def blockers_among(user_id: int, others: Iterable[int]) -> set[int]:
     )
 
 
-def lock(one: int, other: int) -> None:
+def lock_users(one: int, other: int) -> None:
     """Hold two people's lists until the transaction's end: a block and a new contact between them never cross."""
     list(User.objects.select_for_update(no_key=True).filter(pk__in=(one, other)).order_by("pk").values_list("pk"))

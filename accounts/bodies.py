@@ -7,31 +7,31 @@ from msgspec import UNSET, Meta, UnsetType
 from gateway.frames import Frame
 from gateway.paging import Listing
 
-Given = Annotated[str, Meta(max_length=1000)]
+Text = Annotated[str, Meta(max_length=1000)]
 
 
 class Registration(Frame, frozen=True):
     """`POST /auth/register`. Capitals make no difference in the e-mail address."""
 
-    email: Given
-    password: Given
+    email: Text
+    password: Text
     display_name: str
-    device_name: Given = ""
+    device_name: Text = ""
 
 
 class Credentials(Frame, frozen=True):
     """`POST /auth/token`. `deviceId` signs that device in again, where it is yours; else there is a new one."""
 
-    email: Given
-    password: Given
+    email: Text
+    password: Text
     device_id: str | None = None
-    device_name: Given = ""
+    device_name: Text = ""
 
 
 class Refresh(Frame, frozen=True):
     """`POST /auth/token/refresh`."""
 
-    refresh: Given
+    refresh: Text
 
 
 class TokenPair(Frame, frozen=True):

@@ -12,10 +12,10 @@ from django_redis.cache import RedisCache
 from redis import RedisError
 
 logger = logging.getLogger(__name__)
-AWAY_SECONDS = 1.0
-KEPT = 10_000
+RETRY_SECONDS = 1.0
+MAX_ENTRIES = 10_000
 
-_away_until = 0.0
+_unavailable_until = 0.0
 
 
 class Cache(RedisCache[Any]):
@@ -23,27 +23,27 @@ class Cache(RedisCache[Any]):
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
-        self._here = LocMemCache("redis-is-away", {**params, "OPTIONS": {"MAX_ENTRIES": KEPT}})
+        self._memory = LocMemCache("redis-is-away", {**params, "OPTIONS": {"MAX_ENTRIES": MAX_ENTRIES}})
 
     def get(self, *args: Any, **named: Any) -> Any:
-        return self._either("get", args, named)
+        return self._call("get", args, named)
 
     def set(self, *args: Any, **named: Any) -> Any:
-        return self._either("set", args, named)
+        return self._call("set", args, named)
 
     def add(self, *args: Any, **named: Any) -> Any:
-        return self._either("add", args, named)
+        return self._call("add", args, named)
 
     def delete(self, *args: Any, **named: Any) -> Any:
-        return self._either("delete", args, named)
+        return self._call("delete", args, named)
 
-    def _either(self, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def _call(self, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Ask Redis, or this process for a while after Redis has not answered."""
-        global _away_until
-        if time.monotonic() >= _away_until:
+        global _unavailable_until
+        if time.monotonic() >= _unavailable_until:
             try:
                 return getattr(RedisCache, method)(self, *args, **named)
             except RedisError as fault:
                 logger.warning("cache: Redis is away (%s), memory stands in", type(fault).__name__)
-                _away_until = time.monotonic() + AWAY_SECONDS
-        return getattr(self._here, method)(*args, **named)
+                _unavailable_until = time.monotonic() + RETRY_SECONDS
+        return getattr(self._memory, method)(*args, **named)

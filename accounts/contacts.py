@@ -23,7 +23,7 @@ def add(user_id: int, other_id: int) -> None:
     if user_id == other_id:
         raise InvalidPayload("you are no contact of your own", field="userId")
     with transaction.atomic():
-        blocks.lock(user_id, other_id)
+        blocks.lock_users(user_id, other_id)
         access.get_person(user_id, other_id)
         if Block.objects.filter(blocker_id=user_id, blocked_id=other_id).exists():
             raise BlockedByYou

@@ -28,57 +28,57 @@ class OtherSession(Unauthorized):
     """This token belongs to another user or device."""
 
 
-def authenticate(shown: Handshake) -> Session:
+def authenticate(handshake: Handshake) -> Session:
     """Return whose socket this is; the device is signed in and its user active.
 
     Raises Closed: 4401 with the reason. Where Redis or the database is away Overloaded or OperationalError: the
     gateway says when to come back, to each another time.
     """
     try:
-        return _identify(shown)
+        return _identify(handshake)
     except Overloaded:
         raise
     except Refused as refusal:
         raise Closed(CLOSE_CODE, refusal.message) from None
 
 
-def _identify(shown: Handshake) -> Session:
-    scheme, _, bearer = shown.headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+def _identify(handshake: Handshake) -> Session:
+    scheme, _, bearer = handshake.headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     if scheme:
         if scheme.lower() != "bearer":
             raise tokens.WrongToken
         return tokens.verify_access(bearer.strip())
-    if "ticket" in shown.query:
-        session = tickets.redeem(shown.query["ticket"])
+    if "ticket" in handshake.query:
+        session = tickets.redeem(handshake.query["ticket"])
         devices.get_active(session.user_id, session.device_id)
         return session
-    if "token" in shown.query:
+    if "token" in handshake.query:
         if not settings.TOKEN_IN_URL:
             raise Unauthorized("a token in the address is not accepted here: take a ticket")
-        return tokens.verify_access(shown.query["token"])
-    return _web_session(shown)
+        return tokens.verify_access(handshake.query["token"])
+    return _web_session(handshake)
 
 
-def _web_session(shown: Handshake) -> Session:
+def _web_session(handshake: Handshake) -> Session:
     """Return the web session behind the cookie. A browser sends it for any page, so the page's origin decides."""
-    key = shown.cookies.get(settings.SESSION_COOKIE_NAME)
+    key = handshake.cookies.get(settings.SESSION_COOKIE_NAME)
     if not key:
         raise Unauthorized
-    if not is_ours(shown.headers.get(b"origin"), shown.headers.get(b"host", b"")):
+    if not is_allowed_origin(handshake.headers.get(b"origin"), handshake.headers.get(b"host", b"")):
         raise WrongOrigin
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
     user = get_user(request)
     if not isinstance(user, User) or not user.is_active:
         raise Unauthorized
-    agent = shown.headers.get(b"user-agent", b"").decode("latin-1")
+    agent = handshake.headers.get(b"user-agent", b"").decode("latin-1")
     device = sessions.get_or_create_device(request.session, user, user_agent=agent)
     if request.session.modified:
         request.session.save()
     return Session(user.pk, device.pk, None)
 
 
-def is_ours(origin: bytes | None, host: bytes) -> bool:
+def is_allowed_origin(origin: bytes | None, host: bytes) -> bool:
     """Return whether a page of this origin may act with a session: a page of this host, or one of PARLEY_ORIGINS.
 
     None and `null` (a sandboxed page, a file) never may.
@@ -90,10 +90,10 @@ def is_ours(origin: bytes | None, host: bytes) -> bool:
         page = urlsplit(text)
     except ValueError:
         return False
-    here = host.decode("latin-1").lower()
+    host_text = host.decode("latin-1").lower()
     schemes = ("https",) if settings.TLS else ("https", "http")
-    served = validate_host(split_domain_port(here)[0], settings.ALLOWED_HOSTS)
-    return page.scheme in schemes and page.netloc == here and served and text == f"{page.scheme}://{page.netloc}"
+    served = validate_host(split_domain_port(host_text)[0], settings.ALLOWED_HOSTS)
+    return page.scheme in schemes and page.netloc == host_text and served and text == f"{page.scheme}://{page.netloc}"
 
 
 def renew(session: Session, token: str) -> Session:

@@ -7,5 +7,5 @@ class SessionStore(db.SessionStore):
     """`settings.SESSION_ENGINE` names this module; keys are 32 letters and digits."""
 
     def __init__(self, session_key: str | None = None) -> None:
-        plain = session_key is not None and session_key.isascii() and session_key.isalnum()
-        super().__init__(session_key if plain else None)
+        well_formed = session_key is not None and session_key.isascii() and session_key.isalnum()
+        super().__init__(session_key if well_formed else None)

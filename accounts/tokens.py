@@ -67,12 +67,12 @@ def rotate(refresh: str) -> Pair:
 
     Raises WrongToken, TokenExpired, or TokenReused after signing the whole family out.
     """
-    found = RefreshToken.objects.select_related("device").filter(token_hash=_hash(refresh)).first()
-    if found is None:
+    row = RefreshToken.objects.select_related("device").filter(token_hash=_hash(refresh)).first()
+    if row is None:
         raise WrongToken
     with transaction.atomic():
-        device = _lock(found.device_id)
-        token = RefreshToken.objects.filter(pk=found.pk).first()
+        device = _lock(row.device_id)
+        token = RefreshToken.objects.filter(pk=row.pk).first()
         if device is None or token is None:
             raise WrongToken
         if token.used_at is None and token.expires_at <= timezone.now():
@@ -94,7 +94,7 @@ def _lock(device_id: int) -> Device | None:
     )
 
 
-def read_access(token: str) -> Session:
+def decode_access(token: str) -> Session:
     """Return who an access token was made for, by its signature and time alone. Raises TokenExpired or WrongToken."""
     if len(token) > MAX_TOKEN_CHARS:
         raise WrongToken
@@ -109,7 +109,7 @@ def read_access(token: str) -> Session:
 
 def verify_access(token: str) -> Session:
     """Return who an access token speaks for now. Raises TokenExpired, WrongToken, or Revoked for a signed-out device."""
-    session = read_access(token)
+    session = decode_access(token)
     devices.get_active(session.user_id, session.device_id)
     return session
 

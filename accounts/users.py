@@ -92,8 +92,8 @@ def change_profile(user_id: int, *, display_name: str | None = None, avatar_url:
         changes["avatar_url"] = clean_avatar_url(avatar_url)
     if not changes:
         raise InvalidPayload("displayName or avatarUrl: nothing to change was given")
-    most = settings.LIMITS.profile_changes_per_day
-    enforce(f"{user_id}:profile", most / DAY, most)
+    limit = settings.LIMITS.profile_changes_per_day
+    enforce(f"{user_id}:profile", limit / DAY, limit)
     with transaction.atomic():
         User.objects.filter(pk=user_id).update(**changes)
         record(UserChanged(user_id=user_id, fields=[name for name in changes if name != "name_key"]))
@@ -132,10 +132,10 @@ def clean_name(text: str, field: str = "displayName") -> str:
 
     Raises InvalidPayload for an empty one or one above `max_name_chars` characters.
     """
-    most = settings.LIMITS.max_name_chars
-    name = " ".join(unicodedata.normalize("NFC", text[: 4 * most]).split())
-    if len(name) > most or len(text) > 4 * most:
-        raise InvalidPayload(f"at most {most} characters", field=field)
+    limit = settings.LIMITS.max_name_chars
+    name = " ".join(unicodedata.normalize("NFC", text[: 4 * limit]).split())
+    if len(name) > limit or len(text) > 4 * limit:
+        raise InvalidPayload(f"at most {limit} characters", field=field)
     if any(unicodedata.category(char) in ("Cc", "Cs", "Co", "Cn") or char in _DECEPTIVE for char in name):
         raise InvalidPayload("a character in it cannot be shown", field=field)
     if all(unicodedata.category(char)[0] in "CZM" for char in name):
@@ -150,8 +150,8 @@ def clean_avatar_url(text: str) -> str:
     except ValueError:
         parts = urlsplit("invalid:")
     local = text.startswith("/") and not parts.netloc and "\\" not in text
-    fine = local or (parts.scheme == "https" and parts.hostname is not None)
-    if text and not (fine and text.isascii() and text.isprintable() and " " not in text):
+    valid = local or (parts.scheme == "https" and parts.hostname is not None)
+    if text and not (valid and text.isascii() and text.isprintable() and " " not in text):
         raise InvalidPayload("an https address, or a path of this site", field="avatarUrl")
     if len(text) > MAX_AVATAR_CHARS:
         raise InvalidPayload(f"at most {MAX_AVATAR_CHARS} characters", field="avatarUrl")
@@ -171,5 +171,5 @@ def check_password(password: str, user: User) -> str:
 
 def name_key(name: str) -> str:
     """Return a name folded for search: no capitals, no accents ("Zoë" is found by "zoe")."""
-    bare = "".join(char for char in unicodedata.normalize("NFKD", name) if not unicodedata.combining(char))
-    return unicodedata.normalize("NFC", bare.casefold())[:200]
+    base = "".join(char for char in unicodedata.normalize("NFKD", name) if not unicodedata.combining(char))
+    return unicodedata.normalize("NFC", base.casefold())[:200]

@@ -30,7 +30,7 @@ class SignupForm(AllauthSignupForm):
     field_order = ("display_name", "email", "password1")
 
     def clean_display_name(self) -> str:
-        return _form_rule(users.clean_name, self.cleaned_data["display_name"])
+        return _apply_rule(users.clean_name, self.cleaned_data["display_name"])
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
         """Register, or go to the sign-in page where a twin of this very request was quicker (a double click)."""
@@ -68,10 +68,10 @@ class Adapter(DefaultAccountAdapter):
     """allauth's hooks, each handed on to the rule that the API uses as well."""
 
     def clean_email(self, email: str) -> str:
-        return _form_rule(users.clean_email, email)
+        return _apply_rule(users.clean_email, email)
 
     def clean_password(self, password: str, user: Any = None) -> str:
-        return _form_rule(lambda text: users.check_password(text, user or User()), password)
+        return _apply_rule(lambda text: users.check_password(text, user or User()), password)
 
     def confirm_email(self, request: HttpRequest, email_address: Any) -> bool:
         """Mark an address as confirmed; False where somebody else signs in with it by now."""
@@ -85,8 +85,8 @@ class Adapter(DefaultAccountAdapter):
 
     def save_user(self, request: HttpRequest, user: Any, form: Any, commit: bool = True) -> User:
         """Register the person of a sign-up form."""
-        given = form.cleaned_data
-        return users.register(display_name=given["display_name"], email=given["email"], password=given["password1"])
+        fields = form.cleaned_data
+        return users.register(display_name=fields["display_name"], email=fields["email"], password=fields["password1"])
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         """Return the user with this e-mail address and password, by the rules and limits of `accounts.sign_in`."""
@@ -116,14 +116,14 @@ class Adapter(DefaultAccountAdapter):
     def set_password(self, user: Any, password: str) -> None:
         """Set the password, and sign out every other device: who knew the old one is out."""
         super().set_password(user, password)
-        mine = self.request is not None and self.request.user.pk == user.pk
-        devices.sign_out_all(user.pk, keep=self.request.session.get(sessions.DEVICE_KEY) if mine else None)
+        own_session = self.request is not None and self.request.user.pk == user.pk
+        devices.sign_out_all(user.pk, keep=self.request.session.get(sessions.DEVICE_KEY) if own_session else None)
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_address(request)
 
 
-def _form_rule(rule: Any, text: str) -> str:
+def _apply_rule(rule: Any, text: str) -> str:
     try:
         cleaned: str = rule(text)
     except InvalidPayload as refusal:

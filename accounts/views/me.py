@@ -35,8 +35,8 @@ class Privacy(APIView):
     def patch(self, request: Request) -> HttpResponse:
         """Change the given settings."""
         changes = fields_set(body(request, bodies.PrivacySettings))
-        named = changes.pop("device_overrides", {})
-        overrides = {from_wire(device_id): fields_set(values) for device_id, values in named.items()}
+        by_device = changes.pop("device_overrides", {})
+        overrides = {from_wire(device_id): fields_set(values) for device_id, values in by_device.items()}
         privacy.change(session_of(request).user_id, settings=changes, overrides=overrides)
         return _privacy_of(session_of(request).user_id)
 

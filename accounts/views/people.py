@@ -17,8 +17,8 @@ class People(APIView):
     def get(self, request: Request) -> HttpResponse:
         """Find other people by the beginning of a name or e-mail address; without `q`, all by name."""
         cursor, limit = request.query_params.get("cursor") or None, limit_of(request)
-        sought = request.query_params.get("q", "")
-        page = queries.search_directory(session_of(request).user_id, q=sought, cursor=cursor, limit=limit)
+        text = request.query_params.get("q", "")
+        page = queries.search_directory(session_of(request).user_id, q=text, cursor=cursor, limit=limit)
         return answer(serializers.people_page(page))
 
 

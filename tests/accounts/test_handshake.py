@@ -77,12 +77,12 @@ def test_expired_token_closes_the_socket_with_its_reason(somebody: Make) -> None
 
 
 def test_wrong_bearer_token_is_refused_despite_a_valid_ticket(somebody: Make) -> None:
-    ticket = tickets.issue(tokens.read_access(somebody().pair.access)).ticket
+    ticket = tickets.issue(tokens.decode_access(somebody().pair.access)).ticket
     assert _refused(_shown({b"authorization": b"Bearer x"}, {"ticket": ticket})).code == 4401
 
 
 def test_ticket_opens_only_one_socket(somebody: Make) -> None:
-    session = tokens.read_access(somebody().pair.access)
+    session = tokens.decode_access(somebody().pair.access)
     ticket = tickets.issue(session).ticket
     assert handshake.authenticate(_shown(query={"ticket": ticket})) == session
     assert _refused(_shown(query={"ticket": ticket})).code == 4401
@@ -90,7 +90,7 @@ def test_ticket_opens_only_one_socket(somebody: Make) -> None:
 
 def test_ticket_of_a_signed_out_device_is_refused(somebody: Make, orders: list[Event]) -> None:
     who = somebody()
-    ticket = tickets.issue(tokens.read_access(who.pair.access)).ticket
+    ticket = tickets.issue(tokens.decode_access(who.pair.access)).ticket
     devices.revoke(who.id, who.device.pk)
     closed = _refused(_shown(query={"ticket": ticket}))
     assert (closed.code, closed.reason) == (4401, devices.Revoked().message)

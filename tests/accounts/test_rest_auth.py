@@ -212,7 +212,7 @@ def test_ticket_route_returns_a_ticket_for_the_callers_device(client: NewClient,
     got = client(who).post(AUTH + "ws-ticket").json()
     assert got.keys() == {"ticket", "expiresAt"}
     session = handshake.authenticate(Handshake({}, {"ticket": got["ticket"]}, {}))
-    assert session == tokens.read_access(who.pair.access)
+    assert session == tokens.decode_access(who.pair.access)
 
 
 def test_logout_voids_the_tokens_and_closes_the_sockets(client: NewClient, somebody: Make, orders: list[Event]) -> None:

@@ -118,7 +118,7 @@ def test_sign_up_and_sign_in_work_with_limits_without_redis(
     mailoutbox: list[EmailMessage],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cache, "_away_until", 0.0)
+    monkeypatch.setattr(cache, "_unavailable_until", 0.0)
     settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "unix:///nowhere/redis.sock"}}
     who = somebody(password=PASSWORD)
     forgotten = [browser.post(reverse("account_reset_password"), {"email": who.user.email}) for _ in range(6)]
