@@ -20,7 +20,7 @@ from accounts import devices, handshake  # noqa: E402
 from chat.messages import feed  # noqa: E402
 from chat.sync import sync  # noqa: E402
 from config.frames import ALIASES, FRAMES, INDICATORS  # noqa: E402
-from config.http import OneThread  # noqa: E402
+from config.http import SingleThreadHandler  # noqa: E402
 from config.notices import NOTICES  # noqa: E402
 from gateway import connection_checks, consumer, hub  # noqa: E402
 from gateway.hub import Lookups  # noqa: E402
@@ -53,10 +53,10 @@ async def start() -> None:
     """Bring up the hub and its rounds on the running loop; again is nothing. Called before the first request."""
     if hub.running():
         return
-    here = hub.start(LOOKUPS)
-    here.spawn(connection_checks.run(here, devices.find_revoked))
-    here.spawn(LOAD.probe())
-    here.spawn(presence.run_rounds())
+    current_hub = hub.start(LOOKUPS)
+    current_hub.spawn(connection_checks.run(current_hub, devices.find_revoked))
+    current_hub.spawn(LOAD.probe())
+    current_hub.spawn(presence.run_rounds())
 
 
 async def stop() -> None:
@@ -68,7 +68,7 @@ async def stop() -> None:
 
 application = ProtocolTypeRouter(
     {
-        "http": OneThread(),
+        "http": SingleThreadHandler(),
         "websocket": URLRouter(
             [path("ws/v1", consumer.application(WIRING, LOAD)), re_path(r"", consumer.unknown_address())]
         ),

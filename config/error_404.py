@@ -8,9 +8,9 @@ from gateway.errors import NotFound
 from gateway.http import HEADERS, MEDIA_TYPE, document
 
 
-def missing(request: HttpRequest, exception: Exception) -> HttpResponse:
+def handle(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler of 404."""
     if not request.path.startswith("/api/"):
         return page_not_found(request, exception)
-    refusal = document(NotFound("there is no such path"))
-    return HttpResponse(codec.encode(refusal.data), status=404, content_type=MEDIA_TYPE, headers=HEADERS)
+    problem = document(NotFound("there is no such path"))
+    return HttpResponse(codec.encode(problem.data), status=404, content_type=MEDIA_TYPE, headers=HEADERS)

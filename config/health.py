@@ -30,10 +30,10 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 while messages can be stored: `ok`, or `degraded` without Redis; 503 without the database."""
-    found = {"database": _measured(_ask_database), "redis": _measured(_ask_redis)}
-    works = found["database"]["ok"]
-    status = ("ok" if found["redis"]["ok"] else "degraded") if works else "unavailable"
-    return JsonResponse({"status": status, "dependencies": found}, status=200 if works else 503)
+    dependencies = {"database": _measure(_check_database), "redis": _measure(_check_redis)}
+    database_ok = dependencies["database"]["ok"]
+    status = ("ok" if dependencies["redis"]["ok"] else "degraded") if database_ok else "unavailable"
+    return JsonResponse({"status": status, "dependencies": dependencies}, status=200 if database_ok else 503)
 
 
 @require_safe
@@ -75,24 +75,24 @@ def _outbox_metrics() -> bytes:
     return generate_latest(registry)
 
 
-def _ask_database() -> None:
+def _check_database() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
 
 
-def _ask_redis() -> None:
+def _check_redis() -> None:
     thread_client().ping()
 
 
-def _measured(ask: Callable[[], None]) -> dict[str, Any]:
+def _measure(check: Callable[[], None]) -> dict[str, Any]:
     """Ask a dependency; whatever goes wrong is its fault, and its kind alone is told."""
-    begun = time.perf_counter()
+    started = time.perf_counter()
     try:
-        ask()
+        check()
     except Exception as fault:
-        return {"ok": False, "ms": _ms(begun), "error": type(fault).__name__}
-    return {"ok": True, "ms": _ms(begun)}
+        return {"ok": False, "ms": _ms(started), "error": type(fault).__name__}
+    return {"ok": True, "ms": _ms(started)}
 
 
-def _ms(begun: float) -> float:
-    return round((time.perf_counter() - begun) * 1000, 2)
+def _ms(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 2)

@@ -20,7 +20,7 @@ class BodyTooLarge(Exception):
     """More has come than the address takes."""
 
 
-class OneThread(ASGIHandler):
+class SingleThreadHandler(ASGIHandler):
     """Django's ASGI handler with its middleware and view on one thread from beginning to end.
 
     All of ours is plain code. As Django comes, each middleware would go to a thread and back for itself: 37 % of a
@@ -35,40 +35,40 @@ class OneThread(ASGIHandler):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request."""
         try:
-            await super().__call__(scope, _bounded(receive, most_bytes(scope["path"])), send)
+            await super().__call__(scope, _limit_body(receive, max_body_bytes(scope["path"])), send)
         except BodyTooLarge:
-            refusal = document(FrameTooLarge(f"at most {most_bytes(scope['path'])} bytes"))
+            problem = document(FrameTooLarge(f"at most {max_body_bytes(scope['path'])} bytes"))
             headers = {"content-type": MEDIA_TYPE, **HEADERS}
             raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-            await send({"type": "http.response.start", "status": refusal.status_code, "headers": raw})
-            await send({"type": "http.response.body", "body": codec.encode(refusal.data)})
+            await send({"type": "http.response.start", "status": problem.status_code, "headers": raw})
+            await send({"type": "http.response.body", "body": codec.encode(problem.data)})
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response, made on a thread for requests."""
         return await threads.run_request(self.get_response, request)
 
 
-def most_bytes(path: str) -> int:
+def max_body_bytes(path: str) -> int:
     """Return how long a body an address takes: a file or a piece of one, or else a megabyte."""
     if path == UPLOADS or path.startswith(f"{UPLOADS}/"):
         return max(settings.LIMITS.direct_upload_bytes, settings.LIMITS.upload_chunk_bytes) + ENVELOPE_BYTES
     return settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
-def _bounded(receive: Any, most: int) -> Any:
-    """Return `receive` without the body above `most` bytes; at its end that raises BodyTooLarge."""
-    had = 0
+def _limit_body(receive: Any, limit: int) -> Any:
+    """Return `receive` without the body above `limit` bytes; at its end that raises BodyTooLarge."""
+    received = 0
 
-    async def bounded() -> Any:
-        nonlocal had
+    async def limited() -> Any:
+        nonlocal received
         message = await receive()
         if message["type"] != "http.request":
             return message
-        had += len(message.get("body", b""))
-        if had <= most:
+        received += len(message.get("body", b""))
+        if received <= limit:
             return message
         if not message.get("more_body", False):
             raise BodyTooLarge
         return {**message, "body": b""}
 
-    return bounded
+    return limited

@@ -54,7 +54,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "config.cors.across",
+    "config.cors.add_headers",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -89,7 +89,7 @@ TEMPLATES = [
 DATABASE_URL, REDIS_URL = endpoints(VAR, database_url=ENV["DATABASE_URL"], redis_url=ENV["REDIS_URL"])
 # K29: a host that is gone without a word breaks its connections within seconds; as Linux comes, a statement would wait
 # for a quarter of an hour, and a lane with it. Seconds, but `tcp_user_timeout`: milliseconds. A Unix socket ignores all.
-PATIENCE = {
+CONNECTION_TIMEOUTS = {
     "connect_timeout": 5,
     "tcp_user_timeout": 10_000,
     "keepalives_idle": 5,
@@ -112,7 +112,7 @@ def database(url: str, role: str) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": unquote(parts.hostname or ""),
         "PORT": str(parts.port or ""),
-        "OPTIONS": dict(PATIENCE),
+        "OPTIONS": dict(CONNECTION_TIMEOUTS),
     }
     for pair in filter(None, parts.query.split("&")):
         key, _, value = pair.partition("=")

@@ -31,7 +31,7 @@ def limits() -> Iterator[str]:
 TABLES = {"docs/operations.md": {"environment": environment}, "docs/protocol.md": {"limits": limits}}
 
 
-def renewed(text: str, file: str) -> str:
+def replace_tables(text: str, file: str) -> str:
     """Return a document of `TABLES` with its tables as the code has them. Raises ValueError where a marker is missing."""
     for name, rows in TABLES[file].items():
         before, begin, rest = text.partition(f"<!-- table: {name} -->\n")
@@ -46,7 +46,7 @@ def main() -> None:
     for file in TABLES:
         path: Path = BASE_DIR / file
         text = path.read_text()
-        if (new := renewed(text, file)) != text:
+        if (new := replace_tables(text, file)) != text:
             path.write_text(new)
             print(f"{file}: renewed")
 

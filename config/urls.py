@@ -16,8 +16,8 @@ API: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
 ]
 
-handler404 = "config.error_404.missing"
-handler500 = "config.error_5xx.failed"
+handler404 = "config.error_404.handle"
+handler500 = "config.error_5xx.handle"
 
 urlpatterns = [
     path("healthz", health.healthz),
