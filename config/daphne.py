@@ -18,11 +18,11 @@ from gateway import websocket
 logger = logging.getLogger(__name__)
 TEXT, BINARY = 1, 2  # RFC 6455 5.2
 BUFFER_BYTES = 256 * 1024
-AHEAD = 32
+MAX_WAITING = 32
 
 
 class Inbox(asyncio.Queue[dict[str, Any]]):
-    """What a client has sent and the gateway has not taken. While more than AHEAD messages wait, its socket is not read.
+    """What a client has sent and the gateway has not taken. While more than MAX_WAITING messages wait, its socket is not read.
 
     Daphne alone would keep as much as a client cares to send while its first frame is being handled.
     """
@@ -34,7 +34,7 @@ class Inbox(asyncio.Queue[dict[str, Any]]):
 
     def _put(self, item: dict[str, Any]) -> None:
         super()._put(item)
-        if not self._full and self.qsize() > AHEAD:
+        if not self._full and self.qsize() > MAX_WAITING:
             self._full = True
             self._protocol.transport.pauseProducing()
 
@@ -59,8 +59,8 @@ class Socket(WebSocketProtocol):
 
     def onOpen(self) -> None:
         super().onOpen()
-        self.taking = asyncio.Event()
-        self.taking.set()
+        self.writable = asyncio.Event()
+        self.writable.set()
         # Until now it was the HTTP channel that heard of a full buffer.
         self.transport.unregisterProducer()
         self.transport.registerProducer(self, True)
@@ -69,13 +69,13 @@ class Socket(WebSocketProtocol):
 
     def pauseProducing(self) -> None:
         """The peer takes nothing: whoever sends must wait (Daphne alone would buffer without end)."""
-        self.taking.clear()
+        self.writable.clear()
 
     def resumeProducing(self) -> None:
-        self.taking.set()
+        self.writable.set()
 
     def stopProducing(self) -> None:
-        self.taking.set()
+        self.writable.set()
 
     def onPing(self, payload: bytes) -> None:
         super().onPing(payload)
@@ -95,13 +95,13 @@ class Daphne(Server):
     """daphne.server.Server that calls `config.asgi.start` and `stop`."""
 
     def run(self) -> None:
-        reactor.callLater(0, self._begin)  # type: ignore[arg-type]
+        reactor.callLater(0, self._start_gateway)  # type: ignore[arg-type]
         super().run()
 
-    def _begin(self) -> None:
-        asyncio.ensure_future(asgi.start()).add_done_callback(self._begun)
+    def _start_gateway(self) -> None:
+        asyncio.ensure_future(asgi.start()).add_done_callback(self._check_start)
 
-    def _begun(self, start: "asyncio.Future[None]") -> None:
+    def _check_start(self, start: "asyncio.Future[None]") -> None:
         if not start.cancelled() and start.exception():
             logger.critical("The gateway did not start", exc_info=start.exception())
             self.stop()
@@ -113,8 +113,8 @@ class Daphne(Server):
         scope.setdefault("asgi", {"version": "3.0"})
         inbox = Inbox(protocol)
         send = partial(self.handle_reply, protocol)
-        running = asyncio.ensure_future(self.application(scope=scope, receive=inbox.get, send=send))
-        self.connections[protocol]["application_instance"] = running
+        task = asyncio.ensure_future(self.application(scope=scope, receive=inbox.get, send=send))
+        self.connections[protocol]["application_instance"] = task
         return inbox
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
@@ -128,22 +128,24 @@ class Daphne(Server):
         else:
             await super().handle_reply(protocol, message)
         if message["type"] == "websocket.send":
-            await protocol.taking.wait()
+            await protocol.writable.wait()
 
     def kill_all_applications(self) -> Any:
-        """Empty the gateway, then cancel what is left; Twisted waits for the answer before it ends."""
-        return defer.Deferred.fromFuture(asyncio.ensure_future(self._end()))
+        """Empty the gateway, then cancel what is remaining; Twisted waits for the answer before it ends."""
+        return defer.Deferred.fromFuture(asyncio.ensure_future(self._stop_gateway()))
 
-    async def _end(self) -> None:
+    async def _stop_gateway(self) -> None:
         try:
             await asgi.stop()
         finally:
-            left = [details["application_instance"] for details in self.connections.values() if _runs(details)]
-            for application in left:
+            remaining = [
+                details["application_instance"] for details in self.connections.values() if _is_running(details)
+            ]
+            for application in remaining:
                 application.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+            await asyncio.gather(*remaining, return_exceptions=True)
 
 
-def _runs(details: dict[str, Any]) -> bool:
+def _is_running(details: dict[str, Any]) -> bool:
     application = details.get("application_instance")
     return application is not None and not application.done()

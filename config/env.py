@@ -27,7 +27,7 @@ def flag(value: str) -> bool:
     raise ValueError("use 1 or 0")
 
 
-def maybe(value: str) -> bool | None:
+def optional_flag(value: str) -> bool | None:
     return flag(value) if value else None
 
 
@@ -37,7 +37,7 @@ def shard(value: str) -> int:
     return int(value)
 
 
-def words(value: str) -> list[str]:
+def word_list(value: str) -> list[str]:
     return [word.strip() for word in value.split(",") if word.strip()]
 
 
@@ -45,7 +45,7 @@ def path(value: str) -> Path:
     return Path(value).expanduser().resolve()
 
 
-def count(value: str) -> int:
+def positive(value: str) -> int:
     if int(value) < 1:
         raise ValueError("use a whole number from 1")
     return int(value)
@@ -59,12 +59,12 @@ def port(value: str) -> int:
 
 def origins(value: str) -> list[str]:
     """Return origins as browsers send them: `https://host` or `https://host:port`."""
-    found = [word.lower().rstrip("/") for word in words(value)]
-    for origin in found:
+    values = [word.lower().rstrip("/") for word in word_list(value)]
+    for origin in values:
         parts = urlparse(origin)
         if parts.scheme not in ("http", "https") or "*" in origin or origin != f"{parts.scheme}://{parts.netloc}":
             raise ValueError(f"{origin} is no origin: write it as https://chat.example.org")
-    return found
+    return values
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
@@ -103,27 +103,27 @@ TABLE = (
     Variable("PARLEY_VAR", path, str(BASE_DIR / "var"), "Folder for the embedded servers, media and logs."),
     Variable("PARLEY_SECRET_KEY", text, "", "Signs sessions and tokens; at least 50 random characters. Needed outside the demo."),
     Variable("PARLEY_DEBUG", flag, "0", "Django's debug pages. Never where others can reach it."),
-    Variable("PARLEY_HOSTS", words, "", "Host names that this installation answers to, separated by commas. Needed outside the demo."),
+    Variable("PARLEY_HOSTS", word_list, "", "Host names that this installation answers to, separated by commas. Needed outside the demo."),
     Variable("PARLEY_ORIGINS", origins, "", "Origins (scheme://host) that may use the API (with a token) and the socket from a browser besides its own pages."),
     Variable("PARLEY_BEHIND_PROXY", flag, "0", "A TLS-terminating proxy sets X-Forwarded-Proto and X-Forwarded-For: trust them."),
-    Variable("PARLEY_PROXIES", words, "127.0.0.1,::1", "Addresses or networks of those proxies, as the web server sees them; uvicorn trusts no other, Daphne must be reached through them alone."),
+    Variable("PARLEY_PROXIES", word_list, "127.0.0.1,::1", "Addresses or networks of those proxies, as the web server sees them; uvicorn trusts no other, Daphne must be reached through them alone."),
     Variable("PARLEY_METRICS_TOKEN", text, "", "Bearer token that /metrics asks for. Empty: open in the demo, closed elsewhere."),
     Variable("PARLEY_TLS", flag, "1", "Pages are served over https: secure cookies, redirect, HSTS. The demo turns it off."),
     Variable("PARLEY_HOST", text, "127.0.0.1", "Address that the web server listens on."),
     Variable("PARLEY_PORT", port, "8000", "Port that the web server listens on."),
-    Variable("PARLEY_WEB_PROCESSES", count, "1", "Web processes on this machine."),
+    Variable("PARLEY_WEB_PROCESSES", positive, "1", "Web processes on this machine."),
     Variable("PARLEY_SERVER", one_of("uvicorn", "daphne"), "uvicorn", "The ASGI server of the web role."),
-    Variable("PARLEY_THREADS", count, "8", "Threads, and so database connections, for handlers in each web process."),
-    Variable("PARLEY_TOKEN_IN_URL", maybe, "", "Accept `?token=` on the socket (F271). Empty: on in the demo, off elsewhere."),
+    Variable("PARLEY_THREADS", positive, "8", "Threads, and so database connections, for handlers in each web process."),
+    Variable("PARLEY_TOKEN_IN_URL", optional_flag, "", "Accept `?token=` on the socket (F271). Empty: on in the demo, off elsewhere."),
     Variable("PARLEY_SHARD", shard, "0", "Number of this installation in generated ids, 0 to 1023."),
     Variable("PARLEY_LOG", one_of("json", "console"), "console", "Log format; `json` for machines."),
-    Variable("PARLEY_SQL_TIMEOUT_MS", count, "10000", "Statements of a web process are cancelled after so many milliseconds."),
+    Variable("PARLEY_SQL_TIMEOUT_MS", positive, "10000", "Statements of a web process are cancelled after so many milliseconds."),
     Variable("PARLEY_CLAMD", url("tcp", "unix"), "", "ClamAV's daemon, `tcp://host:3310` or `unix:///run/clamav/clamd.ctl`: files are shown after its verdict. Empty: no file is scanned."),
     Variable("PARLEY_BUCKET", text, "", "S3 bucket for files; credentials as AWS has them (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or the machine's role). Empty: files are kept under PARLEY_VAR."),
     Variable("PARLEY_BUCKET_ENDPOINT", url("http", "https"), "", "Address of an S3 service that is not Amazon's, as browsers reach it."),
     Variable("PARLEY_BUCKET_REGION", text, "", "Region of the bucket."),
-    Variable("PARLEY_UPLOAD_TYPES", words, "*", "Types of files that are taken, as patterns like `image/*`, separated by commas."),
-    Variable("PARLEY_UPLOAD_TYPES_REFUSED", words, "application/vnd.microsoft.portable-executable,application/x-msdownload,application/x-dosexec", "Types of files that are refused, by their bytes or by what they are said to be."),
+    Variable("PARLEY_UPLOAD_TYPES", word_list, "*", "Types of files that are taken, as patterns like `image/*`, separated by commas."),
+    Variable("PARLEY_UPLOAD_TYPES_REFUSED", word_list, "application/vnd.microsoft.portable-executable,application/x-msdownload,application/x-dosexec", "Types of files that are refused, by their bytes or by what they are said to be."),
     Variable("DATABASE_URL", url("postgresql", "postgres"), "", "PostgreSQL 15 to 18. Empty: the embedded server under PARLEY_VAR."),
     Variable("REDIS_URL", url("redis", "rediss", "unix"), "", "Redis 6.2 or later. Empty: the embedded server under PARLEY_VAR."),
     Variable("EMAIL_URL", url("smtp", "smtps"), "", "Mail server. Empty: mails are printed to the log."),
@@ -156,26 +156,26 @@ def demo_secret(var: Path) -> str:
 
 
 def secret_key(values: Mapping[str, Any]) -> str:
-    """Return the signing secret; outside the demo it must have been given, 50 characters at least."""
-    given: str = values["PARLEY_SECRET_KEY"]
-    if not given and values["PARLEY_DEMO"]:
+    """Return the signing secret; outside the demo it must be set, with at least 50 characters."""
+    key: str = values["PARLEY_SECRET_KEY"]
+    if not key and values["PARLEY_DEMO"]:
         return demo_secret(values["PARLEY_VAR"])
-    if len(given) < 50:
+    if len(key) < 50:
         raise WrongEnvironment(
             "PARLEY_SECRET_KEY: give at least 50 random characters, for example from "
             "`python3 -c 'import secrets; print(secrets.token_urlsafe(48))'`, or set PARLEY_DEMO=1 to try Parley out."
         )
-    return given
+    return key
 
 
 def hosts(values: Mapping[str, Any]) -> list[str]:
-    """Return the host names that are answered to; outside the demo one must have been given, or nothing is answered."""
-    given: list[str] = values["PARLEY_HOSTS"]
+    """Return the host names that are answered to; outside the demo PARLEY_HOSTS must name one."""
+    names: list[str] = values["PARLEY_HOSTS"]
     if values["PARLEY_DEMO"]:
-        return [*given, "localhost", "127.0.0.1", "[::1]"]
-    if not given:
+        return [*names, "localhost", "127.0.0.1", "[::1]"]
+    if not names:
         raise WrongEnvironment("PARLEY_HOSTS: name the host, for example chat.example.org, or set PARLEY_DEMO=1.")
-    return given
+    return names
 
 
 ENV = load(os.environ)

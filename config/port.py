@@ -24,13 +24,13 @@ def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
         listener.bind((host, port))
     except OSError as fault:
         listener.close()
-        raise PortTaken(_why(fault, host, port)) from None
+        raise PortTaken(_explain(fault, host, port)) from None
     listener.listen(BACKLOG)
     listener.setblocking(False)
     return listener
 
 
-def _why(fault: OSError, host: str, port: int) -> str:
+def _explain(fault: OSError, host: str, port: int) -> str:
     if fault.errno == errno.EADDRINUSE:
         return f"Port {port} on {host} is taken: stop what uses it, or choose another with PARLEY_PORT."
     return f"Cannot listen on {host}, port {port} ({fault.strerror}): choose others with PARLEY_HOST and PARLEY_PORT."

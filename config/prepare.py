@@ -25,7 +25,7 @@ def main() -> None:
     # WhiteNoise looks for files that `collectstatic` may have put there, and warns where there is no folder.
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
     if settings.DEMO:
-        make_demo(settings.VAR / SIGN_INS)
+        create_demo(settings.VAR / SIGN_INS)
 
 
 def migrate() -> None:
@@ -36,16 +36,16 @@ def migrate() -> None:
         call_command("migrate", interactive=False, verbosity=0)
 
 
-def make_demo(sign_ins: Path) -> None:
+def create_demo(sign_ins: Path) -> None:
     """Make the demo's people where there are none, and keep what the command says of them for the next start."""
     if get_user_model().objects.exists():
         return
-    told = io.StringIO()
+    output = io.StringIO()
     # All or nothing: after a Ctrl-C in the middle the next start would find people, and tell nobody who can sign in.
     with transaction.atomic():
-        call_command("demo", stdout=told)
+        call_command("demo", stdout=output)
         sign_ins.touch(mode=0o600)
-        sign_ins.write_text(told.getvalue())
+        sign_ins.write_text(output.getvalue())
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ class Manager(honcho.manager.Manager):
         # A line of JSON must be one from its beginning.
         super().__init__(Printer(sys.stdout, prefix=ENV["PARLEY_LOG"] != "json"))
         self._process_ctor = Process
-        self._asked_to_end = False
+        self._stop_requested = False
         self.when_started: Callable[[], object] = lambda: None
 
     def _start(self) -> None:
@@ -92,22 +92,22 @@ class Manager(honcho.manager.Manager):
         self.when_started()
 
     def terminate(self) -> None:
-        self._asked_to_end = True
+        self._stop_requested = True
         if super()._all_started():
             super().terminate()
 
     def _all_started(self) -> bool:
         started = bool(super()._all_started())
-        if started and self._asked_to_end:
+        if started and self._stop_requested:
             super().terminate()
         return started
 
 
-def manager(var: Path, *, web_processes: int, environ: dict[str, str]) -> Manager:
+def create_manager(var: Path, *, web_processes: int, environ: dict[str, str]) -> Manager:
     """Return a manager of all processes, not started; `environ` is theirs, each with its own PARLEY_ROLE."""
-    all_of_them = Manager()
+    processes = Manager()
     for name, (role, command) in commands(var, web_processes=web_processes).items():
         # Many small threads share few arenas: a third less memory, no slower here.
-        own = {"PARLEY_ROLE": role, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2"}
-        all_of_them.add_process(name, command, env={**environ, **own}, cwd=str(BASE_DIR))
-    return all_of_them
+        variables = {"PARLEY_ROLE": role, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2"}
+        processes.add_process(name, command, env={**environ, **variables}, cwd=str(BASE_DIR))
+    return processes

@@ -15,7 +15,7 @@ from config.embedded.folders import CannotStart
 from config.embedded.running import running
 from config.env import BASE_DIR, ENV
 from config.port import PortTaken, listen
-from config.processes import Manager, manager
+from config.processes import Manager, create_manager
 
 READY_SECONDS = 60
 # Where a server that listens everywhere can be asked.
@@ -26,16 +26,16 @@ SIGN_INS = "demo-sign-ins.txt"
 def main() -> int:
     """Run until a signal or until a process ends; return the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
+        signal.signal(number, _exit)
     host, port, var = ENV["PARLEY_HOST"], ENV["PARLEY_PORT"], ENV["PARLEY_VAR"]
     wait_for_port(host, port)
     with running(var, database_url=ENV["DATABASE_URL"], redis_url=ENV["REDIS_URL"]) as (database_url, redis_url):
         environ = {**os.environ, "PARLEY_VAR": str(var), "DATABASE_URL": database_url, "REDIS_URL": redis_url}
         prepare(environ)
-        return supervise(manager(var, web_processes=ENV["PARLEY_WEB_PROCESSES"], environ=environ))
+        return supervise(create_manager(var, web_processes=ENV["PARLEY_WEB_PROCESSES"], environ=environ))
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
+def _exit(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
@@ -69,9 +69,9 @@ def supervise(processes: Manager) -> int:
     return 0 if processes.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM) else processes.returncode or 0
 
 
-def announce(given_up: Callable[[], bool]) -> None:
+def announce(stopped: Callable[[], bool]) -> None:
     """Print where Parley answers and, in the demo, who can sign in, once it does."""
-    if not web_answers(given_up):
+    if not wait_for_web(stopped):
         return
     names = ", ".join(ENV["PARLEY_HOSTS"])
     lines = ["", f"Parley answers at {address()}{f' for {names}' if names else ''}"]
@@ -87,21 +87,21 @@ def address() -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{ENV['PARLEY_PORT']}"
 
 
-def web_answers(given_up: Callable[[], bool]) -> bool:
+def wait_for_web(stopped: Callable[[], bool]) -> bool:
     """Ask /healthz until it says 200; False when given up or after READY_SECONDS."""
     end = time.monotonic() + READY_SECONDS
-    while not given_up() and time.monotonic() < end:
-        if healthy():
+    while not stopped() and time.monotonic() < end:
+        if is_healthy():
             return True
         time.sleep(0.1)
     return False
 
 
-def healthy() -> bool:
+def is_healthy() -> bool:
     """Say whether the web process answers /healthz with 200; asks once."""
-    here = EVERYWHERE.get(ENV["PARLEY_HOST"], ENV["PARLEY_HOST"])
+    host = EVERYWHERE.get(ENV["PARLEY_HOST"], ENV["PARLEY_HOST"])
     name = next(iter(ENV["PARLEY_HOSTS"]), "localhost").lstrip(".")
-    connection = http.client.HTTPConnection(here, ENV["PARLEY_PORT"], timeout=5)
+    connection = http.client.HTTPConnection(host, ENV["PARLEY_PORT"], timeout=5)
     try:
         connection.request("GET", "/healthz", headers={"Host": name})
         return connection.getresponse().status == 200

@@ -71,19 +71,19 @@ def daphne_server(listener: socket.socket, proxies: list[str]) -> Any:
 def allow_many_sockets() -> None:
     """Lift this process's own limit of open files as far as it may: one connection is one file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    target = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < target:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
 
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m config.serve", description="Serve Parley's web role.")
     parser.add_argument("--host", default=ENV["PARLEY_HOST"])
     parser.add_argument("--port", type=int, default=ENV["PARLEY_PORT"])
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     allow_many_sockets()
     proxies: list[str] = ENV["PARLEY_PROXIES"] if ENV["PARLEY_BEHIND_PROXY"] else []
-    listener = listen(chosen.host, chosen.port, shared=ENV["PARLEY_WEB_PROCESSES"] > 1)
+    listener = listen(options.host, options.port, shared=ENV["PARLEY_WEB_PROCESSES"] > 1)
     # What is loaded by now lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()

@@ -22,7 +22,7 @@ def test_interrupted_demo_setup_rolls_back_its_users(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(prepare, "get_user_model", lambda: nobody)
     monkeypatch.setattr(prepare, "call_command", broken_off)
     with pytest.raises(KeyboardInterrupt):
-        prepare.make_demo(tmp_path / "sign-ins")
+        prepare.create_demo(tmp_path / "sign-ins")
 
     assert not User.objects.filter(email=email).exists()
     assert not (tmp_path / "sign-ins").exists()
