@@ -1,1 +1,1 @@
-"""Who: users, devices, tokens, contacts, blocks and privacy settings. Knows no conversation."""
+"""Users, devices, tokens, contacts, blocks and privacy settings. Knows nothing of conversations."""

@@ -1,4 +1,4 @@
-"""The one door to other people: who does not exist, is disabled, or has blocked the viewer is not there."""
+"""The one way to another user: a missing or disabled user and one that blocks the viewer are all not found."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from gateway.errors import NotFound
 
 @dataclass(frozen=True)
 class Person:
-    """What others may know of a user."""
+    """The part of a user that other users may see."""
 
     id: int
     display_name: str
@@ -16,7 +16,10 @@ class Person:
 
 
 def get_person(viewer_id: int, user_id: int) -> Person:
-    """Return another user, or the viewer. Raises NotFound, alike for nobody and for who has blocked the viewer (F230)."""
+    """Return another user, or the viewer.
+
+    Raises NotFound, the same for a missing user and for one that blocks the viewer (F230).
+    """
     user = (
         User.objects.filter(pk=user_id, is_active=True)
         .exclude(blocks__blocked_id=viewer_id)

@@ -1,4 +1,4 @@
-"""Users and devices for the staff to look at; rules are elsewhere, so little can be changed here."""
+"""Users and devices in the admin. Staff can disable, enable and sign out; everything else is read-only here."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from accounts.models import Device, User
 from outbox.events import UserChanged
 from outbox.outbox import record
 
-# The admin's own sign-in page knows neither our limits nor our devices.
+# The admin's own sign-in page applies no rate limit and creates no device.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign, no-untyped-call]
 
 
 class ReadMostly(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Nothing is made or deleted here: people register, devices sign in."""
+    """Adds and deletes nothing: users register themselves, devices are created by a sign-in."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -39,7 +39,7 @@ class UserAdmin(ReadMostly):
     actions = ("disable", "enable")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Rights are given by superusers alone: whoever may disable an account could else raise their own (F275)."""
+        """Let only superusers change rights: other staff with change permission could raise their own (F275)."""
         return self.readonly_fields if request.user.is_superuser else self.fields
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
@@ -49,7 +49,7 @@ class UserAdmin(ReadMostly):
 
     @admin.action(description="Disable: sign out everywhere, no more sign-in", permissions=["change"])
     def disable(self, request: HttpRequest, selected: QuerySet[User]) -> None:
-        """Nobody but a superuser shuts a superuser out."""
+        """Disable the selected users; superusers among them only for a superuser."""
         permitted = selected if request.user.is_superuser else selected.filter(is_superuser=False)
         for user_id in permitted.values_list("id", flat=True):
             users.disable(user_id)

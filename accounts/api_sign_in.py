@@ -1,4 +1,4 @@
-"""Coming in through the API: an account or a password becomes a signed-in device with its tokens."""
+"""Registration and sign-in over the API. Both end with a signed-in device and its token pair."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,16 @@ from accounts.tokens import Pair
 
 @dataclass(frozen=True)
 class SignInResult:
-    """Who came in, and what their device holds now."""
+    """The user that signed in, and the tokens of the device."""
 
     user: User
     pair: Pair
 
 
 def register(*, email: str, password: str, display_name: str, device_name: str, address: str) -> SignInResult:
-    """Make an account and sign its first device in.
+    """Create an account and sign its first device in. `address` is the client's network address, for the limit.
 
-    Raises what `accounts.users.register` refuses, and RateLimited for too many from one network.
+    Raises the refusals of `accounts.users.register`, and RateLimited for too many registrations from one network.
     """
     sign_in.charge_network(address, "register")
     user = users.register(email=email, password=password, display_name=display_name)
@@ -28,7 +28,7 @@ def register(*, email: str, password: str, display_name: str, device_name: str, 
 
 
 def sign_in_device(*, email: str, password: str, device_id: int | None, device_name: str, address: str) -> SignInResult:
-    """Sign a device in; the named one where it is the user's and still signed in, else a new one.
+    """Sign a device in: the one with `device_id` if it is the user's and not signed out, otherwise a new one.
 
     Raises WrongCredentials or RateLimited, as `accounts.sign_in.authenticate`.
     """

@@ -1,4 +1,4 @@
-"""Who sends a request: bearer token, or the web session with CSRF. `request.auth` is a gateway `Session` either way."""
+"""Authentication of REST requests by bearer token or web session. `request.auth` is a `Session` in both cases."""
 
 from typing import Any
 
@@ -15,23 +15,24 @@ from gateway.frames import Session
 
 
 def client_address(request: HttpRequest | Request) -> str:
-    """Return the client's network address; behind trusted proxies, the one that the first of them saw.
+    """Return the client's network address; behind trusted proxies, the address that the first proxy saw.
 
-    uvicorn has found it. Daphne takes the first that is claimed, which anybody may write: there it is the last.
+    uvicorn evaluates X-Forwarded-For itself. Daphne takes the first entry, which any client can forge: under Daphne
+    the last entry counts, written by the proxy.
     """
     seen = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.ADDRESS_IS_CLAIMED else ""
     return seen.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")
 
 
 def session_of(request: Request) -> Session:
-    """Return the session of an authenticated request."""
+    """Return the session of an authenticated request. Raises Unauthorized if there is none."""
     if not isinstance(request.auth, Session):
         raise Unauthorized
     return request.auth
 
 
 class BearerAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <access JWT>`, of a device that is still signed in."""
+    """`Authorization: Bearer <access JWT>` of a device that is still signed in."""
 
     def authenticate(self, request: Request) -> tuple[User, Session] | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -58,7 +59,7 @@ class WebSessionAuthentication(SessionAuthentication):
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How OpenAPI names the bearer token."""
+    """The bearer token in the OpenAPI schema."""
 
     target_class = BearerAuthentication
     name = "bearer"
@@ -68,7 +69,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
 
 class WebSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How OpenAPI names the web session."""
+    """The web session in the OpenAPI schema."""
 
     target_class = WebSessionAuthentication
     name = "session"

@@ -1,4 +1,4 @@
-"""Blocks: silent, private to the blocker, and in force at once (F204 to F207, F230)."""
+"""Blocks: private to the blocker and effective immediately (F204 to F207, F230)."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -13,9 +13,9 @@ from gateway.errors import InvalidPayload, NotFound
 
 
 def block(blocker_id: int, blocked_id: int) -> None:
-    """Block a person and take each off the other's contact list (F204); once more changes nothing.
+    """Block a user and remove both users from each other's contacts (F204). A repeated call changes nothing.
 
-    Raises InvalidPayload for oneself, NotFound for nobody. One who blocks the user can be blocked like anybody.
+    Raises InvalidPayload for the own id, NotFound for a missing user. A user that blocks the caller can be blocked too.
     """
     if blocker_id == blocked_id:
         raise InvalidPayload("you cannot block yourself", field="userId")
@@ -30,7 +30,7 @@ def block(blocker_id: int, blocked_id: int) -> None:
 
 
 def unblock(blocker_id: int, blocked_id: int) -> None:
-    """End a block; the contact lists stay as they are. Raises NotFound where there was none."""
+    """End a block; contact lists do not change. Raises NotFound if there is no block."""
     deleted, _ = Block.objects.filter(blocker_id=blocker_id, blocked_id=blocked_id).delete()
     if not deleted:
         raise NotFound
@@ -38,12 +38,12 @@ def unblock(blocker_id: int, blocked_id: int) -> None:
 
 
 def blockers_among(user_id: int, others: Iterable[int]) -> set[int]:
-    """Return who of `others` has blocked a user. Uses the index `block_by_blocked`."""
+    """Return those of `others` that block a user. Uses the index `block_by_blocked`."""
     return set(
         Block.objects.filter(blocked_id=user_id, blocker_id__in=list(others)).values_list("blocker_id", flat=True)
     )
 
 
 def lock_users(one: int, other: int) -> None:
-    """Hold two people's lists until the transaction's end: a block and a new contact between them never cross."""
+    """Lock two users until the end of the transaction: a block and a new contact between them run in sequence."""
     list(User.objects.select_for_update(no_key=True).filter(pk__in=(one, other)).order_by("pk").values_list("pk"))

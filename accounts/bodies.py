@@ -1,4 +1,4 @@
-"""The bodies of the REST routes (protocol 3.1): camelCase, ids as strings, types taken strictly."""
+"""The bodies of the REST routes (protocol 3.1): camelCase names, ids as strings, no conversion between types."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ Text = Annotated[str, Meta(max_length=1000)]
 
 
 class Registration(Frame, frozen=True):
-    """`POST /auth/register`. Capitals make no difference in the e-mail address."""
+    """`POST /auth/register`. The e-mail address is case-insensitive."""
 
     email: Text
     password: Text
@@ -20,7 +20,7 @@ class Registration(Frame, frozen=True):
 
 
 class Credentials(Frame, frozen=True):
-    """`POST /auth/token`. `deviceId` signs that device in again, where it is yours; else there is a new one."""
+    """`POST /auth/token`. `deviceId` signs that device in again if it is yours; otherwise a new device is created."""
 
     email: Text
     password: Text
@@ -35,7 +35,7 @@ class Refresh(Frame, frozen=True):
 
 
 class TokenPair(Frame, frozen=True):
-    """What a device holds after signing in or refreshing."""
+    """The tokens of a device after a sign-in or refresh."""
 
     device_id: str
     access: str
@@ -45,7 +45,7 @@ class TokenPair(Frame, frozen=True):
 
 
 class Account(Frame, frozen=True):
-    """Whose account it is."""
+    """The account of the signed-in user."""
 
     id: str
     display_name: str
@@ -53,7 +53,7 @@ class Account(Frame, frozen=True):
 
 
 class Entered(TokenPair, frozen=True):
-    """The answer to registering and signing in."""
+    """The answer to a registration or sign-in."""
 
     user: Account
 
@@ -74,14 +74,14 @@ class Profile(Account, frozen=True):
 
 
 class ProfileChange(Frame, frozen=True):
-    """`PATCH /me`: what is given changes."""
+    """`PATCH /me`: only the given fields change."""
 
     display_name: str | UnsetType = UNSET
     avatar_url: str | UnsetType = UNSET
 
 
 class Overrides(Frame, omit_defaults=True, frozen=True):
-    """One device's own answers: false is stricter than the user's setting; in a change, null takes it back."""
+    """Overrides of one device: false is stricter than the user's setting; in a change, null removes the override."""
 
     send_read_receipts: bool | UnsetType | None = UNSET
     show_read_receipts: bool | UnsetType | None = UNSET
@@ -91,7 +91,7 @@ class Overrides(Frame, omit_defaults=True, frozen=True):
 
 
 class PrivacySettings(Frame, frozen=True):
-    """What others may learn of the caller; `deviceOverrides` by device id. In a change, what is given changes."""
+    """What other users may see of the caller; `deviceOverrides` by device id. A change sets only the given fields."""
 
     send_read_receipts: bool | UnsetType = UNSET
     show_read_receipts: bool | UnsetType = UNSET
@@ -103,7 +103,7 @@ class PrivacySettings(Frame, frozen=True):
 
 
 class SomePerson(Frame, frozen=True):
-    """What others may know of a user."""
+    """The part of a user that other users may see."""
 
     id: str
     display_name: str
@@ -111,20 +111,20 @@ class SomePerson(Frame, frozen=True):
 
 
 class SomeContact(SomePerson, frozen=True):
-    """A person on the caller's list; `mutual` where they have the caller on theirs."""
+    """A contact of the caller; `mutual` if the caller is also a contact of theirs."""
 
     mutual: bool
     created_at: str
 
 
 class SomeBlock(SomePerson, frozen=True):
-    """A person whom the caller has blocked."""
+    """A person that the caller has blocked."""
 
     created_at: str
 
 
 class SomeDevice(Frame, frozen=True):
-    """A device that is signed in; `current` is the one that asks."""
+    """A signed-in device; `current` marks the device of the request."""
 
     id: str
     name: str
@@ -143,7 +143,7 @@ class ContactsPage(Listing[SomeContact], frozen=True):
 
 
 class BlocksPage(Listing[SomeBlock], frozen=True):
-    """A page of the people whom the caller has blocked."""
+    """A page of the people that the caller has blocked."""
 
 
 class DevicesPage(Listing[SomeDevice], frozen=True):

@@ -1,6 +1,6 @@
-"""Django's cache in Redis, with this process's memory in its place while Redis is away: allauth keeps its limits in it.
+"""Django's cache in Redis; the memory of this process while Redis is unavailable. allauth stores its limits in it.
 
-Without it nobody could sign in by a page without Redis, while messages go on (F340).
+Without the fallback nobody could sign in by a page during an outage of Redis, in which messages still work (F340).
 """
 
 import logging
@@ -19,7 +19,7 @@ _unavailable_until = 0.0
 
 
 class Cache(RedisCache[Any]):
-    """`settings.CACHES` names it; Django makes one a thread, and the memory is the process's."""
+    """The cache of `settings.CACHES`. Django creates one for each thread; all share the process's memory."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
@@ -38,7 +38,7 @@ class Cache(RedisCache[Any]):
         return self._call("delete", args, named)
 
     def _call(self, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """Ask Redis, or this process for a while after Redis has not answered."""
+        """Call Redis, or the process's memory for RETRY_SECONDS after a failure of Redis."""
         global _unavailable_until
         if time.monotonic() >= _unavailable_until:
             try:

@@ -1,4 +1,4 @@
-"""Contact lists (F212). A row is one's own list; rows both ways make a mutual contact."""
+"""Contact lists (F212). A row puts one user on another's list; two rows, one each way, make a mutual contact."""
 
 from functools import partial
 
@@ -16,9 +16,9 @@ class BlockedByYou(Forbidden):
 
 
 def add(user_id: int, other_id: int) -> None:
-    """Put a person on the user's list; once more changes nothing.
+    """Add a person to the user's contacts. A repeated call changes nothing.
 
-    Raises InvalidPayload for oneself, NotFound for nobody (or one who blocks the user), BlockedByYou.
+    Raises InvalidPayload for the own id, NotFound for a missing user or one that blocks the caller, BlockedByYou.
     """
     if user_id == other_id:
         raise InvalidPayload("you are no contact of your own", field="userId")
@@ -32,7 +32,7 @@ def add(user_id: int, other_id: int) -> None:
 
 
 def remove(user_id: int, other_id: int) -> None:
-    """Take a person off the user's list. Raises NotFound where they were not on it."""
+    """Remove a person from the user's contacts. Raises NotFound for somebody who is no contact."""
     deleted, _ = Contact.objects.filter(user_id=user_id, contact_id=other_id).delete()
     if not deleted:
         raise NotFound

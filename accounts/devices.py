@@ -1,4 +1,4 @@
-"""Devices: what is signed in, and signing it out everywhere. Revocation is what all credentials are checked against."""
+"""Devices and their sign-out. Every credential is checked against the revocation of its device."""
 
 from datetime import timedelta
 from importlib import import_module
@@ -14,7 +14,7 @@ from outbox.events import DeviceSignedOut
 from outbox.outbox import record
 
 MAX_NAME_CHARS = 200
-# `last_seen_at` is for people to look at: more exact would cost a write a request.
+# `last_seen_at` is only displayed: a more exact time would cost a write for each request.
 TOUCH_AFTER = timedelta(minutes=5)
 CLOSE_CODE = 4401
 
@@ -24,15 +24,15 @@ class Revoked(Unauthorized):
 
 
 def add(user_id: int, *, name: str = "", platform: str = "") -> Device:
-    """Make a device for a user who has just signed in. The name is shown in the list of sessions."""
+    """Create a device for a user after a sign-in. The name is shown in the list of sessions."""
     return Device.objects.create(user_id=user_id, name=clean_name(name), platform=platform)
 
 
 def sign_in(user_id: int, *, device_id: int | None, name: str = "", platform: str = "") -> Device:
-    """Return the device of a sign-in: the named one where it is the user's and not revoked, else a new one.
+    """Return the device of a sign-in: the one with `device_id` if it is the user's and not revoked, or a new one.
 
-    The old refresh tokens of a device that signs in again are void; it is held until the transaction's end, so that
-    one which is just being refreshed is void too.
+    A device that signs in again loses its refresh tokens. Its row stays locked until the end of the transaction, so
+    that a concurrent refresh becomes void too.
     """
     device = None
     if device_id is not None:
@@ -45,7 +45,7 @@ def sign_in(user_id: int, *, device_id: int | None, name: str = "", platform: st
 
 
 def get_active(user_id: int, device_id: int) -> Device:
-    """Return a device with its user. Raises Revoked unless it is the user's, not revoked, and the user is active."""
+    """Return a device with its user. Raises Revoked unless it is the user's, signed in, and the user is active."""
     device = Device.objects.select_related("user").filter(pk=device_id, user_id=user_id).first()
     if device is None or device.revoked_at is not None or not device.user.is_active:
         raise Revoked
@@ -54,20 +54,20 @@ def get_active(user_id: int, device_id: int) -> Device:
 
 
 def touch(device: Device) -> None:
-    """Note that a device was here, every few minutes at most."""
+    """Write the time of the device's last use, at most once in TOUCH_AFTER."""
     now = timezone.now()
     if now - device.last_seen_at > TOUCH_AFTER:
         Device.objects.filter(pk=device.pk).update(last_seen_at=now)
 
 
 def revoke(user_id: int, device_id: int) -> None:
-    """Sign a device out, as `sign_out`. Raises NotFound where the user has no such device, or it is out already."""
+    """Sign a device out, as `sign_out`. Raises NotFound if the user has no such device or it is already signed out."""
     if not sign_out(user_id, device_id):
         raise NotFound
 
 
 def sign_out(user_id: int, device_id: int) -> bool:
-    """Void a device's tokens and web session and tell its sockets to close (4401); returns False if it was out already."""
+    """Void a device's tokens and web session and close its sockets (4401). Returns False if it was signed out."""
     with transaction.atomic():
         signed_in = Device.objects.filter(pk=device_id, user_id=user_id, revoked_at=None)
         device = signed_in.select_for_update(no_key=True).first()
@@ -83,7 +83,7 @@ def sign_out(user_id: int, device_id: int) -> bool:
 
 
 def sign_out_all(user_id: int, *, keep: int | None = None) -> None:
-    """Sign out every device of a user but one."""
+    """Sign out every device of a user except `keep`."""
     signed_in = Device.objects.filter(user_id=user_id, revoked_at=None)
     for device_id in signed_in.values_list("id", flat=True):
         if device_id != keep:
@@ -91,12 +91,12 @@ def sign_out_all(user_id: int, *, keep: int | None = None) -> None:
 
 
 def clean_name(text: str) -> str:
-    """Return a device's name as it is stored: printable, cut to MAX_NAME_CHARS."""
+    """Return a device's name as it is stored: printable characters only, at most MAX_NAME_CHARS."""
     return "".join(char for char in text if char.isprintable()).strip()[:MAX_NAME_CHARS]
 
 
 def find_revoked(device_ids: list[int]) -> list[int]:
-    """Return those of these devices that are signed out or gone, or whose user is disabled: the gateway asks in rounds."""
+    """Return the devices that are signed out or deleted or whose user is disabled; the gateway closes their sockets."""
     active = Device.objects.filter(pk__in=device_ids, revoked_at=None, user__is_active=True).values_list(
         "id", flat=True
     )

@@ -1,7 +1,7 @@
-"""Refresh tokens and web sessions whose time is over are removed: they open nothing any more.
+"""Removal of expired refresh tokens and web sessions.
 
-The sweep leaves the refresh tokens of a user under a hold. A web session names nobody in a column, and its data is of no use to
-anybody after its end, so it goes in any case.
+The sweep keeps the refresh tokens of a user under a hold. A web session has no column for its user, and its data is of
+no use after its end, so it is removed in any case.
 """
 
 from django.contrib.sessions.models import Session
@@ -13,9 +13,9 @@ from holds import holds
 
 
 def sweep() -> int:
-    """Remove expired refresh tokens and web sessions; returns how many.
+    """Remove expired refresh tokens and web sessions; return how many.
 
-    A rotation removes those of its own device; what is left is of devices that never came back.
+    A rotation removes the expired tokens of its own device. The sweep finds those of devices that never came back.
     """
     now = timezone.now()
     with transaction.atomic():

@@ -1,6 +1,6 @@
-"""Who opens a socket (protocol 1): bearer token, one-time ticket, web session, or a token in the address where allowed.
+"""Authentication of a socket (protocol 1): bearer token, one-time ticket, web session, or token in the URL if allowed.
 
-The first credential shown decides; a wrong one is never made up for by another.
+The first credential decides. If it is wrong, a second valid one does not help.
 """
 
 from importlib import import_module
@@ -29,10 +29,10 @@ class OtherSession(Unauthorized):
 
 
 def authenticate(handshake: Handshake) -> Session:
-    """Return whose socket this is; the device is signed in and its user active.
+    """Return the session of a handshake; its device is signed in and its user active.
 
-    Raises Closed: 4401 with the reason. Where Redis or the database is away Overloaded or OperationalError: the
-    gateway says when to come back, to each another time.
+    Raises Closed (4401) with the reason. If Redis or the database is unavailable, raises Overloaded or
+    OperationalError; the gateway then tells each client another time to reconnect.
     """
     try:
         return _identify(handshake)
@@ -60,7 +60,7 @@ def _identify(handshake: Handshake) -> Session:
 
 
 def _web_session(handshake: Handshake) -> Session:
-    """Return the web session behind the cookie. A browser sends it for any page, so the page's origin decides."""
+    """Return the web session of the cookie. A browser sends it from any page, so the origin of the page is checked."""
     key = handshake.cookies.get(settings.SESSION_COOKIE_NAME)
     if not key:
         raise Unauthorized
@@ -79,9 +79,9 @@ def _web_session(handshake: Handshake) -> Session:
 
 
 def is_allowed_origin(origin: bytes | None, host: bytes) -> bool:
-    """Return whether a page of this origin may act with a session: a page of this host, or one of PARLEY_ORIGINS.
+    """Return whether a page of this origin may use a web session: it is this host's own, or listed in PARLEY_ORIGINS.
 
-    None and `null` (a sandboxed page, a file) never may.
+    A missing origin and `null` (a sandboxed page, a local file) are not allowed.
     """
     text = (origin or b"").decode("latin-1").lower()
     if text in settings.ORIGINS:
@@ -97,7 +97,7 @@ def is_allowed_origin(origin: bytes | None, host: bytes) -> bool:
 
 
 def renew(session: Session, token: str) -> Session:
-    """Return the session with a fresh token's time (`auth.renew`).
+    """Return the session with the expiry of a fresh token (`auth.renew`).
 
     Raises TokenExpired, WrongToken, Revoked, or OtherSession for a token of another user or device.
     """

@@ -9,7 +9,7 @@ MAX_ID = 2**63 - 1
 
 
 def from_wire(text: str) -> int:
-    """Return the id that a client wrote. Raises NotFound for what cannot be one: it names nothing."""
+    """Return the id in a text of a client. Raises NotFound for a text that cannot be an id."""
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= MAX_ID):
         raise NotFound
     return int(text)

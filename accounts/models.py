@@ -1,4 +1,4 @@
-"""The tables of accounts: columns and constraints; the rules live in the modules named by nouns."""
+"""The tables of accounts: columns and constraints. Rules are in the other modules of the app."""
 
 import uuid
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ from accounts.ids import NEW_ID
 
 
 class UserManager(BaseUserManager["User"]):
-    """What Django's own tools need: `createsuperuser` and look-up by e-mail. People register through `accounts.users`."""
+    """Functions for Django's tools: `createsuperuser`, look-up by e-mail. Users register through `accounts.users`."""
 
     def get_by_natural_key(self, username: str | None) -> "User":
         return self.get(email=(username or "").strip().casefold())
@@ -33,7 +33,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person (F6). `name_key` is the display name folded for search by `accounts.users.name_key`."""
+    """A user (F6). `name_key` is the display name folded for search by `accounts.users.name_key`."""
 
     id = models.BigIntegerField(primary_key=True, db_default=NEW_ID, editable=False)
     email = models.EmailField(max_length=254, null=True, blank=True)
@@ -73,9 +73,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Device(models.Model):
-    """One installation or browser session of a user: what is revoked, and what the marks are kept for.
+    """One installation or browser session of a user: it signs in, is revoked, and has its own delivered and read marks.
 
-    `family` names the chain of refresh tokens; `session_key` is the web session's, where it is one.
+    `family` identifies its chain of refresh tokens; `session_key` is set for a web session.
     """
 
     id = models.BigIntegerField(primary_key=True, db_default=NEW_ID, editable=False)
@@ -85,7 +85,7 @@ class Device(models.Model):
     family = models.UUIDField(default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     last_seen_at = models.DateTimeField(db_default=Now())
-    # The last time that others might see it here: not while appearing offline (F153). `presence` writes it.
+    # The last use that others may see: not written while the user appears offline (F153). `presence` writes it.
     last_shown_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True)
     session_key = models.CharField(max_length=40, null=True, blank=True)
@@ -103,7 +103,7 @@ class Device(models.Model):
 
 
 class RefreshToken(models.Model):
-    """A refresh token as its SHA-256. A used one stays until it expires, so that its reuse is noticed."""
+    """The SHA-256 hash of a refresh token. A used one stays until it expires, so that its reuse is detected."""
 
     id = models.BigIntegerField(primary_key=True, db_default=NEW_ID, editable=False)
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="refresh_tokens")
@@ -120,7 +120,7 @@ class RefreshToken(models.Model):
 
 
 class Contact(models.Model):
-    """`user` has `contact` in the list (F212). A row each way is a mutual contact."""
+    """`contact` is on the list of `user` (F212). Two rows, one each way, are a mutual contact."""
 
     id = models.BigIntegerField(primary_key=True, db_default=NEW_ID, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="contacts", db_index=False)
@@ -139,7 +139,7 @@ class Contact(models.Model):
 
 
 class Block(models.Model):
-    """`blocker` wants to hear nothing from `blocked` (F204). Private to the blocker (F230)."""
+    """`blocker` receives nothing from `blocked` (F204). Only the blocker can see it (F230)."""
 
     id = models.BigIntegerField(primary_key=True, db_default=NEW_ID, editable=False)
     blocker = models.ForeignKey(User, on_delete=models.CASCADE, related_name="blocks", db_index=False)
@@ -151,7 +151,7 @@ class Block(models.Model):
             models.UniqueConstraint(fields=["blocker", "blocked"], name="block_unique"),
             models.CheckConstraint(condition=~Q(blocker=F("blocked")), name="block_is_another"),
         ]
-        # The send path asks "who blocked this sender".
+        # The send path looks for the users that block the sender.
         indexes = [models.Index(fields=["blocked", "blocker"], name="block_by_blocked")]
 
     def __str__(self) -> str:
@@ -159,7 +159,7 @@ class Block(models.Model):
 
 
 class Privacy(models.Model):
-    """What others may learn of a user (F228); no row means the defaults."""
+    """What other users may see of a user (F228). Without a row the defaults apply."""
 
     class WhoCanMessage(models.TextChoices):
         EVERYONE = "everyone", "Everyone"

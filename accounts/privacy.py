@@ -1,4 +1,4 @@
-"""Privacy settings as data (F228). Whoever sends an indicator asks here first (F229); what is stored does not change."""
+"""Privacy settings (F228). Code that sends an indicator reads them first (F229); they do not change stored data."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -11,13 +11,13 @@ from accounts.models import Device, Privacy
 from gateway import publish
 from gateway.errors import NotFound
 
-# The notice that what others may learn of some users, or they of others, is not what it was (F113, F207).
+# Name of the notice that visibility between some users and others has changed (F113, F207).
 PRIVACY_CHANGED = "privacy"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What others may learn of a user; these are the defaults."""
+    """What other users may see of a user. The defaults apply to a user without a row."""
 
     send_read_receipts: bool = True
     show_read_receipts: bool = True
@@ -32,19 +32,19 @@ FLAGS = tuple(name for name in NAMES if name != "who_can_message")
 
 
 def get_settings(user_id: int) -> Settings:
-    """Return a user's settings."""
+    """Return the settings of a user."""
     return get_settings_by_user([user_id])[user_id]
 
 
 def get_settings_by_user(user_ids: Iterable[int]) -> dict[int, Settings]:
-    """Return the settings of several users in one query; who never changed any has the defaults."""
+    """Return the settings of several users by user id, in one query."""
     ids = list(user_ids)
     rows = Privacy.objects.filter(user_id__in=ids).values_list("user_id", *NAMES)
     return dict.fromkeys(ids, Settings()) | {row[0]: Settings(*row[1:]) for row in rows}
 
 
 def get_device_settings(user_id: int, device_id: int) -> Settings:
-    """Return the settings in force on a device: it may be stricter than its user, never laxer."""
+    """Return the settings that apply on a device. Its overrides can only be stricter than the user's settings."""
     settings = get_settings(user_id)
     overrides = Device.objects.filter(pk=device_id, user_id=user_id).values_list("privacy_overrides", flat=True).first()
     stricter: dict[str, Any] = {name: False for name in FLAGS if (overrides or {}).get(name) is False}
@@ -52,7 +52,7 @@ def get_device_settings(user_id: int, device_id: int) -> Settings:
 
 
 def get_overrides(user_id: int) -> dict[int, dict[str, bool]]:
-    """Return the overrides of a user's devices, those without any left out."""
+    """Return the overrides of a user's devices by device id; devices without overrides are omitted."""
     rows = Device.objects.filter(user_id=user_id, revoked_at=None).exclude(privacy_overrides={})
     return dict(rows.values_list("id", "privacy_overrides"))
 
@@ -63,9 +63,9 @@ def change(
     settings: Mapping[str, bool | str],
     overrides: Mapping[int, Mapping[str, bool | None]] | None = None,
 ) -> None:
-    """Change the named settings, and of devices the named overrides (None takes one back); the others stay.
+    """Change the given settings of a user and the given overrides of devices; None removes an override.
 
-    Raises NotFound for a device that is not the user's, and changes nothing then.
+    Raises NotFound, and changes nothing, if a device does not belong to the user.
     """
     with transaction.atomic():
         Privacy.objects.select_for_update().get_or_create(user_id=user_id)

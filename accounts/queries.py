@@ -1,4 +1,4 @@
-"""Reads: the search_directory, lists of people and devices. Writes nothing."""
+"""Read queries: the directory, contacts, blocks and devices. Writes nothing."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,14 +12,14 @@ from accounts.users import name_key
 from gateway.errors import InvalidPayload
 from gateway.paging import Page, read_cursor, write_cursor
 
-# An e-mail address is found by its beginning from so many characters on: one letter would list them all.
+# Shortest prefix that matches e-mail addresses: with one letter a search would list them all.
 MIN_EMAIL_PREFIX = 3
 MAX_QUERY_CHARS = 200
 
 
 @dataclass(frozen=True)
 class ListedPerson(Person):
-    """A person on the viewer's list, `since` when."""
+    """A contact or blocked person of the viewer; `since` is the time of the entry."""
 
     since: datetime
     mutual: bool
@@ -27,7 +27,7 @@ class ListedPerson(Person):
 
 @dataclass(frozen=True)
 class ListedDevice:
-    """A device in the user's list of sessions; `current` is the one that asks."""
+    """A device in the user's list of sessions; `current` marks the device of the request."""
 
     id: int
     name: str
@@ -37,7 +37,7 @@ class ListedDevice:
     current: bool
 
 
-# Reads the index user_by_name in order and stops at the limit: 2 ms for a rare name among 50,000. The sub-select takes
+# Reads the index user_by_name in order and stops at the limit: 2 ms for a rare name among 50,000. The sub-select uses
 # block_unique for a few people, block_by_blocked for many.
 DIRECTORY = """
 SELECT
@@ -64,9 +64,9 @@ LIMIT %(limit)s
 
 
 def search_directory(viewer_id: int, *, q: str, cursor: str | None, limit: int) -> Page[Person]:
-    """Return others whose name has a word that begins with `q`, or whose e-mail address does, by name.
+    """Return a page of users, by name, that have a word of their name or their e-mail address beginning with `q`.
 
-    Left out: the viewer, disabled accounts, and who has blocked the viewer. Raises InvalidPayload for a foreign cursor.
+    Omits the viewer, disabled users, and users that block the viewer. Raises InvalidPayload for a foreign cursor.
     """
     if "\0" in q or len(q) > MAX_QUERY_CHARS:
         raise InvalidPayload(f"at most {MAX_QUERY_CHARS} characters of text", field="q")
@@ -94,7 +94,7 @@ def _escape_like(text: str) -> str:
 
 
 def list_contacts(user_id: int, *, cursor: str | None, limit: int) -> Page[ListedPerson]:
-    """Return the user's contacts, the latest first."""
+    """Return a page of the user's contacts, the newest first."""
     rows = Contact.objects.filter(user_id=user_id, contact__is_active=True).select_related("contact")
     page = _newest_page(rows, cursor, limit)
     people = [row.contact_id for row in page.results]
@@ -105,13 +105,13 @@ def list_contacts(user_id: int, *, cursor: str | None, limit: int) -> Page[Liste
 
 
 def list_blocks(user_id: int, *, cursor: str | None, limit: int) -> Page[ListedPerson]:
-    """Return whom the user has blocked, the latest first."""
+    """Return a page of the people that the user blocks, the newest first."""
     page = _newest_page(Block.objects.filter(blocker_id=user_id).select_related("blocked"), cursor, limit)
     return Page([_listed(row.blocked, row.created_at, False) for row in page.results], page.next_cursor)
 
 
 def list_devices(user_id: int, *, current: int, cursor: str | None, limit: int) -> Page[ListedDevice]:
-    """Return the user's devices that are signed in, the latest first; `current` is the one that asks."""
+    """Return a page of the user's signed-in devices, the newest first; `current` is the device of the request."""
     page = _newest_page(Device.objects.filter(user_id=user_id, revoked_at=None), cursor, limit)
     found = [
         ListedDevice(row.pk, row.name, row.platform, row.created_at, row.last_seen_at, row.pk == current)

@@ -1,4 +1,4 @@
-"""From the rows of accounts to the bodies of its answers, and from addresses and changes to what was asked."""
+"""Conversion of rows and results to the bodies of REST answers. Each function is named by the body it returns."""
 
 from accounts.access import Person
 from accounts.api_sign_in import SignInResult

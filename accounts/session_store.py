@@ -1,10 +1,10 @@
-"""Django's sessions in the database, but a cookie that cannot be a key (a NUL in it, say) is no session, not an error."""
+"""Django's database sessions. A cookie that cannot be a session key (with a NUL, for example) is no session."""
 
 from django.contrib.sessions.backends import db
 
 
 class SessionStore(db.SessionStore):
-    """`settings.SESSION_ENGINE` names this module; keys are 32 letters and digits."""
+    """The store of `settings.SESSION_ENGINE`. Session keys are 32 letters and digits."""
 
     def __init__(self, session_key: str | None = None) -> None:
         well_formed = session_key is not None and session_key.isascii() and session_key.isalnum()

@@ -1,4 +1,4 @@
-"""Web sessions: each is a device, so that it is listed, revoked and marked like any other."""
+"""Web sessions. Each one is a device, so that users can list and revoke it."""
 
 import re
 
@@ -9,7 +9,7 @@ from accounts.devices import Revoked
 from accounts.models import Device, User
 
 DEVICE_KEY = "device_id"
-# The first that fits names it; the order matters: most browsers claim to be others as well.
+# The first match is used. The order matters: most browsers also name other browsers.
 BROWSERS = ("Edg", "OPR", "Firefox", "Chrome", "Safari")
 BROWSER_NAMES = {"Edg": "Edge", "OPR": "Opera"}
 SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Mac OS X", "Linux")
@@ -17,9 +17,9 @@ SYSTEM_NAMES = {"Mac OS X": "macOS"}
 
 
 def get_or_create_device(session: SessionBase, user: User, *, user_agent: str = "") -> Device:
-    """Return the device of a signed-in web session, made on its first use.
+    """Return the device of a signed-in web session; create it on first use.
 
-    Raises Revoked, and ends the session, where the device was signed out.
+    Raises Revoked and deletes the session if the device was signed out.
     """
     device = _load_device(session, user) if DEVICE_KEY in session else _create_device(session, user, user_agent)
     if session.session_key and device.session_key != session.session_key:
@@ -48,7 +48,7 @@ def _create_device(session: SessionBase, user: User, user_agent: str) -> Device:
 
 
 def describe_browser(user_agent: str) -> str:
-    """Return what people call a browser: "Firefox on Linux"."""
+    """Return a readable name for a user agent, for example "Firefox on Linux"."""
     browser = next((b for b in BROWSERS if re.search(rf"\b{b}/", user_agent)), None)
     system = next((s for s in SYSTEMS if s in user_agent), None)
     name = BROWSER_NAMES.get(browser, browser) if browser else "Browser"

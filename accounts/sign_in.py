@@ -1,4 +1,4 @@
-"""Signing in with a password: one answer for every failure, after the unchanged work, and few tries (F279)."""
+"""Sign-in with a password. All failures give the same answer after the same amount of work, and are limited (F279)."""
 
 import hashlib
 import ipaddress
@@ -15,16 +15,16 @@ class WrongCredentials(Unauthorized):
 
 
 def authenticate(*, email: str, password: str, address: str) -> User:
-    """Return the user with this e-mail address and password; `address` is the client's, for the limit.
+    """Return the user with this e-mail address and password. `address` is the client's network address, for the limit.
 
-    Raises WrongCredentials for an unknown address, a wrong password and a disabled account alike; RateLimited after
-    `sign_ins_per_minute` failures from one network or for one account.
+    Raises WrongCredentials for an unknown e-mail address, a wrong password and a disabled account alike. Raises
+    RateLimited after `sign_ins_per_minute` failures from one network or for one account.
     """
     keys = _limit_keys(email, address)
     raise_if_limited(max(charge_in_thread([_charge_of(key) for key in keys])))
     user = _find_user(email)
     if user is None:
-        User().set_password(password)  # As much work as a check: the time tells nothing.
+        User().set_password(password)  # As much work as a check, so that the time reveals nothing.
         raise WrongCredentials
     if not user.check_password(password) or not user.is_active:
         raise WrongCredentials
@@ -33,9 +33,9 @@ def authenticate(*, email: str, password: str, address: str) -> User:
 
 
 def lock_user(user: User) -> None:
-    """Hold a user's row until the transaction's end. Raises WrongCredentials where the account is not as it was asked.
+    """Lock a user's row until the end of the transaction. Raises WrongCredentials if the account has changed meanwhile.
 
-    Who changes a password or disables an account signs every device out after it: here no device slips in between.
+    A password change or disabling signs all devices out afterwards; the lock lets no new device in between.
     """
     unchanged = User.objects.filter(pk=user.pk, password=user.password, is_active=True)
     if unchanged.select_for_update(no_key=True).values_list("pk").first() is None:
@@ -43,7 +43,7 @@ def lock_user(user: User) -> None:
 
 
 def charge_network(address: str, action: str) -> None:
-    """Count an anonymous request of a network against `sign_ins_per_minute`. Raises RateLimited."""
+    """Count an anonymous request against its network's `sign_ins_per_minute`. Raises RateLimited."""
     raise_if_limited(charge_in_thread([_charge_of(f"ratelimit:{_network(address)}:{action}")])[0])
 
 
@@ -63,7 +63,7 @@ def _charge_of(key: str, cost: int = 1) -> Charge:
 
 
 def _network(address: str) -> str:
-    """Return an IPv4 address, or the /64 of an IPv6 one: a client has all of that to itself."""
+    """Return an IPv4 address, or the /64 network of an IPv6 address: one client usually has all of it."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:

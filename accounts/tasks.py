@@ -1,4 +1,4 @@
-"""Celery's way into accounts."""
+"""Celery tasks of accounts."""
 
 from typing import Any
 
@@ -9,5 +9,5 @@ from accounts import expiry
 
 @shared_task(name="accounts.tasks.sweep_expired")
 def sweep_expired(**_: Any) -> int:
-    """Remove tokens and web sessions whose time is over; by the clock, every hour."""
+    """Remove expired refresh tokens and web sessions; runs every hour."""
     return expiry.sweep()

@@ -1,4 +1,4 @@
-"""One-time tickets for the socket: a browser cannot set headers on it, and a token in an address would stay in logs."""
+"""One-time tickets for sockets. Browsers cannot set headers on a WebSocket; a token in the URL would stay in logs."""
 
 import hashlib
 import secrets
@@ -25,7 +25,10 @@ class Ticket(NamedTuple):
 
 
 def issue(session: Session) -> Ticket:
-    """Make a ticket that lets one socket in as this session, within `ws_ticket` seconds. Raises Overloaded."""
+    """Create a ticket that opens one socket for this session within `ws_ticket` seconds.
+
+    Raises Overloaded if Redis is unavailable.
+    """
     ticket = secrets.token_urlsafe(32)
     seconds = settings.LIMITS.ws_ticket
     try:
@@ -36,7 +39,7 @@ def issue(session: Session) -> Ticket:
 
 
 def redeem(ticket: str) -> Session:
-    """Return the session behind a ticket and void it. Raises WrongTicket, or Overloaded where Redis is away."""
+    """Return the session of a ticket and void the ticket. Raises WrongTicket, or Overloaded if Redis is unavailable."""
     try:
         stored = thread_client().getdel(_key(ticket))
     except RedisError:
@@ -47,5 +50,5 @@ def redeem(ticket: str) -> Session:
 
 
 def _key(ticket: str) -> str:
-    """Only the hash is stored: who reads Redis gains no ticket."""
+    """Return the Redis key. It contains only a hash, so that reading Redis reveals no ticket."""
     return f"ws-ticket:{hashlib.sha256(ticket.encode('utf-8', 'surrogatepass')).hexdigest()}"

@@ -1,6 +1,6 @@
-"""Token pairs: short-lived access tokens (JWT), and refresh tokens that are used once and kept as hashes (F269).
+"""Token pairs: short-lived access tokens (JWT), and refresh tokens that work once and are stored as hashes (F269).
 
-A refresh token that comes a second time has been stolen or copied: its whole family, the device, is signed out.
+A refresh token that is used twice was stolen or copied: its whole family is void and its device signed out.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ class TokenReused(Unauthorized):
 
 @dataclass(frozen=True)
 class Pair:
-    """What a device holds after signing in or refreshing."""
+    """The tokens of a device after a sign-in or refresh."""
 
     device_id: int
     access: str
@@ -45,7 +45,7 @@ class Pair:
 
 
 def issue(device: Device) -> Pair:
-    """Make a token pair for a device."""
+    """Create a token pair for a device."""
     now = timezone.now()
     refresh = secrets.token_urlsafe(32)
     refresh_expires_at = now + timedelta(seconds=settings.LIMITS.refresh_token)
@@ -63,9 +63,9 @@ def issue(device: Device) -> Pair:
 
 
 def rotate(refresh: str) -> Pair:
-    """Exchange a refresh token for a new pair; of two at once one wins.
+    """Exchange a refresh token for a new pair. Of two concurrent calls one succeeds.
 
-    Raises WrongToken, TokenExpired, or TokenReused after signing the whole family out.
+    Raises WrongToken, TokenExpired, or TokenReused after signing the device out.
     """
     row = RefreshToken.objects.select_related("device").filter(token_hash=_hash(refresh)).first()
     if row is None:
@@ -86,7 +86,7 @@ def rotate(refresh: str) -> Pair:
 
 
 def _lock(device_id: int) -> Device | None:
-    """Return the device, locked until the transaction's end, if its user may still use it."""
+    """Return the device, locked until the end of the transaction; None if it is signed out or its user disabled."""
     return (
         Device.objects.select_for_update(no_key=True, of=("self",))
         .filter(pk=device_id, revoked_at=None, user__is_active=True)
@@ -95,7 +95,7 @@ def _lock(device_id: int) -> Device | None:
 
 
 def decode_access(token: str) -> Session:
-    """Return who an access token was made for, by its signature and time alone. Raises TokenExpired or WrongToken."""
+    """Return the session of an access token, by signature and expiry only. Raises TokenExpired or WrongToken."""
     if len(token) > MAX_TOKEN_CHARS:
         raise WrongToken
     try:
@@ -108,7 +108,7 @@ def decode_access(token: str) -> Session:
 
 
 def verify_access(token: str) -> Session:
-    """Return who an access token speaks for now. Raises TokenExpired, WrongToken, or Revoked for a signed-out device."""
+    """Return the session of a valid access token. Raises TokenExpired, WrongToken, or Revoked (device signed out)."""
     session = decode_access(token)
     devices.get_active(session.user_id, session.device_id)
     return session
@@ -119,5 +119,5 @@ def _hash(token: str) -> bytes:
 
 
 def _key() -> bytes:
-    """Return the signing key: its own, so that no other signature made with SECRET_KEY passes for a token."""
+    """Return the signing key, derived from SECRET_KEY: other signatures made with SECRET_KEY are no tokens."""
     return hmac.digest(settings.SECRET_KEY.encode(), b"parley access token 1", "sha256")

@@ -1,4 +1,4 @@
-"""People: registration and profile. Owns what a name, an e-mail address and a password may be (F6)."""
+"""Registration and profile of users. Owns the rules for names, e-mail addresses and passwords (F6)."""
 
 import unicodedata
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ DAY = 86400
 MAX_EMAIL_CHARS = 254
 MAX_PASSWORD_CHARS = 1000
 MAX_AVATAR_CHARS = 500
-# Direction overrides let one name pose as another.
+# Direction overrides can make one name look like another.
 _DECEPTIVE = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -37,9 +37,9 @@ class WeakPassword(InvalidPayload):
 
 
 def register(*, display_name: str, password: str | None, email: str | None = None, phone: str | None = None) -> User:
-    """Make an account; without a password nobody can sign in to it with one.
+    """Create an account. With `password=None` nobody can sign in with a password.
 
-    Raises InvalidPayload with the field that is wrong, WeakPassword, EmailTaken or PhoneTaken.
+    Raises InvalidPayload with the invalid field, WeakPassword, EmailTaken or PhoneTaken.
     """
     user = User(email=email and clean_email(email), phone=phone or None)
     user.display_name = clean_name(display_name)
@@ -72,7 +72,7 @@ def _insert(user: User) -> None:
 
 
 def get(user_id: int) -> User:
-    """Return a user. Raises NotFound."""
+    """Return a user, active or disabled. Raises NotFound."""
     user = User.objects.filter(pk=user_id).first()
     if user is None:
         raise NotFound
@@ -80,9 +80,9 @@ def get(user_id: int) -> User:
 
 
 def change_profile(user_id: int, *, display_name: str | None = None, avatar_url: str | None = None) -> User:
-    """Change what is given of a profile and return it.
+    """Change the given fields of a profile and return the user.
 
-    Raises InvalidPayload with the wrong field; RateLimited above `profile_changes_per_day` (F295).
+    Raises InvalidPayload with the invalid field; RateLimited above `profile_changes_per_day` (F295).
     """
     changes: dict[str, str] = {}
     if display_name is not None:
@@ -101,7 +101,7 @@ def change_profile(user_id: int, *, display_name: str | None = None, avatar_url:
 
 
 def disable(user_id: int) -> None:
-    """Close an account for its user: nothing signs in to it, and every device is out. What they wrote stays."""
+    """Disable an account: sign out all devices and refuse new sign-ins. The user's messages stay."""
     with transaction.atomic():
         if User.objects.filter(pk=user_id, is_active=True).update(is_active=False):
             record(UserDisabled(user_id=user_id))
@@ -109,14 +109,14 @@ def disable(user_id: int) -> None:
 
 
 def enable(user_id: int) -> None:
-    """Open a disabled account again; its user signs in anew."""
+    """Enable a disabled account; the user must sign in again."""
     with transaction.atomic():
         if User.objects.filter(pk=user_id, is_active=False).update(is_active=True):
             record(UserChanged(user_id=user_id, fields=["is_active"]))
 
 
 def clean_email(text: str) -> str:
-    """Return an e-mail address as it is stored, folded: capitals make no second account. Raises InvalidPayload."""
+    """Return an e-mail address as it is stored, in lower case. Raises InvalidPayload."""
     email = text.strip().casefold()
     try:
         if not (email.isascii() and email.isprintable() and len(email) <= MAX_EMAIL_CHARS):
@@ -128,9 +128,10 @@ def clean_email(text: str) -> str:
 
 
 def clean_name(text: str, field: str = "displayName") -> str:
-    """Return a name to be shown: NFC, runs of spaces made one, nothing that is invisible or turns the text around.
+    """Return a name as it is stored: in NFC, with single spaces.
 
-    Raises InvalidPayload for an empty one or one above `max_name_chars` characters.
+    Raises InvalidPayload for an empty name, one above `max_name_chars` characters, and one with control characters or
+    direction overrides.
     """
     limit = settings.LIMITS.max_name_chars
     name = " ".join(unicodedata.normalize("NFC", text[: 4 * limit]).split())
@@ -144,7 +145,7 @@ def clean_name(text: str, field: str = "displayName") -> str:
 
 
 def clean_avatar_url(text: str) -> str:
-    """Return the address of an avatar: https, or a path of this installation; empty for none. Raises InvalidPayload."""
+    """Return an avatar's URL: https, a path of this installation, or empty for none. Raises InvalidPayload."""
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -159,7 +160,7 @@ def clean_avatar_url(text: str) -> str:
 
 
 def check_password(password: str, user: User) -> str:
-    """Return the password. Raises WeakPassword for one too short, too common or too near to the user's own data."""
+    """Return the password. Raises WeakPassword if it is too short, too common or similar to the user's own data."""
     if len(password) > MAX_PASSWORD_CHARS or any("\ud800" <= char <= "\udfff" for char in password):
         raise WeakPassword(f"at most {MAX_PASSWORD_CHARS} characters of text", field="password")
     try:
@@ -170,6 +171,6 @@ def check_password(password: str, user: User) -> str:
 
 
 def name_key(name: str) -> str:
-    """Return a name folded for search: no capitals, no accents ("Zoë" is found by "zoe")."""
+    """Return a name folded for search: lower case without accents ("zoe" finds "Zoë")."""
     base = "".join(char for char in unicodedata.normalize("NFKD", name) if not unicodedata.combining(char))
     return unicodedata.normalize("NFC", base.casefold())[:200]

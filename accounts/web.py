@@ -1,4 +1,4 @@
-"""What the web's sign-up and sign-in (allauth) must do our way: the same rules as the API, and a device a session."""
+"""Adaptation of allauth's sign-up and sign-in pages: they use the rules of the API, and each session is a device."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from gateway.errors import InvalidPayload, RateLimited
 
 
 class SignupForm(AllauthSignupForm):
-    """E-mail address, display name and password."""
+    """The sign-up form: display name, e-mail address and password."""
 
     display_name = forms.CharField(
         label="Your name",
@@ -33,7 +33,7 @@ class SignupForm(AllauthSignupForm):
         return _apply_rule(users.clean_name, self.cleaned_data["display_name"])
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
-        """Register, or go to the sign-in page where a twin of this very request was quicker (a double click)."""
+        """Register. If the same request came twice (a double click), redirect the second to the sign-in page."""
         try:
             saved: tuple[User | None, HttpResponse | None] = super().try_save(request)
         except users.EmailTaken:
@@ -42,7 +42,7 @@ class SignupForm(AllauthSignupForm):
 
 
 class AddEmailForm(AllauthAddEmailForm):
-    """Another address to sign in with, unless somebody else signs in with it."""
+    """The form that adds an e-mail address. It refuses the address of another user."""
 
     def clean_email(self) -> str:
         email: str = super().clean_email()
@@ -52,7 +52,7 @@ class AddEmailForm(AllauthAddEmailForm):
 
 
 class EmailView(AllauthEmailView):
-    """The page of a user's addresses; one that somebody has signed up with meanwhile is refused, and all stays as it was."""
+    """The page of a user's e-mail addresses. An address taken meanwhile is refused, and nothing changes."""
 
     def post(self, request: HttpRequest, *args: Any, **named: Any) -> HttpResponse:
         try:
@@ -65,7 +65,7 @@ class EmailView(AllauthEmailView):
 
 
 class Adapter(DefaultAccountAdapter):
-    """allauth's hooks, each handed on to the rule that the API uses as well."""
+    """allauth's hooks. Each one calls the rule that the API uses."""
 
     def clean_email(self, email: str) -> str:
         return _apply_rule(users.clean_email, email)
@@ -74,7 +74,7 @@ class Adapter(DefaultAccountAdapter):
         return _apply_rule(lambda text: users.check_password(text, user or User()), password)
 
     def confirm_email(self, request: HttpRequest, email_address: Any) -> bool:
-        """Mark an address as confirmed; False where somebody else signs in with it by now."""
+        """Mark an address as confirmed. Returns False if it belongs to another user by now."""
         try:
             with transaction.atomic():
                 confirmed: bool = super().confirm_email(request, email_address)
@@ -84,12 +84,12 @@ class Adapter(DefaultAccountAdapter):
         return confirmed
 
     def save_user(self, request: HttpRequest, user: Any, form: Any, commit: bool = True) -> User:
-        """Register the person of a sign-up form."""
+        """Register the user of a sign-up form."""
         fields = form.cleaned_data
         return users.register(display_name=fields["display_name"], email=fields["email"], password=fields["password1"])
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
-        """Return the user with this e-mail address and password, by the rules and limits of `accounts.sign_in`."""
+        """Return the user with this e-mail address and password, or None; limited as in `accounts.sign_in`."""
         try:
             return sign_in.authenticate(
                 email=credentials.get("email") or "",
@@ -102,19 +102,19 @@ class Adapter(DefaultAccountAdapter):
             raise self.validation_error("too_many_login_attempts") from None
 
     def login(self, request: HttpRequest, user: Any) -> None:
-        """Sign in, and make the session a device."""
+        """Sign in and create the session's device."""
         super().login(request, user)
         sessions.get_or_create_device(request.session, user, user_agent=request.headers.get("User-Agent", ""))
 
     def logout(self, request: HttpRequest) -> None:
-        """Sign out, and close the session's sockets."""
+        """Sign out and close the session's sockets."""
         user_id, device_id = request.user.pk, request.session.get(sessions.DEVICE_KEY)
         super().logout(request)
         if user_id is not None and device_id is not None:
             devices.sign_out(user_id, device_id)
 
     def set_password(self, user: Any, password: str) -> None:
-        """Set the password, and sign out every other device: who knew the old one is out."""
+        """Set the password and sign out every other device, because somebody else may know the old one."""
         super().set_password(user, password)
         own_session = self.request is not None and self.request.user.pk == user.pk
         devices.sign_out_all(user.pk, keep=self.request.session.get(sessions.DEVICE_KEY) if own_session else None)

@@ -1,1 +1,1 @@
-"""REST routes of accounts: each reads its body, makes one call and writes the answer."""
+"""REST routes of accounts. Each view reads the body, makes one call and writes the answer."""

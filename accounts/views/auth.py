@@ -15,7 +15,7 @@ from gateway.schema import described
 
 
 class Open(APIView):
-    """A route for those who have no session yet."""
+    """A route that needs no session."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -24,7 +24,7 @@ class Open(APIView):
 class Register(Open):
     @described(takes=bodies.Registration, answers=bodies.Entered, status=201)
     def post(self, request: Request) -> HttpResponse:
-        """Make an account and sign this device in."""
+        """Create an account and sign this device in."""
         request_body = body(request, bodies.Registration)
         result = api_sign_in.register(
             email=request_body.email,
@@ -54,14 +54,14 @@ class Token(Open):
 class TokenRefresh(Open):
     @described(takes=bodies.Refresh, answers=bodies.TokenPair)
     def post(self, request: Request) -> HttpResponse:
-        """Exchange a refresh token, once, for a new pair. Its reuse signs the device out."""
+        """Exchange a refresh token for a new pair. It works once; its reuse signs the device out."""
         return answer(serializers.token_pair(tokens.rotate(body(request, bodies.Refresh).refresh)))
 
 
 class Logout(APIView):
     @described(status=204)
     def post(self, request: Request) -> HttpResponse:
-        """Sign this device out: its tokens are void, its sockets close."""
+        """Sign this device out: its tokens become void and its sockets close."""
         session = session_of(request)
         devices.revoke(session.user_id, session.device_id)
         if session.expires_at is None:
@@ -72,14 +72,14 @@ class Logout(APIView):
 class WsTicket(APIView):
     @described(answers=bodies.SocketTicket)
     def post(self, request: Request) -> HttpResponse:
-        """Get a ticket that opens one socket, soon."""
+        """Get a ticket that opens one socket within `wsTicket` seconds."""
         return answer(serializers.ticket(tickets.issue(session_of(request))))
 
 
 class Devices(APIView):
     @described(answers=bodies.DevicesPage, query=QUERY)
     def get(self, request: Request) -> HttpResponse:
-        """List the devices that are signed in, the latest first."""
+        """List the caller's signed-in devices, the newest first."""
         session, cursor, limit = session_of(request), request.query_params.get("cursor") or None, limit_of(request)
         page = queries.list_devices(session.user_id, current=session.device_id, cursor=cursor, limit=limit)
         return answer(serializers.devices_page(page))

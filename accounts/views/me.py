@@ -20,7 +20,7 @@ class Me(APIView):
 
     @described(takes=bodies.ProfileChange, answers=bodies.Profile)
     def patch(self, request: Request) -> HttpResponse:
-        """Change name or avatar."""
+        """Change the caller's name or avatar."""
         changes = fields_set(body(request, bodies.ProfileChange))
         return answer(serializers.profile(users.change_profile(session_of(request).user_id, **changes)))
 
@@ -28,12 +28,12 @@ class Me(APIView):
 class Privacy(APIView):
     @described(answers=bodies.PrivacySettings)
     def get(self, request: Request) -> HttpResponse:
-        """Return the privacy settings, and the devices that are stricter."""
+        """Return the privacy settings and the overrides of devices."""
         return _privacy_of(session_of(request).user_id)
 
     @described(takes=bodies.PrivacySettings, answers=bodies.PrivacySettings)
     def patch(self, request: Request) -> HttpResponse:
-        """Change the given settings."""
+        """Change the given privacy settings."""
         changes = fields_set(body(request, bodies.PrivacySettings))
         by_device = changes.pop("device_overrides", {})
         overrides = {from_wire(device_id): fields_set(values) for device_id, values in by_device.items()}
@@ -48,7 +48,7 @@ def _privacy_of(user_id: int) -> HttpResponse:
 class Blocks(APIView):
     @described(answers=bodies.BlocksPage, query=QUERY)
     def get(self, request: Request) -> HttpResponse:
-        """List whom the caller has blocked, the latest first."""
+        """List the people that the caller blocks, the newest first."""
         cursor, limit = request.query_params.get("cursor") or None, limit_of(request)
         return answer(
             serializers.blocks_page(queries.list_blocks(session_of(request).user_id, cursor=cursor, limit=limit))
@@ -58,7 +58,7 @@ class Blocks(APIView):
 class Block(APIView):
     @described(status=204)
     def put(self, request: Request, user_id: str) -> HttpResponse:
-        """Block a person: they are not told."""
+        """Block a person. They are not notified."""
         blocks.block(session_of(request).user_id, from_wire(user_id))
         return HttpResponse(status=204)
 
@@ -72,7 +72,7 @@ class Block(APIView):
 class Contacts(APIView):
     @described(answers=bodies.ContactsPage, query=QUERY)
     def get(self, request: Request) -> HttpResponse:
-        """List the caller's contacts, the latest first."""
+        """List the caller's contacts, the newest first."""
         cursor, limit = request.query_params.get("cursor") or None, limit_of(request)
         page = queries.list_contacts(session_of(request).user_id, cursor=cursor, limit=limit)
         return answer(serializers.contacts_page(page))
@@ -81,12 +81,12 @@ class Contacts(APIView):
 class Contact(APIView):
     @described(status=204)
     def put(self, request: Request, user_id: str) -> HttpResponse:
-        """Put a person on the caller's list."""
+        """Add a person to the caller's contacts."""
         contacts.add(session_of(request).user_id, from_wire(user_id))
         return HttpResponse(status=204)
 
     @described(status=204)
     def delete(self, request: Request, user_id: str) -> HttpResponse:
-        """Take a person off the caller's list."""
+        """Remove a person from the caller's contacts."""
         contacts.remove(session_of(request).user_id, from_wire(user_id))
         return HttpResponse(status=204)

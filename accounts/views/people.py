@@ -1,4 +1,4 @@
-"""`/users…`: the directory, as far as the caller may see it (protocol 3)."""
+"""`/users…`: the directory of people that the caller may see (protocol 3)."""
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -15,7 +15,7 @@ from gateway.schema import described
 class People(APIView):
     @described(answers=bodies.PeoplePage, query={"q": str, **QUERY})
     def get(self, request: Request) -> HttpResponse:
-        """Find other people by the beginning of a name or e-mail address; without `q`, all by name."""
+        """Find other people by a prefix of their name or e-mail address; without `q`, list all by name."""
         cursor, limit = request.query_params.get("cursor") or None, limit_of(request)
         text = request.query_params.get("q", "")
         page = queries.search_directory(session_of(request).user_id, q=text, cursor=cursor, limit=limit)
@@ -25,5 +25,5 @@ class People(APIView):
 class Person(APIView):
     @described(answers=bodies.SomePerson)
     def get(self, request: Request, user_id: str) -> HttpResponse:
-        """Return a person."""
+        """Return a person by id."""
         return answer(serializers.person(access.get_person(session_of(request).user_id, from_wire(user_id))))
