@@ -1,9 +1,9 @@
-"""The web process: Django for HTTP, the gateway's consumer for `/ws/v1`, the hub between them."""
+"""The ASGI application of a web process: Django for HTTP, the gateway's consumer for `/ws/v1`, and their hub."""
 
 import os
 import warnings
 
-# WhiteNoise hands a file over in blocks of 4 KB, which Django then reads on a thread: as it should be.
+# WhiteNoise passes a file in blocks of 4 KB, which Django reads on a thread. That is intended.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
 os.environ.setdefault("PARLEY_ROLE", "web")
@@ -50,7 +50,7 @@ WIRING = Wiring(
 
 
 async def start() -> None:
-    """Bring up the hub and its rounds on the running loop; again is nothing. Called before the first request."""
+    """Start the hub and its periodic tasks on the running loop. Called before the first request; repeats do nothing."""
     if hub.running():
         return
     current_hub = hub.start(LOOKUPS)
@@ -60,7 +60,7 @@ async def start() -> None:
 
 
 async def stop() -> None:
-    """Say goodbye to every connection (4503) and leave the bus."""
+    """Close every connection (4503) and disconnect from the bus."""
     if hub.running():
         await hub.current().drain()
         await hub.current().stop()

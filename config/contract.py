@@ -1,4 +1,4 @@
-"""`GET /api/v1/contract`: every active limit and version; clients obey what stands here."""
+"""`GET /api/v1/contract`: all active limits and protocol versions, which clients must obey."""
 
 from dataclasses import fields
 
@@ -15,7 +15,7 @@ from gateway.schema import described
 
 
 class Number(Frame, frozen=True):
-    """One limit: its active value, what it means, and the feature that asks for it."""
+    """One limit: its active value, its meaning, and the requirement behind it."""
 
     value: float
     meaning: str
@@ -23,7 +23,7 @@ class Number(Frame, frozen=True):
 
 
 class Contract(Frame, frozen=True):
-    """The protocol versions that are spoken, every number by its wire name, and whether files are scanned for malware."""
+    """The supported protocol versions, all limits by their wire names, and whether files are scanned for malware."""
 
     versions: list[int]
     files_scanned: bool
@@ -31,7 +31,7 @@ class Contract(Frame, frozen=True):
 
 
 def contract(limits: Limits) -> Contract:
-    """Return the numbers as they are published, camelCase."""
+    """Return the contract with the values of `limits`."""
     published = {
         wire_name(entry.name): Number(
             value=getattr(limits, entry.name), meaning=entry.metadata["meaning"], source=entry.metadata["source"]
@@ -42,7 +42,7 @@ def contract(limits: Limits) -> Contract:
 
 
 def wire_name(name: str) -> str:
-    """Return a limit's name as it stands on the wire."""
+    """Return a limit's name on the wire, in camelCase."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
 
@@ -52,5 +52,5 @@ class ContractView(APIView):
 
     @described(answers=Contract)
     def get(self, request: Request) -> HttpResponse:
-        """Return every active limit and version."""
+        """Return all active limits and protocol versions."""
         return answer(contract(settings.LIMITS))

@@ -1,6 +1,6 @@
-"""Pages of other origins at the API (F268): those of PARLEY_ORIGINS may use it with a bearer token, browsers keep it from all others.
+"""CORS headers of the API (F268): pages of PARLEY_ORIGINS may use it with a bearer token, other origins may not.
 
-No get_response says that cookies may come along: what a web session may do, it does from our own pages.
+The headers never allow credentials: only pages of this installation can use a web session.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ MAX_AGE_SECONDS = "600"
 
 
 def add_headers(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Return Django's middleware that answers a browser which preflight whether a page may, and says so in other answers."""
+    """Return a Django middleware that answers CORS preflights and adds CORS headers to the API's responses."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if not request.path.startswith("/api/"):

@@ -1,6 +1,6 @@
-"""Daphne with a beginning and an end: it starts the gateway, and lets it say goodbye before applications are cancelled.
+"""Daphne with start and stop of the gateway: connections are closed before their applications are cancelled.
 
-Daphne itself knows no lifespan, and on SIGTERM cancels every application without a close frame.
+Daphne itself does not support ASGI's lifespan, and on SIGTERM cancels every application without a close frame.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ MAX_WAITING = 32
 
 
 class Inbox(asyncio.Queue[dict[str, Any]]):
-    """What a client has sent and the gateway has not taken. While more than MAX_WAITING messages wait, its socket is not read.
+    """The messages of a client that the gateway has not read. Above MAX_WAITING messages its socket is not read.
 
-    Daphne alone would keep as much as a client cares to send while its first frame is being handled.
+    Daphne alone would buffer without limit while the first frame is being handled.
     """
 
     def __init__(self, protocol: Any) -> None:
@@ -47,9 +47,9 @@ class Inbox(asyncio.Queue[dict[str, Any]]):
 
 
 class Socket(WebSocketProtocol):
-    """Daphne's socket, that lets the application know of a ping: it is a sign of life (protocol 2.1).
+    """Daphne's socket that reports pings to the application, which count as a sign of life (protocol 2.1).
 
-    A frame that is too large (1009) or no UTF-8 (1007) gets its close code before the connection is cut.
+    For a frame that is too large (1009) or not UTF-8 (1007) it sends the close code before it closes the connection.
     """
 
     def onConnect(self, request: Any) -> Any:
@@ -61,14 +61,14 @@ class Socket(WebSocketProtocol):
         super().onOpen()
         self.writable = asyncio.Event()
         self.writable.set()
-        # Until now it was the HTTP channel that heard of a full buffer.
+        # Until now the HTTP channel was the producer that Twisted pauses when the buffer is full.
         self.transport.unregisterProducer()
         self.transport.registerProducer(self, True)
-        # Twisted writes at the end of a turn: what a batch brings in one turn is no sign of a slow peer.
+        # Twisted writes at the end of a loop iteration: a batch within one does not mean that the peer is slow.
         self.transport.bufferSize = BUFFER_BYTES
 
     def pauseProducing(self) -> None:
-        """The peer takes nothing: whoever sends must wait (Daphne alone would buffer without end)."""
+        """Make senders wait while the buffer is full (Daphne alone would buffer without limit)."""
         self.writable.clear()
 
     def resumeProducing(self) -> None:
@@ -82,7 +82,7 @@ class Socket(WebSocketProtocol):
         self.application_queue.put_nowait({"type": "websocket.receive"})
 
     def serverSend(self, content: str | bytes, binary: bool = False) -> None:
-        """Write a frame; Daphne's way would refuse one above the limit of what clients may send."""
+        """Write a frame. Daphne's own method refuses frames above the limit for clients' frames."""
         if self.state == self.STATE_OPEN:
             payload = content.encode() if isinstance(content, str) else content
             self.sendFrame(opcode=BINARY if binary else TEXT, payload=payload)
@@ -107,7 +107,7 @@ class Daphne(Server):
             self.stop()
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
-        """Start the application of a request or a socket and return the queue of what comes for it."""
+        """Start the application of a request or socket and return the queue of its incoming messages."""
         if scope["type"] != "websocket":
             return super().create_application(protocol, scope)
         scope.setdefault("asgi", {"version": "3.0"})
@@ -118,7 +118,7 @@ class Daphne(Server):
         return inbox
 
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
-        """Pass a message on; Daphne itself would drop a close frame's reason, which says when to come back."""
+        """Forward a message. Daphne itself would drop the reason of a close frame, which says when to reconnect."""
         if (
             message["type"] == "websocket.close"
             and protocol in self.connections
@@ -131,7 +131,7 @@ class Daphne(Server):
             await protocol.writable.wait()
 
     def kill_all_applications(self) -> Any:
-        """Empty the gateway, then cancel what is remaining; Twisted waits for the answer before it ends."""
+        """Drain the gateway, then cancel the remaining applications. Twisted waits for the returned deferred."""
         return defer.Deferred.fromFuture(asyncio.ensure_future(self._stop_gateway()))
 
     async def _stop_gateway(self) -> None:

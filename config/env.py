@@ -1,4 +1,4 @@
-"""The one table of environment variables: name, type, default, meaning. A wrong value stops the start with its name."""
+"""The table of all environment variables: name, parser, default, meaning. An invalid value stops the start with its name."""
 
 import os
 import secrets
@@ -12,7 +12,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 class WrongEnvironment(SystemExit):
-    """An environment variable has a value that cannot be used; the text names it and says what to do."""
+    """An environment variable has an invalid value. The text names it and says what to do."""
 
 
 def text(value: str) -> str:
@@ -58,7 +58,7 @@ def port(value: str) -> int:
 
 
 def origins(value: str) -> list[str]:
-    """Return origins as browsers send them: `https://host` or `https://host:port`."""
+    """Return origins in the form that browsers send: `https://host` or `https://host:port`."""
     values = [word.lower().rstrip("/") for word in word_list(value)]
     for origin in values:
         parts = urlparse(origin)
@@ -89,7 +89,7 @@ def url(*schemes: str) -> Callable[[str], str]:
 
 @dataclass(frozen=True)
 class Variable:
-    """One environment variable; `default` is text as it would stand in the environment."""
+    """One environment variable. `default` is a text, as in the environment."""
 
     name: str
     parse: Callable[[str], Any]
@@ -133,7 +133,7 @@ TABLE = (
 def load(environ: Mapping[str, str]) -> dict[str, Any]:
     """Parse every variable of TABLE from `environ`.
 
-    Raises WrongEnvironment, which names the variable, its value's fault and its meaning.
+    Raises WrongEnvironment with the variable's name, the error and the variable's meaning.
     """
     values = {}
     for variable in TABLE:
@@ -146,7 +146,7 @@ def load(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def demo_secret(var: Path) -> str:
-    """Return the demo's own secret, made once and kept under `var` for its owner's eyes only."""
+    """Return the demo's secret: created once, stored under `var`, readable by the owner only."""
     file = var / "secret_key"
     if not file.exists():
         var.mkdir(parents=True, exist_ok=True)
@@ -169,7 +169,7 @@ def secret_key(values: Mapping[str, Any]) -> str:
 
 
 def hosts(values: Mapping[str, Any]) -> list[str]:
-    """Return the host names that are answered to; outside the demo PARLEY_HOSTS must name one."""
+    """Return the allowed host names; outside the demo PARLEY_HOSTS must name at least one."""
     names: list[str] = values["PARLEY_HOSTS"]
     if values["PARLEY_DEMO"]:
         return [*names, "localhost", "127.0.0.1", "[::1]"]

@@ -1,4 +1,4 @@
-"""What an unknown path answers: a problem document below /api/, a page elsewhere."""
+"""The answer to an unknown path: a problem document below /api/, a page elsewhere."""
 
 from django.http import HttpRequest, HttpResponse
 from django.views.defaults import page_not_found
@@ -9,7 +9,7 @@ from gateway.http import HEADERS, MEDIA_TYPE, document
 
 
 def handle(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler of 404."""
+    """Answer an unknown path. Django's `handler404`."""
     if not request.path.startswith("/api/"):
         return page_not_found(request, exception)
     problem = document(NotFound("there is no such path"))

@@ -1,4 +1,4 @@
-"""What a request answers that handle: 503 and when to come again where the database is away, 500 for a bug."""
+"""The answer to a failed request: 503 with Retry-After if the database is unavailable, 500 for a bug."""
 
 import sys
 
@@ -15,9 +15,9 @@ RETRY_AFTER_SECONDS = 5
 
 
 def handle(request: HttpRequest) -> HttpResponse:
-    """Django's handler of 500, called while the failure is handled, whichever middleware or view it came from.
+    """Answer a request that failed in a middleware or a page's view. Django's `handler500`.
 
-    What fails in a view of the API never comes here: `gateway.http.problem` answers it.
+    It reads the exception from `sys.exception()`. Failures in views of the API are answered by `gateway.http.problem`.
     """
     if not isinstance(sys.exception(), OperationalError | InterfaceError):
         return server_error(request)
@@ -25,7 +25,7 @@ def handle(request: HttpRequest) -> HttpResponse:
     if request.path.startswith("/api/"):
         response = HttpResponse(codec.encode(problem.data), content_type=MEDIA_TYPE)
     else:
-        # Without the request: what the page would know of it stands in the database.
+        # Rendered without the request, because its session and user would be read from the database.
         response = HttpResponse(loader.get_template("503.html").render())
     response.status_code = problem.status_code
     for name, value in {**HEADERS, "Retry-After": problem["Retry-After"]}.items():

@@ -1,4 +1,4 @@
-"""Frame → handler: every frame that a client may send (protocol 2.1), and the older names of some."""
+"""The table of frames: type → route, for every frame that a client may send (protocol 2.1), and their older names."""
 
 from chat import handlers as chat
 from chat.frames import Delete, Edit, Focus, PollClose, PollVote, React, Send, SyncRequest
@@ -28,7 +28,7 @@ FRAMES = {
     "request-backfill": Route(SyncRequest, chat.backfill, automatic=True),
 }
 
-# F369: names of the requirement documents, understood for good.
+# Names of the requirement documents (F369); they stay supported.
 ALIASES = {
     "send_message": "message.send",
     "typing": "typing.start",
@@ -36,7 +36,7 @@ ALIASES = {
     "mark-read": "read.mark",
 }
 
-# The text frame that says the same as a client's indicator in bytes (protocol 2.5).
+# The text frame that is equivalent to a client's binary indicator (protocol 2.5).
 INDICATORS = {
     TYPING | ACTIVE: IndicatorRoute("typing.start", lambda chat, seq: Typing(chat_id=chat)),
     TYPING: IndicatorRoute("typing.stop", lambda chat, seq: Typing(chat_id=chat)),

@@ -1,4 +1,4 @@
-"""Is it alive, can it work, what has it done: `/healthz`, `/readyz`, `/metrics` (protocol 3)."""
+"""Liveness, readiness and metrics: `/healthz`, `/readyz`, `/metrics` (protocol 3)."""
 
 import hmac
 import logging
@@ -22,14 +22,14 @@ logger = logging.getLogger(__name__)
 @require_safe
 @never_cache
 def healthz(request: HttpRequest) -> HttpResponse:
-    """The process answers; nothing else is asked, so that a database's trouble restarts no process."""
+    """Answer 200 without a check of dependencies, so that an outage of the database restarts no process."""
     return JsonResponse({"status": "ok"})
 
 
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 while messages can be stored: `ok`, or `degraded` without Redis; 503 without the database."""
+    """Answer 200 while messages can be stored (`ok`, or `degraded` without Redis), and 503 without the database."""
     dependencies = {"database": _measure(_check_database), "redis": _measure(_check_redis)}
     database_ok = dependencies["database"]["ok"]
     status = ("ok" if dependencies["redis"]["ok"] else "degraded") if database_ok else "unavailable"
@@ -39,7 +39,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """What this process counts, and how far the outbox of the installation is behind, for Prometheus."""
+    """Return the metrics of this process, and the lag of the installation's outbox, for Prometheus."""
     if not may_read_metrics(request.headers.get("Authorization", "")):
         return HttpResponseNotFound()
     return HttpResponse(generate_latest() + _outbox_metrics(), content_type=CONTENT_TYPE_LATEST)
@@ -53,7 +53,7 @@ def may_read_metrics(authorization: str) -> bool:
 
 
 def _outbox_metrics() -> bytes:
-    """Return the outbox's gauges, none without the database: a scrape still gets what the process counts."""
+    """Return the outbox's gauges, nothing without the database, so that a scrape still gets the process's metrics."""
     registry = CollectorRegistry()
     rows = Gauge("parley_outbox_rows", "Recorded events that are not drained yet", registry=registry)
     age = Gauge("parley_outbox_seconds", "Age of the oldest of them", registry=registry)
@@ -85,7 +85,7 @@ def _check_redis() -> None:
 
 
 def _measure(check: Callable[[], None]) -> dict[str, Any]:
-    """Ask a dependency; whatever goes wrong is its fault, and its kind alone is told."""
+    """Check a dependency and return its state and duration. Of a failure only the exception's class is shown."""
     started = time.perf_counter()
     try:
         check()

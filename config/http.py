@@ -1,4 +1,4 @@
-"""How Django answers HTTP in a web process: one thread a request, and no body beyond its bound."""
+"""Django's HTTP handler of a web process: one thread for each request, and a limit on the body."""
 
 from typing import Any
 
@@ -12,21 +12,20 @@ from gateway.errors import FrameTooLarge
 from gateway.http import HEADERS, MEDIA_TYPE, document
 
 UPLOADS = "/api/v1/attachments"
-# What multipart adds to a file.
+# Bytes that multipart encoding adds to a file.
 ENVELOPE_BYTES = 64 * 1024
 
 
 class BodyTooLarge(Exception):
-    """More has come than the address takes."""
+    """The body is longer than its path allows."""
 
 
 class SingleThreadHandler(ASGIHandler):
-    """Django's ASGI handler with its middleware and view on one thread from beginning to end.
+    """Django's ASGI handler that runs middleware and view of a request on one thread.
 
-    All of ours is plain code. As Django comes, each middleware would go to a thread and back for itself: 37 % of a
-    request was spent waiting for these hand-overs. Django reads a body into a file before anything else, whoever
-    sends it and however long it is: here it ends at its bound. The rest is read and dropped, because a client that is
-    still sending hears no answer.
+    All our code is synchronous. By default Django switches threads for each middleware; a request spent 37 % of its
+    time on that. Django also reads a whole body into a file first, of any length and from anybody; this handler
+    stops at the limit. It reads and drops the rest, because a client does not read an answer while it still sends.
     """
 
     def load_middleware(self, is_async: bool = False) -> None:
@@ -44,19 +43,19 @@ class SingleThreadHandler(ASGIHandler):
             await send({"type": "http.response.body", "body": codec.encode(problem.data)})
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        """Return the response, made on a thread for requests."""
+        """Return the response, computed on a thread of the request pool."""
         return await threads.run_request(self.get_response, request)
 
 
 def max_body_bytes(path: str) -> int:
-    """Return how long a body an address takes: a file or a piece of one, or else a megabyte."""
+    """Return the largest body of a path in bytes: a file or a chunk of one for uploads, otherwise 1 MiB."""
     if path == UPLOADS or path.startswith(f"{UPLOADS}/"):
         return max(settings.LIMITS.direct_upload_bytes, settings.LIMITS.upload_chunk_bytes) + ENVELOPE_BYTES
     return settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
 def _limit_body(receive: Any, limit: int) -> Any:
-    """Return `receive` without the body above `limit` bytes; at its end that raises BodyTooLarge."""
+    """Return a `receive` that drops the body above `limit` bytes and raises BodyTooLarge at its end."""
     received = 0
 
     async def limited() -> Any:

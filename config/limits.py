@@ -1,6 +1,6 @@
-"""The one table of contract numbers: every limit that a client can meet, with its source, bounds and active value.
+"""The table of all limits that a client can meet, with source, bounds and active value.
 
-`PARLEY_LIMIT_<NAME>` overrides a number within its bounds. `GET /api/v1/contract` publishes the active values.
+`PARLEY_LIMIT_<NAME>` overrides a limit within its bounds. `GET /api/v1/contract` publishes the active values.
 """
 
 import os
@@ -17,7 +17,7 @@ def number(default: float, *, source: str, low: float, high: float, meaning: str
 
 @dataclass(frozen=True)
 class Limits:
-    """The active numbers. Durations are seconds unless the name says otherwise."""
+    """The active limits. Durations are seconds unless the name says otherwise."""
 
     max_frame_bytes: int = number(65536, source="F353", low=4096, high=65536, meaning="largest WebSocket frame")
     max_content_chars: int = number(10000, source="F16 U1", low=1, high=10000, meaning="longest message text")
@@ -270,7 +270,7 @@ class Limits:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Limits":
-        """Return the active numbers. Raises WrongEnvironment for one that is no number or out of bounds."""
+        """Return the active limits. Raises WrongEnvironment for a value that is no number or out of bounds."""
         changed: dict[str, Any] = dict(_overrides(cls, environ))
         return cls(**changed)
 

@@ -1,4 +1,4 @@
-"""Notice → listeners: what each web process does when a process publishes a notice (`gateway.publish.notice`).
+"""The table of notices: name → listeners that each web process calls for a notice (`gateway.publish.notice`).
 
 Several apps may listen to one notice; all of them are called, in the order of the tables below.
 """

@@ -1,4 +1,4 @@
-"""The port of the web role: taken in one place, refused in one sentence."""
+"""The listening socket of the web role."""
 
 import errno
 import socket
@@ -7,11 +7,11 @@ BACKLOG = 2048
 
 
 class PortTaken(Exception):
-    """The address cannot be listened on; the text says why and what to do."""
+    """The process cannot listen on the address. The text says why and what to do."""
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """Return a listening socket; `shared` lets the other web processes of this machine have the port too.
+    """Return a listening socket; with `shared`, the other web processes of this machine can use the port too.
 
     Raises PortTaken.
     """

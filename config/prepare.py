@@ -1,6 +1,6 @@
-"""`python -m config.prepare`: what must have happened before the processes start. Migrates; makes the demo team once.
+"""`python -m config.prepare`: runs before the other processes start. It migrates and creates the demo team once.
 
-One process for both, because loading Django twice would cost a second at every start.
+One process does both, because loading Django twice would cost a second at every start.
 """
 
 import io
@@ -22,14 +22,14 @@ SIGN_INS = "demo-sign-ins.txt"
 def main() -> None:
     django.setup()
     migrate()
-    # WhiteNoise looks for files that `collectstatic` may have put there, and warns where there is no folder.
+    # WhiteNoise looks for the files of `collectstatic` there, and warns if there is no folder.
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
     if settings.DEMO:
         create_demo(settings.VAR / SIGN_INS)
 
 
 def migrate() -> None:
-    """Bring the database to this version; asks first, because an empty run of the command takes half a second."""
+    """Migrate the database. Checks first, because a run of the command without migrations takes half a second."""
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         print("Bringing the database up to date ...", flush=True)
@@ -37,11 +37,11 @@ def migrate() -> None:
 
 
 def create_demo(sign_ins: Path) -> None:
-    """Make the demo's people where there are none, and keep what the command says of them for the next start."""
+    """Create the demo's users if there are no users, and write the command's output (who can sign in) to `sign_ins`."""
     if get_user_model().objects.exists():
         return
     output = io.StringIO()
-    # All or nothing: after a Ctrl-C in the middle the next start would find people, and tell nobody who can sign in.
+    # In one transaction: after a Ctrl-C in the middle the next start would find users, but no list of sign-ins.
     with transaction.atomic():
         call_command("demo", stdout=output)
         sign_ins.touch(mode=0o600)

@@ -1,4 +1,4 @@
-"""The processes of one machine, web, worker and beat, run under honcho: started, printed, and stopped together."""
+"""The processes of one machine (web, worker and beat) under honcho, which starts, prints and stops them together."""
 
 import ctypes
 import functools
@@ -18,15 +18,15 @@ import honcho.process
 
 from config.env import BASE_DIR, ENV
 
-# Seconds; longer than a drain, its last requests and the worker's tasks take. honcho kills what is left then: Celery
-# itself waits for its tasks without end.
+# Seconds until honcho kills a stopping process: longer than a drain with its last requests and than the worker's tasks.
+# Celery itself would wait for its tasks without limit.
 honcho.manager.KILL_WAIT = 30
 PR_SET_PDEATHSIG = 1
 
 
 def commands(var: Path, *, web_processes: int) -> dict[str, tuple[str, str]]:
-    """Return name → (role, command) of every process."""
-    # As root Celery advises against root, five lines long; PostgreSQL is the one that must not run so, and does not.
+    """Return the role and command of every process by its name."""
+    # Celery warns at length when it runs as root. Only PostgreSQL must not run as root, and it does not.
     celery = """-W "ignore:You're running the worker" -m celery --app config.celery --quiet"""
     web = [f"web.{number}" for number in range(1, web_processes + 1)] if web_processes > 1 else ["web"]
     return {
@@ -44,13 +44,13 @@ def _python(arguments: str) -> str:
 
 
 def die_with_parent(number: int) -> None:
-    """Ask Linux for a signal when the parent goes: a runner that was killed leaves nothing behind."""
+    """Request signal `number` from Linux when the parent dies, so that a killed runner leaves no process behind."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 class Process(honcho.process.Process):
-    """honcho's process, whose helper and child both end with the runner, even after a SIGKILL."""
+    """honcho's process. Its helper and child end with the runner, even if the runner gets a SIGKILL."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -66,7 +66,7 @@ class Process(honcho.process.Process):
 
 
 class Printer(honcho.printer.Printer):
-    """honcho's printer; when the terminal is gone it goes on into nothing, so that all can still be stopped in order."""
+    """honcho's printer. If the terminal is closed it discards the output, so that processes can still stop in order."""
 
     def write(self, message: Any) -> None:
         try:
@@ -76,17 +76,17 @@ class Printer(honcho.printer.Printer):
 
 
 class Manager(honcho.manager.Manager):
-    """honcho's manager; asked to end before all have started, it ends when they have."""
+    """honcho's manager. If it is stopped before all processes have started, it ends once they have."""
 
     def __init__(self) -> None:
-        # A line of JSON must be one from its beginning.
+        # A prefix would make a line of JSON unreadable for machines.
         super().__init__(Printer(sys.stdout, prefix=ENV["PARLEY_LOG"] != "json"))
         self._process_ctor = Process
         self._stop_requested = False
         self.when_started: Callable[[], object] = lambda: None
 
     def _start(self) -> None:
-        # Otherwise the helpers' collectors write to every object, and no page of memory stays shared with them.
+        # Without it the helpers' garbage collectors write to every object, and no page of memory stays shared.
         gc.freeze()
         super()._start()
         self.when_started()
@@ -104,10 +104,10 @@ class Manager(honcho.manager.Manager):
 
 
 def create_manager(var: Path, *, web_processes: int, environ: dict[str, str]) -> Manager:
-    """Return a manager of all processes, not started; `environ` is theirs, each with its own PARLEY_ROLE."""
+    """Return a manager of all processes, not started. They get `environ` and their own PARLEY_ROLE."""
     processes = Manager()
     for name, (role, command) in commands(var, web_processes=web_processes).items():
-        # Many small threads share few arenas: a third less memory, no slower here.
+        # Two malloc arenas for all threads: a third less memory, and not slower here.
         variables = {"PARLEY_ROLE": role, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2"}
         processes.add_process(name, command, env={**environ, **variables}, cwd=str(BASE_DIR))
     return processes

@@ -1,4 +1,4 @@
-"""Event → reactions: what follows a recorded event, each as jobs of its own. Every reaction may run twice."""
+"""The table of reactions to recorded events, each with jobs of its own. Every reaction may run twice."""
 
 from outbox.reactions import Reaction
 

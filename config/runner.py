@@ -1,4 +1,4 @@
-"""`script/server`: the embedded servers, the database brought up to date, then every process, until Ctrl-C."""
+"""`script/server`: starts the embedded servers, migrates, and runs all processes until Ctrl-C."""
 
 import http.client
 import os
@@ -18,7 +18,7 @@ from config.port import PortTaken, listen
 from config.processes import Manager, create_manager
 
 READY_SECONDS = 60
-# Where a server that listens everywhere can be asked.
+# Addresses at which a server that listens on all interfaces can be reached.
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 SIGN_INS = "demo-sign-ins.txt"
 
@@ -40,7 +40,7 @@ def _exit(number: int, frame: FrameType | None) -> None:
 
 
 def wait_for_port(host: str, port: int, seconds: float = 3) -> None:
-    """Return when the port is free. Raises PortTaken; a killed server before us may need a moment to let it go."""
+    """Return when the port is free; a killed server may need a moment to release it. Raises PortTaken."""
     end = time.monotonic() + seconds
     while True:
         try:
@@ -52,7 +52,7 @@ def wait_for_port(host: str, port: int, seconds: float = 3) -> None:
 
 
 def prepare(environ: dict[str, str]) -> None:
-    """Migrate and make the demo, in a process of its own: this one stays small."""
+    """Migrate and create the demo in a separate process, so that this one stays small. Raises CannotStart."""
     command = [sys.executable, "-m", "config.prepare"]
     done = subprocess.run(command, env=environ, cwd=BASE_DIR, start_new_session=True)  # noqa: S603
     if done.returncode:
@@ -60,7 +60,7 @@ def prepare(environ: dict[str, str]) -> None:
 
 
 def supervise(processes: Manager) -> int:
-    """Run all processes until one ends or a signal comes; tell the address as soon as the web answers."""
+    """Run all processes until one ends or a signal arrives; print the address once the web process answers."""
     stopped = threading.Event()
     processes.when_started = threading.Thread(target=announce, args=(stopped.is_set,), daemon=True).start
     signal.signal(signal.SIGHUP, lambda number, frame: processes.terminate())
@@ -70,7 +70,7 @@ def supervise(processes: Manager) -> int:
 
 
 def announce(stopped: Callable[[], bool]) -> None:
-    """Print where Parley answers and, in the demo, who can sign in, once it does."""
+    """Wait for the web process, then print its address and, in the demo, the sign-ins."""
     if not wait_for_web(stopped):
         return
     names = ", ".join(ENV["PARLEY_HOSTS"])
@@ -88,7 +88,7 @@ def address() -> str:
 
 
 def wait_for_web(stopped: Callable[[], bool]) -> bool:
-    """Ask /healthz until it says 200; False when given up or after READY_SECONDS."""
+    """Poll /healthz until it answers 200; return False if `stopped` or after READY_SECONDS."""
     end = time.monotonic() + READY_SECONDS
     while not stopped() and time.monotonic() < end:
         if is_healthy():
@@ -98,7 +98,7 @@ def wait_for_web(stopped: Callable[[], bool]) -> bool:
 
 
 def is_healthy() -> bool:
-    """Say whether the web process answers /healthz with 200; asks once."""
+    """Return whether the web process answers /healthz with 200."""
     host = EVERYWHERE.get(ENV["PARLEY_HOST"], ENV["PARLEY_HOST"])
     name = next(iter(ENV["PARLEY_HOSTS"]), "localhost").lstrip(".")
     connection = http.client.HTTPConnection(host, ENV["PARLEY_PORT"], timeout=5)

@@ -1,4 +1,4 @@
-"""Clock → tasks, and which of them go by the queue `files`: those that may take minutes over the bytes of files."""
+"""The table of scheduled tasks, and the list of those on the queue `files`, which may take minutes for a file."""
 
 from typing import Any
 

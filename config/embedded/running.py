@@ -1,4 +1,4 @@
-"""The life of the embedded servers: started together, by one owner of a PARLEY_VAR at a time, and stopped together."""
+"""Start and stop of the embedded servers. A PARLEY_VAR has one owner at a time."""
 
 import fcntl
 import os
@@ -14,10 +14,10 @@ WAIT_SECONDS = 30
 
 @contextmanager
 def running(var: Path, *, database_url: str, redis_url: str) -> Iterator[tuple[str, str]]:
-    """Hold `var`, start what has no URL, yield both URLs once both servers answer, and stop what it started.
+    """Lock `var`, start the embedded servers that have no URL, yield both URLs, and stop the embedded servers.
 
-    Servers that a killed owner or `python -m config.embedded start` left running are taken over and stopped as well.
-    Raises CannotStart where another process holds `var` or a server does not answer.
+    Servers that a killed owner or `python -m config.embedded start` left running are reused and stopped as well.
+    Raises CannotStart if another process has locked `var` or a server does not answer.
     """
     with lock_var(var):
         try:
@@ -27,7 +27,7 @@ def running(var: Path, *, database_url: str, redis_url: str) -> Iterator[tuple[s
 
 
 def start(var: Path, *, database_url: str, redis_url: str) -> tuple[str, str]:
-    """Start the embedded servers that the URLs mean, given or not; return both URLs once both servers answer."""
+    """Start the embedded servers for empty URLs; return both URLs once both servers answer. Raises CannotStart."""
     urls = endpoints(var, database_url=database_url, redis_url=redis_url)
     for server in (postgres.Postgres(var), redis.Redis(var)):
         if server.url in urls:
@@ -44,14 +44,14 @@ def start(var: Path, *, database_url: str, redis_url: str) -> tuple[str, str]:
 
 
 def stop(var: Path) -> None:
-    """Stop the embedded servers of `var`, those that run."""
+    """Stop the embedded servers of `var` that are running."""
     redis.Redis(var).stop()
     postgres.Postgres(var).stop()
 
 
 @contextmanager
 def lock_var(var: Path) -> Iterator[None]:
-    """Be the only owner of `var` for a while; the kernel ends it with the process. Raises CannotStart if it has one."""
+    """Lock `var` for the length of a block; the kernel unlocks it with the process. Raises CannotStart if it is taken."""
     try:
         var.mkdir(parents=True, exist_ok=True)
         file = (var / "lock").open("a+")
