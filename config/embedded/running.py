@@ -51,7 +51,7 @@ def stop(var: Path) -> None:
 
 @contextmanager
 def lock_var(var: Path) -> Iterator[None]:
-    """Lock `var` for the length of a block; the kernel unlocks it with the process. Raises CannotStart if it is taken."""
+    """Lock `var` for the length of a block; the kernel unlocks it with the process. Raises CannotStart if taken."""
     try:
         var.mkdir(parents=True, exist_ok=True)
         file = (var / "lock").open("a+")
