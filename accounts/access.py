@@ -4,18 +4,19 @@ from dataclasses import dataclass
 
 from accounts.models import User
 from gateway.errors import NotFound
+from gateway.ids import UserId
 
 
 @dataclass(frozen=True)
 class Person:
     """The part of a user that other users may see."""
 
-    id: int
+    id: UserId
     display_name: str
     avatar_url: str
 
 
-def get_person(viewer_id: int, user_id: int) -> Person:
+def get_person(viewer_id: UserId, user_id: UserId) -> Person:
     """Return another user, or the viewer.
 
     Raises NotFound, the same for a missing user and for one that blocks the viewer (F230).
@@ -28,4 +29,4 @@ def get_person(viewer_id: int, user_id: int) -> Person:
     )
     if user is None:
         raise NotFound
-    return Person(*user)
+    return Person(UserId(user[0]), user[1], user[2])

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from accounts import devices, users
 from accounts.models import Device, User
+from gateway.ids import DeviceId, UserId
 from outbox.events import UserChanged
 from outbox.outbox import record
 
@@ -52,12 +53,12 @@ class UserAdmin(ReadMostly):
         """Disable the selected users; superusers among them only for a superuser."""
         permitted = selected if request.user.is_superuser else selected.filter(is_superuser=False)
         for user_id in permitted.values_list("id", flat=True):
-            users.disable(user_id)
+            users.disable(UserId(user_id))
 
     @admin.action(description="Enable", permissions=["change"])
     def enable(self, request: HttpRequest, selected: QuerySet[User]) -> None:
         for user_id in selected.values_list("id", flat=True):
-            users.enable(user_id)
+            users.enable(UserId(user_id))
 
 
 @admin.register(Device)
@@ -74,4 +75,4 @@ class DeviceAdmin(ReadMostly):
     @admin.action(description="Sign out", permissions=["change"])
     def sign_out(self, request: HttpRequest, selected: QuerySet[Device]) -> None:
         for user_id, device_id in selected.values_list("user_id", "id"):
-            devices.sign_out(user_id, device_id)
+            devices.sign_out(UserId(user_id), DeviceId(device_id))

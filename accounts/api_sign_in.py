@@ -7,6 +7,7 @@ from django.db import transaction
 from accounts import devices, sign_in, tokens, users
 from accounts.models import User
 from accounts.tokens import Pair
+from gateway.ids import DeviceId, UserId
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,12 @@ def register(*, email: str, password: str, display_name: str, device_name: str, 
     """
     sign_in.charge_network(address, "register")
     user = users.register(email=email, password=password, display_name=display_name)
-    return SignInResult(user, tokens.issue(devices.add(user.pk, name=device_name, platform="api")))
+    return SignInResult(user, tokens.issue(devices.add(UserId(user.pk), name=device_name, platform="api")))
 
 
-def sign_in_device(*, email: str, password: str, device_id: int | None, device_name: str, address: str) -> SignInResult:
+def sign_in_device(
+    *, email: str, password: str, device_id: DeviceId | None, device_name: str, address: str
+) -> SignInResult:
     """Sign a device in: the one with `device_id` if it is the user's and not signed out, otherwise a new one.
 
     Raises WrongCredentials or RateLimited, as `accounts.sign_in.authenticate`.
@@ -35,5 +38,5 @@ def sign_in_device(*, email: str, password: str, device_id: int | None, device_n
     user = sign_in.authenticate(email=email, password=password, address=address)
     with transaction.atomic():
         sign_in.lock_user(user)
-        device = devices.sign_in(user.pk, device_id=device_id, name=device_name, platform="api")
+        device = devices.sign_in(UserId(user.pk), device_id=device_id, name=device_name, platform="api")
         return SignInResult(user, tokens.issue(device))

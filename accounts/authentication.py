@@ -12,6 +12,7 @@ from accounts import devices, sessions, tokens
 from accounts.models import User
 from gateway.errors import Unauthorized
 from gateway.frames import Session
+from gateway.ids import DeviceId, UserId
 
 
 def client_address(request: HttpRequest | Request) -> str:
@@ -55,7 +56,7 @@ class WebSessionAuthentication(SessionAuthentication):
         user = authenticated[0]
         user_agent = request.headers.get("User-Agent", "")
         device = sessions.get_or_create_device(request._request.session, user, user_agent=user_agent)
-        return user, Session(user.pk, device.pk, None)
+        return user, Session(UserId(user.pk), DeviceId(device.pk), None)
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

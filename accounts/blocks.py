@@ -10,9 +10,10 @@ from accounts.models import Block, Contact, User
 from accounts.privacy import PRIVACY_CHANGED
 from gateway import publish
 from gateway.errors import InvalidPayload, NotFound
+from gateway.ids import UserId
 
 
-def block(blocker_id: int, blocked_id: int) -> None:
+def block(blocker_id: UserId, blocked_id: UserId) -> None:
     """Block a user and remove both users from each other's contacts (F204). A repeated call changes nothing.
 
     Raises InvalidPayload for the own id, NotFound for a missing user. A user that blocks the caller can be blocked too.
@@ -29,7 +30,7 @@ def block(blocker_id: int, blocked_id: int) -> None:
         transaction.on_commit(partial(publish.notice, PRIVACY_CHANGED, [blocker_id, blocked_id]))
 
 
-def unblock(blocker_id: int, blocked_id: int) -> None:
+def unblock(blocker_id: UserId, blocked_id: UserId) -> None:
     """End a block; contact lists do not change. Raises NotFound if there is no block."""
     deleted, _ = Block.objects.filter(blocker_id=blocker_id, blocked_id=blocked_id).delete()
     if not deleted:
@@ -37,13 +38,12 @@ def unblock(blocker_id: int, blocked_id: int) -> None:
     transaction.on_commit(partial(publish.notice, PRIVACY_CHANGED, [blocker_id, blocked_id]))
 
 
-def blockers_among(user_id: int, others: Iterable[int]) -> set[int]:
+def blockers_among(user_id: UserId, others: Iterable[UserId]) -> set[UserId]:
     """Return those of `others` that block a user. Uses the index `block_by_blocked`."""
-    return set(
-        Block.objects.filter(blocked_id=user_id, blocker_id__in=list(others)).values_list("blocker_id", flat=True)
-    )
+    blocks = Block.objects.filter(blocked_id=user_id, blocker_id__in=list(others))
+    return {UserId(block.blocker_id) for block in blocks.only("blocker_id")}
 
 
-def lock_users(one: int, other: int) -> None:
+def lock_users(one: UserId, other: UserId) -> None:
     """Lock two users until the end of the transaction: a block and a new contact between them run in sequence."""
     list(User.objects.select_for_update(no_key=True).filter(pk__in=(one, other)).order_by("pk").values_list("pk"))

@@ -9,13 +9,14 @@ from accounts.models import Block, Contact
 from accounts.privacy import PRIVACY_CHANGED
 from gateway import publish
 from gateway.errors import Forbidden, InvalidPayload, NotFound
+from gateway.ids import UserId
 
 
 class BlockedByYou(Forbidden):
     """You have blocked this person: unblock first."""
 
 
-def add(user_id: int, other_id: int) -> None:
+def add(user_id: UserId, other_id: UserId) -> None:
     """Add a person to the user's contacts. A repeated call changes nothing.
 
     Raises InvalidPayload for the own id, NotFound for a missing user or one that blocks the caller, BlockedByYou.
@@ -31,7 +32,7 @@ def add(user_id: int, other_id: int) -> None:
         transaction.on_commit(partial(publish.notice, PRIVACY_CHANGED, [user_id]))
 
 
-def remove(user_id: int, other_id: int) -> None:
+def remove(user_id: UserId, other_id: UserId) -> None:
     """Remove a person from the user's contacts. Raises NotFound for somebody who is no contact."""
     deleted, _ = Contact.objects.filter(user_id=user_id, contact_id=other_id).delete()
     if not deleted:

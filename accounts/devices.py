@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.models import Device, RefreshToken
 from gateway import publish
 from gateway.errors import NotFound, Unauthorized
+from gateway.ids import DeviceId, UserId
 from outbox.events import DeviceSignedOut
 from outbox.outbox import record
 
@@ -23,12 +24,12 @@ class Revoked(Unauthorized):
     """This device has been signed out: sign in again."""
 
 
-def add(user_id: int, *, name: str = "", platform: str = "") -> Device:
+def add(user_id: UserId, *, name: str = "", platform: str = "") -> Device:
     """Create a device for a user after a sign-in. The name is shown in the list of sessions."""
     return Device.objects.create(user_id=user_id, name=clean_name(name), platform=platform)
 
 
-def sign_in(user_id: int, *, device_id: int | None, name: str = "", platform: str = "") -> Device:
+def sign_in(user_id: UserId, *, device_id: DeviceId | None, name: str = "", platform: str = "") -> Device:
     """Return the device of a sign-in: the one with `device_id` if it is the user's and not revoked, or a new one.
 
     A device that signs in again loses its refresh tokens. Its row stays locked until the end of the transaction, so
@@ -44,7 +45,7 @@ def sign_in(user_id: int, *, device_id: int | None, name: str = "", platform: st
     return device
 
 
-def get_active(user_id: int, device_id: int) -> Device:
+def get_active(user_id: UserId, device_id: DeviceId) -> Device:
     """Return a device with its user. Raises Revoked unless it is the user's, signed in, and the user is active."""
     device = Device.objects.select_related("user").filter(pk=device_id, user_id=user_id).first()
     if device is None or device.revoked_at is not None or not device.user.is_active:
@@ -60,13 +61,13 @@ def touch(device: Device) -> None:
         Device.objects.filter(pk=device.pk).update(last_seen_at=now)
 
 
-def revoke(user_id: int, device_id: int) -> None:
+def revoke(user_id: UserId, device_id: DeviceId) -> None:
     """Sign a device out, as `sign_out`. Raises NotFound if the user has no such device or it is already signed out."""
     if not sign_out(user_id, device_id):
         raise NotFound
 
 
-def sign_out(user_id: int, device_id: int) -> bool:
+def sign_out(user_id: UserId, device_id: DeviceId) -> bool:
     """Void a device's tokens and web session and close its sockets (4401). Returns False if it was signed out."""
     with transaction.atomic():
         signed_in = Device.objects.filter(pk=device_id, user_id=user_id, revoked_at=None)
@@ -82,12 +83,12 @@ def sign_out(user_id: int, device_id: int) -> bool:
     return True
 
 
-def sign_out_all(user_id: int, *, keep: int | None = None) -> None:
+def sign_out_all(user_id: UserId, *, keep: DeviceId | None = None) -> None:
     """Sign out every device of a user except `keep`."""
     signed_in = Device.objects.filter(user_id=user_id, revoked_at=None)
     for device_id in signed_in.values_list("id", flat=True):
         if device_id != keep:
-            sign_out(user_id, device_id)
+            sign_out(user_id, DeviceId(device_id))
 
 
 def clean_name(text: str) -> str:
@@ -95,7 +96,7 @@ def clean_name(text: str) -> str:
     return "".join(char for char in text if char.isprintable()).strip()[:MAX_NAME_CHARS]
 
 
-def find_revoked(device_ids: list[int]) -> list[int]:
+def find_revoked(device_ids: list[DeviceId]) -> list[DeviceId]:
     """Return the devices that are signed out or deleted or whose user is disabled; the gateway closes their sockets."""
     active = Device.objects.filter(pk__in=device_ids, revoked_at=None, user__is_active=True).values_list(
         "id", flat=True

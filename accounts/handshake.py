@@ -15,6 +15,7 @@ from accounts import devices, sessions, tickets, tokens
 from accounts.models import User
 from gateway.errors import Closed, Overloaded, Refused, Unauthorized
 from gateway.frames import Session
+from gateway.ids import DeviceId, UserId
 from gateway.routes import Handshake
 
 CLOSE_CODE = devices.CLOSE_CODE
@@ -75,7 +76,7 @@ def _web_session(handshake: Handshake) -> Session:
     device = sessions.get_or_create_device(request.session, user, user_agent=agent)
     if request.session.modified:
         request.session.save()
-    return Session(user.pk, device.pk, None)
+    return Session(UserId(user.pk), DeviceId(device.pk), None)
 
 
 def is_allowed_origin(origin: bytes | None, host: bytes) -> bool:

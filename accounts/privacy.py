@@ -10,6 +10,7 @@ from django.db import transaction
 from accounts.models import Device, Privacy
 from gateway import publish
 from gateway.errors import NotFound
+from gateway.ids import DeviceId, UserId
 
 # Name of the notice that visibility between some users and others has changed (F113, F207).
 PRIVACY_CHANGED = "privacy"
@@ -31,19 +32,19 @@ NAMES = tuple(field.name for field in fields(Settings))
 FLAGS = tuple(name for name in NAMES if name != "who_can_message")
 
 
-def get_settings(user_id: int) -> Settings:
+def get_settings(user_id: UserId) -> Settings:
     """Return the settings of a user."""
     return get_settings_by_user([user_id])[user_id]
 
 
-def get_settings_by_user(user_ids: Iterable[int]) -> dict[int, Settings]:
+def get_settings_by_user(user_ids: Iterable[UserId]) -> dict[UserId, Settings]:
     """Return the settings of several users by user id, in one query."""
     ids = list(user_ids)
     rows = Privacy.objects.filter(user_id__in=ids).values_list("user_id", *NAMES)
     return dict.fromkeys(ids, Settings()) | {row[0]: Settings(*row[1:]) for row in rows}
 
 
-def get_device_settings(user_id: int, device_id: int) -> Settings:
+def get_device_settings(user_id: UserId, device_id: DeviceId) -> Settings:
     """Return the settings that apply on a device. Its overrides can only be stricter than the user's settings."""
     settings = get_settings(user_id)
     overrides = Device.objects.filter(pk=device_id, user_id=user_id).values_list("privacy_overrides", flat=True).first()
@@ -51,17 +52,17 @@ def get_device_settings(user_id: int, device_id: int) -> Settings:
     return replace(settings, **stricter)
 
 
-def get_overrides(user_id: int) -> dict[int, dict[str, bool]]:
+def get_overrides(user_id: UserId) -> dict[DeviceId, dict[str, bool]]:
     """Return the overrides of a user's devices by device id; devices without overrides are omitted."""
     rows = Device.objects.filter(user_id=user_id, revoked_at=None).exclude(privacy_overrides={})
-    return dict(rows.values_list("id", "privacy_overrides"))
+    return {DeviceId(row.pk): row.privacy_overrides for row in rows.only("privacy_overrides")}
 
 
 def change(
-    user_id: int,
+    user_id: UserId,
     *,
     settings: Mapping[str, bool | str],
-    overrides: Mapping[int, Mapping[str, bool | None]] | None = None,
+    overrides: Mapping[DeviceId, Mapping[str, bool | None]] | None = None,
 ) -> None:
     """Change the given settings of a user and the given overrides of devices; None removes an override.
 

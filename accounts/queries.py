@@ -10,6 +10,7 @@ from accounts.access import Person
 from accounts.models import Block, Contact, Device, User
 from accounts.users import name_key
 from gateway.errors import InvalidPayload
+from gateway.ids import DeviceId, UserId
 from gateway.paging import Page, read_cursor, write_cursor
 
 # Shortest prefix that matches e-mail addresses: with one letter a search would list them all.
@@ -29,7 +30,7 @@ class ListedPerson(Person):
 class ListedDevice:
     """A device in the user's list of sessions; `current` marks the device of the request."""
 
-    id: int
+    id: DeviceId
     name: str
     platform: str
     created_at: datetime
@@ -63,7 +64,7 @@ LIMIT %(limit)s
 """
 
 
-def search_directory(viewer_id: int, *, q: str, cursor: str | None, limit: int) -> Page[Person]:
+def search_directory(viewer_id: UserId, *, q: str, cursor: str | None, limit: int) -> Page[Person]:
     """Return a page of users, by name, that have a word of their name or their e-mail address beginning with `q`.
 
     Omits the viewer, disabled users, and users that block the viewer. Raises InvalidPayload for a foreign cursor.
@@ -93,7 +94,7 @@ def _escape_like(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def list_contacts(user_id: int, *, cursor: str | None, limit: int) -> Page[ListedPerson]:
+def list_contacts(user_id: UserId, *, cursor: str | None, limit: int) -> Page[ListedPerson]:
     """Return a page of the user's contacts, the newest first."""
     rows = Contact.objects.filter(user_id=user_id, contact__is_active=True).select_related("contact")
     page = _newest_page(rows, cursor, limit)
@@ -104,13 +105,13 @@ def list_contacts(user_id: int, *, cursor: str | None, limit: int) -> Page[Liste
     return Page(listed, page.next_cursor)
 
 
-def list_blocks(user_id: int, *, cursor: str | None, limit: int) -> Page[ListedPerson]:
+def list_blocks(user_id: UserId, *, cursor: str | None, limit: int) -> Page[ListedPerson]:
     """Return a page of the people that the user blocks, the newest first."""
     page = _newest_page(Block.objects.filter(blocker_id=user_id).select_related("blocked"), cursor, limit)
     return Page([_listed(row.blocked, row.created_at, False) for row in page.results], page.next_cursor)
 
 
-def list_devices(user_id: int, *, current: int, cursor: str | None, limit: int) -> Page[ListedDevice]:
+def list_devices(user_id: UserId, *, current: DeviceId, cursor: str | None, limit: int) -> Page[ListedDevice]:
     """Return a page of the user's signed-in devices, the newest first; `current` is the device of the request."""
     page = _newest_page(Device.objects.filter(user_id=user_id, revoked_at=None), cursor, limit)
     found = [
@@ -121,7 +122,7 @@ def list_devices(user_id: int, *, current: int, cursor: str | None, limit: int) 
 
 
 def _listed(user: User, since: datetime, mutual: bool) -> ListedPerson:
-    return ListedPerson(user.pk, user.display_name, user.avatar_url, since=since, mutual=mutual)
+    return ListedPerson(UserId(user.pk), user.display_name, user.avatar_url, since=since, mutual=mutual)
 
 
 def _newest_page(rows: Any, cursor: str | None, limit: int) -> Page[Any]:

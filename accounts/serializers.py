@@ -25,6 +25,7 @@ from accounts.queries import ListedDevice, ListedPerson
 from accounts.tickets import Ticket
 from accounts.tokens import Pair
 from gateway.codec import timestamp
+from gateway.ids import DeviceId
 from gateway.paging import Page, listing
 
 
@@ -62,7 +63,7 @@ def profile(user: User) -> Profile:
     )
 
 
-def privacy(settings: Settings, overrides: dict[int, dict[str, bool]]) -> PrivacySettings:
+def privacy(settings: Settings, overrides: dict[DeviceId, dict[str, bool]]) -> PrivacySettings:
     shown = {name: getattr(settings, name) for name in NAMES}
     by_device = {str(device_id): Overrides(**values) for device_id, values in overrides.items()}
     return PrivacySettings(**shown, device_overrides=by_device)

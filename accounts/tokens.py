@@ -19,6 +19,7 @@ from accounts import devices
 from accounts.models import Device, RefreshToken
 from gateway.errors import TokenExpired, Unauthorized
 from gateway.frames import Session
+from gateway.ids import DeviceId, UserId
 
 ALGORITHM = "HS256"
 CLAIMS = ["sub", "did", "exp", "iat", "jti"]
@@ -37,7 +38,7 @@ class TokenReused(Unauthorized):
 class Pair:
     """The tokens of a device after a sign-in or refresh."""
 
-    device_id: int
+    device_id: DeviceId
     access: str
     refresh: str
     access_expires_at: datetime
@@ -59,7 +60,7 @@ def issue(device: Device) -> Pair:
         "jti": uuid.uuid4().hex,
     }
     access = jwt.encode(claims, _key(), algorithm=ALGORITHM)
-    return Pair(device.pk, access, refresh, datetime.fromtimestamp(access_expires, UTC), refresh_expires_at)
+    return Pair(DeviceId(device.pk), access, refresh, datetime.fromtimestamp(access_expires, UTC), refresh_expires_at)
 
 
 def rotate(refresh: str) -> Pair:
@@ -71,7 +72,7 @@ def rotate(refresh: str) -> Pair:
     if row is None:
         raise WrongToken
     with transaction.atomic():
-        device = _lock(row.device_id)
+        device = _lock(DeviceId(row.device_id))
         token = RefreshToken.objects.filter(pk=row.pk).first()
         if device is None or token is None:
             raise WrongToken
@@ -81,11 +82,11 @@ def rotate(refresh: str) -> Pair:
             RefreshToken.objects.filter(pk=token.pk).update(used_at=timezone.now())
             RefreshToken.objects.filter(device=device, expires_at__lte=timezone.now()).delete()
             return issue(device)
-    devices.sign_out(device.user_id, device.pk)
+    devices.sign_out(UserId(device.user_id), DeviceId(device.pk))
     raise TokenReused
 
 
-def _lock(device_id: int) -> Device | None:
+def _lock(device_id: DeviceId) -> Device | None:
     """Return the device, locked until the end of the transaction; None if it is signed out or its user disabled."""
     return (
         Device.objects.select_for_update(no_key=True, of=("self",))
@@ -100,7 +101,7 @@ def decode_access(token: str) -> Session:
         raise WrongToken
     try:
         claims = jwt.decode(token, _key(), algorithms=[ALGORITHM], options={"require": CLAIMS})
-        return Session(int(claims["sub"]), int(claims["did"]), float(claims["exp"]))
+        return Session(UserId(int(claims["sub"])), DeviceId(int(claims["did"])), float(claims["exp"]))
     except jwt.ExpiredSignatureError:
         raise TokenExpired from None
     except (jwt.PyJWTError, ValueError, TypeError, UnicodeError):

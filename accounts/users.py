@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from accounts import devices
 from accounts.models import User
 from gateway.errors import InvalidPayload, NotFound
+from gateway.ids import UserId
 from gateway.limits import enforce
 from outbox.events import UserChanged, UserDisabled
 from outbox.outbox import record
@@ -71,7 +72,7 @@ def _insert(user: User) -> None:
         raise
 
 
-def get(user_id: int) -> User:
+def get(user_id: UserId) -> User:
     """Return a user, active or disabled. Raises NotFound."""
     user = User.objects.filter(pk=user_id).first()
     if user is None:
@@ -79,7 +80,7 @@ def get(user_id: int) -> User:
     return user
 
 
-def change_profile(user_id: int, *, display_name: str | None = None, avatar_url: str | None = None) -> User:
+def change_profile(user_id: UserId, *, display_name: str | None = None, avatar_url: str | None = None) -> User:
     """Change the given fields of a profile and return the user.
 
     Raises InvalidPayload with the invalid field; RateLimited above `profile_changes_per_day` (F295).
@@ -100,7 +101,7 @@ def change_profile(user_id: int, *, display_name: str | None = None, avatar_url:
     return get(user_id)
 
 
-def disable(user_id: int) -> None:
+def disable(user_id: UserId) -> None:
     """Disable an account: sign out all devices and refuse new sign-ins. The user's messages stay."""
     with transaction.atomic():
         if User.objects.filter(pk=user_id, is_active=True).update(is_active=False):
@@ -108,7 +109,7 @@ def disable(user_id: int) -> None:
     devices.sign_out_all(user_id)
 
 
-def enable(user_id: int) -> None:
+def enable(user_id: UserId) -> None:
     """Enable a disabled account; the user must sign in again."""
     with transaction.atomic():
         if User.objects.filter(pk=user_id, is_active=False).update(is_active=True):

@@ -17,6 +17,7 @@ from accounts import devices, sessions, sign_in, users
 from accounts.authentication import client_address
 from accounts.models import User
 from gateway.errors import InvalidPayload, RateLimited
+from gateway.ids import DeviceId, UserId
 
 
 class SignupForm(AllauthSignupForm):
@@ -111,13 +112,15 @@ class Adapter(DefaultAccountAdapter):
         user_id, device_id = request.user.pk, request.session.get(sessions.DEVICE_KEY)
         super().logout(request)
         if user_id is not None and device_id is not None:
-            devices.sign_out(user_id, device_id)
+            devices.sign_out(UserId(user_id), DeviceId(device_id))
 
     def set_password(self, user: Any, password: str) -> None:
         """Set the password and sign out every other device, because somebody else may know the old one."""
         super().set_password(user, password)
         own_session = self.request is not None and self.request.user.pk == user.pk
-        devices.sign_out_all(user.pk, keep=self.request.session.get(sessions.DEVICE_KEY) if own_session else None)
+        devices.sign_out_all(
+            UserId(user.pk), keep=self.request.session.get(sessions.DEVICE_KEY) if own_session else None
+        )
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_address(request)

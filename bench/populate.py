@@ -13,6 +13,7 @@ from accounts import devices, tokens
 from accounts.users import register
 from bench.fixtures import Chat, FixtureRequest, Fixtures, Person
 from chat.conversations.conversations import create_group, open_direct
+from gateway.ids import UserId
 
 PLATFORM = "bench"
 
@@ -35,7 +36,7 @@ def create_fixtures(request: FixtureRequest) -> Fixtures:
 def _register_person(name: str) -> Person:
     """Register a user without a password and sign a device in."""
     user = register(display_name=name, password=None, email=f"{uuid.uuid4().hex}@bench.invalid")
-    device = devices.add(user.id, name=PLATFORM, platform=PLATFORM)
+    device = devices.add(UserId(user.id), name=PLATFORM, platform=PLATFORM)
     return Person(user.id, tokens.issue(device).access)
 
 

@@ -11,6 +11,7 @@ from chat import events
 from chat.messages import feed
 from chat.models import Member
 from gateway import publish
+from gateway.ids import UserId
 from outbox.events import (
     ConversationChanged,
     MembersChanged,
@@ -47,13 +48,10 @@ def _republish_membership(event: MembersChanged) -> None:
     """Send `chat.created` to those who joined and `chat.removed` to those who left, where that is how it is now."""
     if event.change == "role":
         return
-    present = set(
-        Member.objects.filter(
-            conversation_id=event.conversation_id, user_id__in=event.user_ids, left_seq=None
-        ).values_list("user_id", flat=True)
-    )
+    members = Member.objects.filter(conversation_id=event.conversation_id, user_id__in=event.user_ids, left_seq=None)
+    present = {UserId(user_id) for user_id in members.values_list("user_id", flat=True)}
     if event.change == "joined":
-        joined = present - blocks.blockers_among(event.actor_id, present)
+        joined = present - blocks.blockers_among(UserId(event.actor_id), present)
         events.tell_created(event.conversation_id, sorted(joined))
     else:
         events.tell_removed(event.conversation_id, sorted(set(event.user_ids) - present))

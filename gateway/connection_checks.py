@@ -13,6 +13,7 @@ from gateway import codec, connection_registry, threads
 from gateway.connection import Connection
 from gateway.frames import TokenRefresh
 from gateway.hub import Hub
+from gateway.ids import DeviceId
 
 logger = logging.getLogger(__name__)
 INTERVAL = 1.0
@@ -20,7 +21,7 @@ INTERVAL = 1.0
 RECHECK_SECONDS = 15.0
 
 
-async def run(hub: Hub, revoked: Callable[[list[int]], list[int]]) -> None:
+async def run(hub: Hub, revoked: Callable[[list[DeviceId]], list[DeviceId]]) -> None:
     """Check every connection once a second, until cancelled.
 
     `revoked` returns those of some device ids that are revoked.
@@ -66,7 +67,7 @@ async def _refresh_registry(hub: Hub) -> None:
         logger.warning("sockets: not refreshed (%s)", type(fault).__name__)
 
 
-async def _close_revoked(hub: Hub, revoked: Callable[[list[int]], list[int]]) -> None:
+async def _close_revoked(hub: Hub, revoked: Callable[[list[DeviceId]], list[DeviceId]]) -> None:
     devices = {c.session.device_id for c in hub.connections.values()}
     if not devices:
         return

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from gateway.ids import DeviceId, UserId
+
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A payload. Names on the wire are camelCase; unknown fields are ignored (protocol, introduction)."""
@@ -51,8 +53,8 @@ ALL_DEVICES = 0
 class Session(NamedTuple):
     """The user and device behind a token or cookie; `expires_at` is a Unix time, None for a web session."""
 
-    user_id: int
-    device_id: int
+    user_id: UserId
+    device_id: DeviceId
     expires_at: float | None
 
     @property
@@ -63,8 +65,8 @@ class Session(NamedTuple):
 class Caller(NamedTuple):
     """The sender of a frame, passed to its handler together with the payload."""
 
-    user_id: int
-    device_id: int
+    user_id: UserId
+    device_id: DeviceId
     connection_id: int
     frame_id: str
     traceparent: str | None = None

@@ -10,6 +10,7 @@ from accounts.models import User
 from chat.admin import ReadOnly
 from gateway.errors import Refused
 from gateway.frames import Session
+from gateway.ids import DeviceId, UserId
 from gateway.paging import read_cursor
 from receipts import traces
 from receipts.bodies import RecipientTrace, Trace
@@ -52,7 +53,7 @@ class InspectionAdmin(ReadOnly):
 
     def _trace(self, request: HttpRequest, form: Look) -> Trace | None:
         values = form.cleaned_data
-        session = Session(int(request.user.pk or 0), 0, None)
+        session = Session(UserId(int(request.user.pk or 0)), DeviceId(0), None)
         try:
             after = read_cursor(values["cursor"], int) if values["cursor"] else 0
             return traces.trace_for_staff(session, values["message_id"], reason=values["reason"], after=after)

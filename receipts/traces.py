@@ -24,6 +24,7 @@ from gateway.delivery_log import Delivery, DeliveryReport
 from gateway.delivery_query import QueryResult
 from gateway.errors import Forbidden, InvalidPayload
 from gateway.frames import Session
+from gateway.ids import UserId
 from gateway.paging import write_cursor
 from receipts import queries
 from receipts.bodies import ConnectionTrace, DeviceTrace, GatewayTrace, RecipientTrace, Trace
@@ -145,7 +146,7 @@ def _recipient(
         "blocked": first.blocked or message.hidden,
         "sendReadReceipts": first.quiet,
         "sendReadReceipts of a device": strict,
-        "showReadReceipts": not privacy.get_settings(message.sender_id).show_read_receipts,
+        "showReadReceipts": not privacy.get_settings(UserId(message.sender_id)).show_read_receipts,
     }
     reached = State.SENT.wire if message.hidden else _state_name(first.delivered, first.seen)
     return RecipientTrace(

@@ -14,15 +14,16 @@ from chat.events import tell_stored
 from chat.messages import ingest, validation
 from chat.models import Conversation, Message
 from gateway.frames import Viewer
+from gateway.ids import DeviceId, UserId
 from outbox.models import Outbox
 
 
 class Someone(NamedTuple):
     """A registered user with a signed-in device and its access token."""
 
-    id: int
+    id: UserId
     name: str
-    device_id: int
+    device_id: DeviceId
     access: str
 
     @property
@@ -34,13 +35,13 @@ class Someone(NamedTuple):
 def someone(name: str = "Someone") -> Someone:
     """Register a person with an own e-mail address and one signed-in device."""
     user = users.register(display_name=name, email=f"{secrets.token_hex(8)}@example.org", password=None)
-    return another_device(Someone(user.pk, name, 0, ""))
+    return another_device(Someone(UserId(user.pk), name, DeviceId(0), ""))
 
 
 def another_device(person: Someone) -> Someone:
     """Return the same person on a new device."""
     device = devices.add(person.id, name="test")
-    return person._replace(device_id=device.pk, access=tokens.issue(device).access)
+    return person._replace(device_id=DeviceId(device.pk), access=tokens.issue(device).access)
 
 
 def direct(one: Someone, other: Someone) -> int:
@@ -70,7 +71,7 @@ def crowd(size: int) -> list[Someone]:
         users.register(display_name=f"N{n}", email=f"{secrets.token_hex(8)}@example.org", password=None)
         for n in range(size)
     ]
-    return [Someone(user.pk, user.display_name, 0, "") for user in people]
+    return [Someone(UserId(user.pk), user.display_name, DeviceId(0), "") for user in people]
 
 
 def draft(sender: Someone, conversation_id: int, content: str = "hello", **more: Any) -> Draft:

@@ -10,6 +10,7 @@ from accounts import api_sign_in, bodies, devices, queries, serializers, tickets
 from accounts.authentication import client_address, session_of
 from accounts.ids import from_wire
 from gateway.http import answer, body
+from gateway.ids import DeviceId
 from gateway.paging import QUERY, limit_of
 from gateway.schema import described
 
@@ -44,7 +45,7 @@ class Token(Open):
         result = api_sign_in.sign_in_device(
             email=request_body.email,
             password=request_body.password,
-            device_id=from_wire(request_body.device_id) if request_body.device_id else None,
+            device_id=from_wire(request_body.device_id, DeviceId) if request_body.device_id else None,
             device_name=request_body.device_name,
             address=client_address(request),
         )
@@ -89,5 +90,5 @@ class Device(APIView):
     @described(status=204)
     def delete(self, request: Request, device_id: str) -> HttpResponse:
         """Sign a device out."""
-        devices.revoke(session_of(request).user_id, from_wire(device_id))
+        devices.revoke(session_of(request).user_id, from_wire(device_id, DeviceId))
         return HttpResponse(status=204)

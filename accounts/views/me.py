@@ -8,6 +8,7 @@ from accounts import blocks, bodies, contacts, privacy, queries, serializers, us
 from accounts.authentication import session_of
 from accounts.ids import from_wire
 from gateway.http import answer, body, fields_set
+from gateway.ids import DeviceId, UserId
 from gateway.paging import QUERY, limit_of
 from gateway.schema import described
 
@@ -36,12 +37,12 @@ class Privacy(APIView):
         """Change the given privacy settings."""
         changes = fields_set(body(request, bodies.PrivacySettings))
         by_device = changes.pop("device_overrides", {})
-        overrides = {from_wire(device_id): fields_set(values) for device_id, values in by_device.items()}
+        overrides = {from_wire(device_id, DeviceId): fields_set(values) for device_id, values in by_device.items()}
         privacy.change(session_of(request).user_id, settings=changes, overrides=overrides)
         return _privacy_of(session_of(request).user_id)
 
 
-def _privacy_of(user_id: int) -> HttpResponse:
+def _privacy_of(user_id: UserId) -> HttpResponse:
     return answer(serializers.privacy(privacy.get_settings(user_id), privacy.get_overrides(user_id)))
 
 
@@ -59,13 +60,13 @@ class Block(APIView):
     @described(status=204)
     def put(self, request: Request, user_id: str) -> HttpResponse:
         """Block a person. They are not notified."""
-        blocks.block(session_of(request).user_id, from_wire(user_id))
+        blocks.block(session_of(request).user_id, from_wire(user_id, UserId))
         return HttpResponse(status=204)
 
     @described(status=204)
     def delete(self, request: Request, user_id: str) -> HttpResponse:
         """End a block."""
-        blocks.unblock(session_of(request).user_id, from_wire(user_id))
+        blocks.unblock(session_of(request).user_id, from_wire(user_id, UserId))
         return HttpResponse(status=204)
 
 
@@ -82,11 +83,11 @@ class Contact(APIView):
     @described(status=204)
     def put(self, request: Request, user_id: str) -> HttpResponse:
         """Add a person to the caller's contacts."""
-        contacts.add(session_of(request).user_id, from_wire(user_id))
+        contacts.add(session_of(request).user_id, from_wire(user_id, UserId))
         return HttpResponse(status=204)
 
     @described(status=204)
     def delete(self, request: Request, user_id: str) -> HttpResponse:
         """Remove a person from the caller's contacts."""
-        contacts.remove(session_of(request).user_id, from_wire(user_id))
+        contacts.remove(session_of(request).user_id, from_wire(user_id, UserId))
         return HttpResponse(status=204)

@@ -8,6 +8,7 @@ from accounts import access, bodies, queries, serializers
 from accounts.authentication import session_of
 from accounts.ids import from_wire
 from gateway.http import answer
+from gateway.ids import UserId
 from gateway.paging import QUERY, limit_of
 from gateway.schema import described
 
@@ -26,4 +27,4 @@ class Person(APIView):
     @described(answers=bodies.SomePerson)
     def get(self, request: Request, user_id: str) -> HttpResponse:
         """Return a person by id."""
-        return answer(serializers.person(access.get_person(session_of(request).user_id, from_wire(user_id))))
+        return answer(serializers.person(access.get_person(session_of(request).user_id, from_wire(user_id, UserId))))

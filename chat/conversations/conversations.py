@@ -24,6 +24,7 @@ from chat.refusals import GroupTooLarge
 from gateway import limits
 from gateway.errors import Forbidden, InvalidPayload, NotFound
 from gateway.frames import ALL_DEVICES, Viewer
+from gateway.ids import UserId
 from outbox.events import MembersChanged
 from outbox.outbox import record
 
@@ -69,7 +70,7 @@ def open_direct(user_id: int, other_id: int) -> tuple[ConversationObject, bool]:
     mine = queries.conversation(Viewer(user_id, ALL_DEVICES), chat)
     if made:
         events.tell_chat("chat.created", user_id, mine)
-        if not blocks.blockers_among(user_id, [other_id]):
+        if not blocks.blockers_among(UserId(user_id), [UserId(other_id)]):
             events.tell_chat("chat.created", other_id, queries.conversation(Viewer(other_id, ALL_DEVICES), chat))
     return mine, bool(made)
 

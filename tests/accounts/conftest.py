@@ -12,6 +12,7 @@ from accounts.models import Device, User
 from accounts.tokens import Pair
 from gateway import bus
 from gateway.bus import Event
+from gateway.ids import DeviceId, UserId
 
 PASSWORD = "correct-horse-7"
 
@@ -24,8 +25,12 @@ class Somebody(NamedTuple):
     pair: Pair
 
     @property
-    def id(self) -> int:
-        return self.user.pk
+    def id(self) -> UserId:
+        return UserId(self.user.pk)
+
+    @property
+    def device_id(self) -> DeviceId:
+        return DeviceId(self.device.pk)
 
 
 def new_email() -> str:
@@ -38,7 +43,7 @@ def somebody() -> Callable[..., Somebody]:
 
     def make(name: str = "Somebody", *, password: str | None = None, email: str | None = None) -> Somebody:
         user = users.register(display_name=name, email=email or new_email(), password=password)
-        device = devices.add(user.pk, name="test")
+        device = devices.add(UserId(user.pk), name="test")
         return Somebody(user, device, tokens.issue(device))
 
     return make

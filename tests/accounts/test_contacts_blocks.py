@@ -10,10 +10,11 @@ from django.db import connection
 from accounts import access, blocks, contacts, queries
 from accounts.models import Block, Contact
 from gateway.errors import Forbidden, InvalidPayload, NotFound
+from gateway.ids import UserId
 from tests.accounts.conftest import Somebody
 
 Make = Callable[..., Somebody]
-NOBODY = 2**62
+NOBODY = UserId(2**62)
 
 
 def test_contact_is_mutual_once_both_users_added_each_other(somebody: Make) -> None:

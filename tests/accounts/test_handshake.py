@@ -16,6 +16,7 @@ from accounts.models import Device
 from gateway.bus import Event
 from gateway.errors import Closed, Overloaded, TokenExpired
 from gateway.frames import Session
+from gateway.ids import DeviceId
 from gateway.routes import Handshake
 from tests.accounts.conftest import Somebody
 
@@ -59,7 +60,7 @@ def _cookie(client: Client) -> dict[str, str]:
 def test_bearer_token_opens_a_socket(somebody: Make) -> None:
     who = somebody()
     session = handshake.authenticate(_bearer(who.pair.access))
-    assert session == Session(who.id, who.device.pk, who.pair.access_expires_at.timestamp())
+    assert session == Session(who.id, who.device_id, who.pair.access_expires_at.timestamp())
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_ticket_opens_only_one_socket(somebody: Make) -> None:
 def test_ticket_of_a_signed_out_device_is_refused(somebody: Make, orders: list[Event]) -> None:
     who = somebody()
     ticket = tickets.issue(tokens.decode_access(who.pair.access)).ticket
-    devices.revoke(who.id, who.device.pk)
+    devices.revoke(who.id, who.device_id)
     closed = _refused(_shown(query={"ticket": ticket}))
     assert (closed.code, closed.reason) == (4401, devices.Revoked().message)
 
@@ -120,7 +121,7 @@ def test_web_session_opens_a_socket_for_its_own_device(browser: tuple[Somebody, 
     shown = _shown({b"origin": OURS, b"user-agent": b"Mozilla/5.0 (X11; Linux) Firefox/140.0"}, cookies=_cookie(client))
     first = handshake.authenticate(shown)
     assert (first.user_id, first.expires_at) == (who.id, None)
-    assert first.device_id != who.device.pk
+    assert first.device_id != who.device_id
     assert handshake.authenticate(shown) == first
     assert Device.objects.get(pk=first.device_id).name == "Firefox on Linux"
 
@@ -175,7 +176,7 @@ def test_session_saved_again_after_its_revocation_is_flushed(
     who, client = browser
     device = sessions.get_or_create_device(session := client.session, who.user)
     session.save()
-    devices.revoke(who.id, device.pk)
+    devices.revoke(who.id, DeviceId(device.pk))
     session.save(must_create=True)  # as a request in flight would have
     closed = _refused(_shown({b"origin": OURS}, cookies=_cookie(client)))
     assert closed.reason == devices.Revoked().message
@@ -211,7 +212,7 @@ def test_unavailable_store_does_not_report_a_wrong_credential(
 
 def test_token_renews_only_the_session_of_its_own_device(somebody: Make) -> None:
     who, other = somebody(), somebody()
-    session = Session(who.id, who.device.pk, 1.0)
+    session = Session(who.id, who.device_id, 1.0)
     assert handshake.renew(session, who.pair.access).expires_at == who.pair.access_expires_at.timestamp()
     second = tokens.issue(devices.add(who.id))
     for foreign in (other.pair.access, second.access):

@@ -1,14 +1,17 @@
 """Ids are made by the database, in order of time."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
 
-from accounts import ids
+from accounts import devices, ids
 from accounts.models import User
 from gateway.errors import NotFound
+from gateway.ids import DeviceId, UserId
+from tests.accounts.conftest import Somebody
 
 
 def _make(count: int) -> list[int]:
@@ -53,6 +56,21 @@ def test_model_gets_its_database_id_on_insert() -> None:
 def test_text_that_is_no_id_is_not_found(text: str) -> None:
     with pytest.raises(NotFound):
         ids.from_wire(text)
+
+
+def test_id_is_returned_as_the_requested_type() -> None:
+    user_id: UserId = ids.from_wire("7", UserId)
+    device_id: DeviceId = ids.from_wire("7", DeviceId)
+
+    assert (user_id, device_id, ids.from_wire("7")) == (7, 7, 7)
+
+
+def test_swapped_ids_are_refused_by_mypy_and_not_found(somebody: Callable[..., Somebody]) -> None:
+    """mypy reports an unused `type: ignore` if it accepts the swap."""
+    who = somebody()
+
+    with pytest.raises(NotFound):
+        devices.revoke(who.device_id, who.id)  # type: ignore[arg-type]
 
 
 def test_largest_id_is_accepted() -> None:

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts import devices, privacy
 from accounts.privacy import Settings
 from gateway.errors import NotFound
+from gateway.ids import DeviceId
 from tests.accounts.conftest import Somebody
 
 Make = Callable[..., Somebody]
@@ -32,29 +33,29 @@ def test_privacy_change_keeps_the_other_settings(somebody: Make) -> None:
 
 def test_device_override_can_only_be_stricter_than_the_user(somebody: Make) -> None:
     ada = somebody()
-    other = devices.add(ada.id)
-    overrides = {ada.device.pk: {"send_read_receipts": False, "show_typing": True}}
+    other = DeviceId(devices.add(ada.id).pk)
+    overrides = {ada.device_id: {"send_read_receipts": False, "show_typing": True}}
     privacy.change(ada.id, settings={"show_typing": False}, overrides=overrides)
-    assert privacy.get_device_settings(ada.id, ada.device.pk) == Settings(send_read_receipts=False, show_typing=False)
-    assert privacy.get_device_settings(ada.id, other.pk) == Settings(show_typing=False)
-    privacy.change(ada.id, settings={}, overrides={ada.device.pk: {"send_read_receipts": None}})
-    assert privacy.get_device_settings(ada.id, ada.device.pk) == Settings(show_typing=False)
+    assert privacy.get_device_settings(ada.id, ada.device_id) == Settings(send_read_receipts=False, show_typing=False)
+    assert privacy.get_device_settings(ada.id, other) == Settings(show_typing=False)
+    privacy.change(ada.id, settings={}, overrides={ada.device_id: {"send_read_receipts": None}})
+    assert privacy.get_device_settings(ada.id, ada.device_id) == Settings(show_typing=False)
 
 
 def test_override_for_another_users_device_changes_nothing(somebody: Make) -> None:
     ada, bob = somebody(), somebody()
     with pytest.raises(NotFound):
-        privacy.change(ada.id, settings={"show_typing": False}, overrides={bob.device.pk: {"show_typing": False}})
+        privacy.change(ada.id, settings={"show_typing": False}, overrides={bob.device_id: {"show_typing": False}})
     assert privacy.get_settings(ada.id) == Settings()
     assert privacy.get_overrides(bob.id) == {}
 
 
 def test_privacy_change_reads_and_writes_the_row_once(somebody: Make) -> None:
     person = somebody()
-    privacy.change(person.user.pk, settings={"show_typing": False})
+    privacy.change(person.id, settings={"show_typing": False})
 
     with CaptureQueriesContext(connection) as executed:
-        privacy.change(person.user.pk, settings={"send_read_receipts": False})
+        privacy.change(person.id, settings={"send_read_receipts": False})
 
     touching = [query["sql"].split()[0] for query in executed if "accounts_privacy" in query["sql"]]
     assert touching == ["SELECT", "UPDATE"]

@@ -11,6 +11,7 @@ from accounts.models import Contact, Device, User
 from accounts.sign_in import WrongCredentials
 from gateway.bus import Event
 from gateway.errors import NotFound, Refused
+from gateway.ids import DeviceId
 from tests.accounts.conftest import PASSWORD, Somebody
 from tests.chat.sessions import WAIT_SECONDS, until_somebody_waits
 
@@ -38,7 +39,7 @@ def refused_after(first: Callable[[], object], second: Callable[[], object]) -> 
     return refusals[0] if refusals else None
 
 
-def sign_in(who: Somebody, device_id: int | None = None) -> api_sign_in.SignInResult:
+def sign_in(who: Somebody, device_id: DeviceId | None = None) -> api_sign_in.SignInResult:
     return api_sign_in.sign_in_device(
         email=who.user.email or "", password=PASSWORD, device_id=device_id, device_name="", address="192.0.2.1"
     )
@@ -58,7 +59,7 @@ def test_second_sign_in_of_a_device_voids_a_concurrent_refresh(somebody: Make) -
     who = somebody(password=PASSWORD)
     stolen: list[tokens.Pair] = []
 
-    refused_after(lambda: stolen.append(tokens.rotate(who.pair.refresh)), lambda: sign_in(who, device_id=who.device.pk))
+    refused_after(lambda: stolen.append(tokens.rotate(who.pair.refresh)), lambda: sign_in(who, device_id=who.device_id))
 
     with pytest.raises(tokens.WrongToken):
         tokens.rotate(stolen[0].refresh)

@@ -46,7 +46,7 @@ def test_invalid_profile_change_is_refused(client: NewClient, somebody: Make, bo
 
 def test_privacy_can_be_read_and_changed_for_user_and_device(client: NewClient, somebody: Make) -> None:
     who = somebody()
-    api, device = client(who), str(who.device.pk)
+    api, device = client(who), str(who.device_id)
     assert api.get(ME + "/privacy").json() == DEFAULTS
     change = {
         "showTyping": False,
@@ -56,7 +56,7 @@ def test_privacy_can_be_read_and_changed_for_user_and_device(client: NewClient, 
     expected = {**DEFAULTS, **change}
     assert api.patch(ME + "/privacy", change).json() == expected
     assert api.get(ME + "/privacy").json() == expected
-    assert not privacy.get_device_settings(who.id, who.device.pk).send_read_receipts
+    assert not privacy.get_device_settings(who.id, who.device_id).send_read_receipts
     api.patch(ME + "/privacy", {"deviceOverrides": {device: {"sendReadReceipts": None}}})
     assert api.get(ME + "/privacy").json() == {**expected, "deviceOverrides": {}}
 

@@ -14,8 +14,9 @@ from accounts import tickets
 from gateway import redis_clients
 from gateway.errors import Overloaded
 from gateway.frames import Session
+from gateway.ids import DeviceId, UserId
 
-SESSION = Session(7, 8, 1_900_000_000.5)
+SESSION = Session(UserId(7), DeviceId(8), 1_900_000_000.5)
 
 
 def test_ticket_is_redeemed_for_its_session_once() -> None:
@@ -26,7 +27,7 @@ def test_ticket_is_redeemed_for_its_session_once() -> None:
 
 
 def test_ticket_of_a_web_session_has_no_session_expiry() -> None:
-    session = Session(7, 8, None)
+    session = Session(UserId(7), DeviceId(8), None)
     assert tickets.redeem(tickets.issue(session).ticket) == session
 
 

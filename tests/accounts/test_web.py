@@ -154,7 +154,7 @@ def test_password_change_keeps_this_session_and_signs_out_the_others(
     device = _device_of(browser)
     form = {"oldpassword": PASSWORD, "password1": "another-horse-8", "password2": "another-horse-8"}
     assert browser.post(reverse("account_change_password"), form).status_code == 302
-    assert [o.close_device for o in orders] == [who.device.pk]
+    assert [o.close_device for o in orders] == [who.device_id]
     assert browser.get("/api/v1/me").json()["id"] == str(who.id)
     assert _device_of(browser).pk == device.pk
     assert _device_of(browser).session_key == browser.session.session_key
@@ -172,7 +172,7 @@ def test_password_reset_by_mail_signs_out_all_devices(
     assert action is not None
     form = {"password1": "another-horse-8", "password2": "another-horse-8"}
     assert browser.post(action[1], form).status_code == 302
-    assert [o.close_device for o in orders] == [who.device.pk]
+    assert [o.close_device for o in orders] == [who.device_id]
     assert _sign_in(browser, who, "another-horse-8").status_code == 302
     again = Client().get(link[1], follow=True).content.decode()
     assert "used up" in again

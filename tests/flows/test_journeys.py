@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from accounts import blocks
+from gateway.ids import DeviceId, UserId
 from tests.chat.rest import Api
 from tests.clients import connected, opened
 from tests.factories import Someone, another_device, direct, group, say, someone
@@ -17,7 +18,9 @@ def register(server: Server, name: str) -> Someone:
     body = {"email": f"{secrets.token_hex(8)}@example.org", "password": secrets.token_urlsafe(16), "displayName": name}
     made = Api(server).post("auth/register", body)
     assert made.status == 201, made
-    return Someone(int(made.body["user"]["id"]), name, int(made.body["deviceId"]), made.body["access"])
+    return Someone(
+        UserId(int(made.body["user"]["id"])), name, DeviceId(int(made.body["deviceId"])), made.body["access"]
+    )
 
 
 async def test_two_new_users_find_each_other_and_chat(server: Server) -> None:

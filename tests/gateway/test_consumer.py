@@ -16,6 +16,7 @@ from gateway import consumer, hub
 from gateway.errors import Overloaded
 from gateway.frames import Frame, Session
 from gateway.hub import Hub, Lookups
+from gateway.ids import DeviceId, UserId
 from gateway.routes import Route, Wiring
 from gateway.shedding import Load
 
@@ -67,7 +68,7 @@ async def here(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hub]:
 
 def application(routes: dict[str, Route] | None = None, **doors: Any) -> Any:
     """Return the consumer for one new user; `doors` replace functions of the wiring that do nothing."""
-    session = Session(next(_users), 1, None)
+    session = Session(UserId(next(_users)), DeviceId(1), None)
     usual: dict[str, Any] = {
         "authenticate": lambda shown: session, "renew": nothing, "replay": nothing, "epoch": lambda: "e",
         "chats": lambda user: [], "opened": (), "closing": (),

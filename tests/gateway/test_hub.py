@@ -19,6 +19,7 @@ from gateway.bus import Event
 from gateway.connection import Connection
 from gateway.frames import Class, Session
 from gateway.hub import GAP_WAIT, Hub, Lookups
+from gateway.ids import DeviceId, UserId
 from gateway.topics import Audience, Interval, Known
 
 CHAT, ADA, BOB, CAY = 7, 1, 2, 3
@@ -65,7 +66,9 @@ class Peer:
     def __init__(self, user: int, *, device: int = 0) -> None:
         self.received: list[str] = []
         self.closes: list[tuple[int, str]] = []
-        self.connection = Connection(next(_ids), Session(user, device or user * 10, None), self.send, limit=100)
+        self.connection = Connection(
+            next(_ids), Session(UserId(user), DeviceId(device or user * 10), None), self.send, limit=100
+        )
         self.connection.greet([])
 
     async def send(self, message: dict[str, Any]) -> None:
@@ -384,7 +387,7 @@ async def test_unpublished_events_of_a_killed_process_are_loaded(hub: Hub, datab
 
 async def test_frames_before_the_greeting_are_written_after_it() -> None:
     peer = Peer(ADA)
-    fresh = Connection(next(_ids), Session(ADA, 1, None), peer.send, limit=10)
+    fresh = Connection(next(_ids), Session(UserId(ADA), DeviceId(1), None), peer.send, limit=10)
     fresh.write(b"live")
     assert peer.received == []
     fresh.greet([b"hello", b"replayed"])
@@ -394,7 +397,7 @@ async def test_frames_before_the_greeting_are_written_after_it() -> None:
 
 async def test_replay_counts_as_received_only_after_a_later_sign_of_life() -> None:
     peer = Peer(ADA)
-    resumed = Connection(next(_ids), Session(ADA, 1, None), peer.send, limit=10)
+    resumed = Connection(next(_ids), Session(UserId(ADA), DeviceId(1), None), peer.send, limit=10)
     resumed.resumed_from = 1000.0
     resumed.greet([b"hello", b"replayed"])
     for after, since in ((-1.0, 1000.0), (0.5, 1000.0), (30.0, time.time() + 30.0)):
@@ -408,7 +411,7 @@ async def test_blocked_connection_has_received_only_earlier_frames() -> None:
     async def send(message: dict[str, Any]) -> None:
         await blocked.wait()
 
-    slow = Connection(next(_ids), Session(ADA, 1, None), send, limit=10)
+    slow = Connection(next(_ids), Session(UserId(ADA), DeviceId(1), None), send, limit=10)
     slow.greet([])
     before = slow.received_until()
     slow.write(b"stuck")
@@ -433,7 +436,7 @@ async def test_connection_with_failing_writes_is_closed() -> None:
         else:
             raise RuntimeError("no")
 
-    broken = Connection(next(_ids), Session(ADA, 1, None), send, limit=10)
+    broken = Connection(next(_ids), Session(UserId(ADA), DeviceId(1), None), send, limit=10)
     broken.greet([b"hello"])
     await broken.closed
     assert closes == [1011]

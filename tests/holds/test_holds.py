@@ -106,11 +106,12 @@ def test_deleted_messages_under_a_hold_stay_until_it_is_released(cover: Callable
 def test_hold_on_something_else_keeps_nothing(names: str) -> None:
     evidence, messages = sent()
     elsewhere, stranger = direct(someone(), someone()), someone()
-    named: dict[str, Any] = {
+    holds_on: dict[str, dict[str, Any]] = {
         "conversation": {"conversation_id": elsewhere},
         "user": {"user_id": stranger.id},
         "both": {"conversation_id": evidence.chat, "user_id": stranger.id},
-    }[names]
+    }
+    named = holds_on[names]
     hold = holds.set_hold(by="Legal", reason="case 7", **named)
 
     remove(evidence, messages)

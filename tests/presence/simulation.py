@@ -8,6 +8,7 @@ from gateway import bus
 from gateway.bus import Event
 from gateway.connection import Connection
 from gateway.frames import Session
+from gateway.ids import DeviceId, UserId
 from gateway.redis_clients import thread_client
 from presence import store
 from presence.connections import PresenceReporter
@@ -52,7 +53,7 @@ def make_connection(user: int, device: int | None = None) -> Connection:
     async def send(message: dict[str, Any]) -> None:
         return None
 
-    return Connection(next(_ids), Session(user, device or user, None), send, limit=100)
+    return Connection(next(_ids), Session(UserId(user), DeviceId(device or user), None), send, limit=100)
 
 
 def make_idle(connection: Connection, seconds: float) -> None:

@@ -10,6 +10,7 @@ from django.db import InterfaceError, OperationalError
 
 from gateway.connection import Connection
 from gateway.frames import Session
+from gateway.ids import DeviceId, UserId
 from presence import states
 from presence.states import State
 from presence.subscriptions import DROP_SECONDS, Subscriptions, TooManySubscriptions
@@ -72,7 +73,7 @@ async def test_subscription_expires_after_ten_minutes_unless_renewed() -> None:
 
 async def test_connection_is_limited_to_a_hundred_live_subscriptions() -> None:
     clock = Clock()
-    subscriptions, subscriber = Subscriptions(clock), Subscriber(Someone(1, "Ada", 1, ""))
+    subscriptions, subscriber = Subscriptions(clock), Subscriber(Someone(UserId(1), "Ada", DeviceId(1), ""))
     most = LIMITS.presence_subscriptions
     subscriptions.subscribe(subscriber.connection, range(1, most + 1))
 
@@ -86,7 +87,7 @@ async def test_connection_is_limited_to_a_hundred_live_subscriptions() -> None:
 
 
 async def test_closed_connection_keeps_its_subscriptions_for_resume() -> None:
-    subscriptions, subscriber = Subscriptions(), Subscriber(Someone(1, "Ada", 1, ""))
+    subscriptions, subscriber = Subscriptions(), Subscriber(Someone(UserId(1), "Ada", DeviceId(1), ""))
     subscriptions.subscribe(subscriber.connection, [2, 3])
 
     subscriptions.forget(subscriber.connection)
@@ -113,7 +114,7 @@ async def test_connection_closed_during_a_read_leaves_nothing_behind() -> None:
 async def test_states_are_sent_later_after_a_failed_read(
     monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
 ) -> None:
-    subscriptions, subscriber = Subscriptions(), Subscriber(Someone(1, "Ada", 1, ""))
+    subscriptions, subscriber = Subscriptions(), Subscriber(Someone(UserId(1), "Ada", DeviceId(1), ""))
     subscriptions.subscribe(subscriber.connection, [2])
 
     def read_states(*_: Any) -> None:
@@ -130,7 +131,7 @@ async def test_states_are_sent_later_after_a_failed_read(
 
 async def test_subscribers_are_sent_unknown_once_when_redis_fails() -> None:
     clock = Clock()
-    subscriptions, subscriber = Subscriptions(clock), Subscriber(Someone(1, "Ada", 1, ""))
+    subscriptions, subscriber = Subscriptions(clock), Subscriber(Someone(UserId(1), "Ada", DeviceId(1), ""))
     subscriptions.subscribe(subscriber.connection, [2])
     away = clock.now
 

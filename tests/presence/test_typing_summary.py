@@ -16,6 +16,7 @@ from gateway import hub
 from gateway.bus import Event
 from gateway.connection import Connection
 from gateway.frames import Session
+from gateway.ids import DeviceId, UserId
 from presence.typing_summary import NOTICE, Change, TypingSummaries
 from tests.chat.rest import Api
 from tests.clients import Client, Frame, connected
@@ -40,7 +41,7 @@ class FakeHub:
         async def send(message: dict[str, Any]) -> None:
             self.received[user].append(json.loads(message["text"])["payload"])
 
-        connection = Connection(user, Session(user, user, None), send, limit=100)
+        connection = Connection(user, Session(UserId(user), DeviceId(user), None), send, limit=100)
         connection.greet([])
         self.users[user] = [connection]
 

@@ -11,6 +11,7 @@ from accounts.models import User
 from chat.conversations import conversations
 from chat.messages import ingest, validation
 from chat.teams import channels, teams
+from gateway.ids import UserId
 
 PASSWORD = "parley-demo"  # noqa: S105
 PEOPLE = (("Ada Lovelace", "ada"), ("Bob Kahn", "bob"), ("Chen Wei", "chen"), ("Dana Scott", "dana"))
@@ -46,7 +47,7 @@ class Command(BaseCommand):
         for person in people:
             for other in people:
                 if person.id != other.id:
-                    contacts.add(person.id, other.id)
+                    contacts.add(UserId(person.id), UserId(other.id))
         direct, _ = conversations.open_direct(people[0].id, people[1].id)
         for sender, _, text in DIRECT:
             _say(people[sender].id, direct.id, text)
