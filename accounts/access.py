@@ -24,9 +24,9 @@ def get_person(viewer_id: UserId, user_id: UserId) -> Person:
     user = (
         User.objects.filter(pk=user_id, is_active=True)
         .exclude(blocks__blocked_id=viewer_id)
-        .values_list("id", "display_name", "avatar_url")
+        .only("display_name", "avatar_url")
         .first()
     )
     if user is None:
         raise NotFound
-    return Person(UserId(user[0]), user[1], user[2])
+    return Person(UserId(user.pk), user.display_name, user.avatar_url)

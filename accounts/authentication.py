@@ -50,10 +50,9 @@ class WebSessionAuthentication(SessionAuthentication):
     """The web session's cookie with a CSRF token; its device must be signed in."""
 
     def authenticate(self, request: Request) -> tuple[User, Session] | None:
-        authenticated = super().authenticate(request)
-        if authenticated is None or not isinstance(authenticated[0], User):
+        user, _ = super().authenticate(request) or (None, None)
+        if not isinstance(user, User):
             return None
-        user = authenticated[0]
         user_agent = request.headers.get("User-Agent", "")
         device = sessions.get_or_create_device(request._request.session, user, user_agent=user_agent)
         return user, Session(UserId(user.pk), DeviceId(device.pk), None)

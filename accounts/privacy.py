@@ -40,8 +40,12 @@ def get_settings(user_id: UserId) -> Settings:
 def get_settings_by_user(user_ids: Iterable[UserId]) -> dict[UserId, Settings]:
     """Return the settings of several users by user id, in one query."""
     ids = list(user_ids)
-    rows = Privacy.objects.filter(user_id__in=ids).values_list("user_id", *NAMES)
-    return dict.fromkeys(ids, Settings()) | {row[0]: Settings(*row[1:]) for row in rows}
+    changed = {UserId(row.user_id): _settings_of(row) for row in Privacy.objects.filter(user_id__in=ids)}
+    return dict.fromkeys(ids, Settings()) | changed
+
+
+def _settings_of(row: Privacy) -> Settings:
+    return Settings(**{name: getattr(row, name) for name in NAMES})
 
 
 def get_device_settings(user_id: UserId, device_id: DeviceId) -> Settings:

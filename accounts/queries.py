@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -36,6 +36,15 @@ class ListedDevice:
     created_at: datetime
     last_seen_at: datetime
     current: bool
+
+
+class DirectoryRow(NamedTuple):
+    """A row of DIRECTORY, its columns in order."""
+
+    id: UserId
+    display_name: str
+    avatar_url: str
+    name_key: str
 
 
 # Reads the index user_by_name in order and stops at the limit: 2 ms for a rare name among 50,000. The sub-select uses
@@ -85,9 +94,10 @@ def search_directory(viewer_id: UserId, *, q: str, cursor: str | None, limit: in
     }
     with connection.cursor() as sql:
         sql.execute(DIRECTORY, parameters)
-        rows = sql.fetchall()
+        rows = [DirectoryRow(*row) for row in sql.fetchall()]
+    people = [Person(row.id, row.display_name, row.avatar_url) for row in rows[:limit]]
     last = rows[limit - 1] if len(rows) > limit else None
-    return Page([Person(*row[:3]) for row in rows[:limit]], write_cursor((last[3], last[0])) if last else None)
+    return Page(people, write_cursor((last.name_key, last.id)) if last else None)
 
 
 def _escape_like(text: str) -> str:
@@ -114,11 +124,11 @@ def list_blocks(user_id: UserId, *, cursor: str | None, limit: int) -> Page[List
 def list_devices(user_id: UserId, *, current: DeviceId, cursor: str | None, limit: int) -> Page[ListedDevice]:
     """Return a page of the user's signed-in devices, the newest first; `current` is the device of the request."""
     page = _newest_page(Device.objects.filter(user_id=user_id, revoked_at=None), cursor, limit)
-    found = [
+    devices = [
         ListedDevice(row.pk, row.name, row.platform, row.created_at, row.last_seen_at, row.pk == current)
         for row in page.results
     ]
-    return Page(found, page.next_cursor)
+    return Page(devices, page.next_cursor)
 
 
 def _listed(user: User, since: datetime, mutual: bool) -> ListedPerson:
@@ -128,5 +138,5 @@ def _listed(user: User, since: datetime, mutual: bool) -> ListedPerson:
 def _newest_page(rows: Any, cursor: str | None, limit: int) -> Page[Any]:
     if cursor:
         rows = rows.filter(pk__lt=read_cursor(cursor, int))
-    found = list(rows.order_by("-pk")[: limit + 1])
-    return Page(found[:limit], write_cursor(found[limit - 1].pk) if len(found) > limit else None)
+    newest = list(rows.order_by("-pk")[: limit + 1])
+    return Page(newest[:limit], write_cursor(newest[limit - 1].pk) if len(newest) > limit else None)

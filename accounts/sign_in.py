@@ -58,8 +58,8 @@ def _limit_keys(email: str, address: str) -> list[str]:
 
 
 def _charge_of(key: str, cost: int = 1) -> Charge:
-    most = settings.LIMITS.sign_ins_per_minute
-    return Charge(key, (Window(most / 60, most),), cost)
+    limit = settings.LIMITS.sign_ins_per_minute
+    return Charge(key, (Window(limit / 60, limit),), cost)
 
 
 def _network(address: str) -> str:
