@@ -1,7 +1,7 @@
-"""`script/test`: finds a browser, starts PostgreSQL and Redis of the tests' own, runs pytest, and stops them.
+"""`script/test`: finds a browser, starts separate PostgreSQL and Redis servers, runs pytest, and stops the servers.
 
-In the environment of pytest: DATABASE_URL, REDIS_URL, PARLEY_VAR, PARLEY_SECRET_KEY, PARLEY_DEMO=1, and
-PARLEY_CHROMIUM, the path of a browser, empty where there is none.
+Pytest's environment has DATABASE_URL, REDIS_URL, PARLEY_VAR, PARLEY_SECRET_KEY, PARLEY_DEMO=1, PYTEST_DEBUG_TEMPROOT
+(a folder for this run's temporary files) and PARLEY_CHROMIUM (the path of a browser, empty if there is none).
 """
 
 import os
@@ -9,6 +9,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,7 +82,12 @@ def servers() -> Iterator[dict[str, str]]:
     """Run the tests' own servers, a Redis for each process of xdist too; yield pytest's environment."""
     var: Path = ENV["PARLEY_VAR"] / "test"
     redis = [Redis(var / f"gw{number}") for number in range(PROCESSES)]
-    with running(var, database_url=ENV["DATABASE_URL"], redis_url=ENV["REDIS_URL"]) as (database_url, redis_url):
+    # As root the tests' PostgreSQL runs as another user, for which they open their folders. Another run of pytest would
+    # close pytest's common folder again.
+    with (
+        tempfile.TemporaryDirectory(prefix="parley-test-") as folder,
+        running(var, database_url=ENV["DATABASE_URL"], redis_url=ENV["REDIS_URL"]) as (database_url, redis_url),
+    ):
         try:
             for server in redis:
                 server.start()
@@ -92,6 +98,7 @@ def servers() -> Iterator[dict[str, str]]:
                 "PARLEY_VAR": str(var),
                 "PARLEY_DEMO": "1",
                 "PARLEY_SECRET_KEY": secrets.token_urlsafe(48),
+                "PYTEST_DEBUG_TEMPROOT": folder,
             }
         finally:
             for server in redis:
