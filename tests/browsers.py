@@ -1,4 +1,4 @@
-"""Finds a Chromium that runs: the system's, else Playwright's own, else, as root on Debian, the package."""
+"""Finds a working Chromium: of the system, else of Playwright, else installed as a package (as root on Debian)."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ APPLICATIONS = ("Google Chrome", "Chromium")
 
 
 def find_browser() -> str:
-    """Return the path of a browser that runs, or an empty text. PARLEY_CHROMIUM, where set, is taken as it is."""
+    """Return the path of a working browser, empty if there is none. PARLEY_CHROMIUM, if set, is returned unchecked."""
     if os.environ.get("PARLEY_CHROMIUM"):
         return os.environ["PARLEY_CHROMIUM"]
     return on_the_system() or playwrights() or installed_now()
@@ -24,7 +24,7 @@ def on_the_system() -> str:
 
 
 def playwrights() -> str:
-    """Return the newest of those that `playwright install chromium` left in its cache."""
+    """Return the newest browser in Playwright's cache, empty if there is none."""
     caches = {"darwin": "Library/Caches/ms-playwright"}
     cache = Path(
         os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / caches.get(sys.platform, ".cache/ms-playwright")
@@ -37,7 +37,7 @@ def playwrights() -> str:
 
 
 def installed_now() -> str:
-    """Install Debian's package, where that is ours to do."""
+    """Install Debian's package if this is root on a system with apt; return its path."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return ""
     print("Installing chromium for the browser tests ...", flush=True)
@@ -48,7 +48,7 @@ def installed_now() -> str:
 
 
 def runs(path: str) -> bool:
-    """Say whether this is a browser and no stub that asks for a snap."""
+    """Return whether `path` is a browser (Ubuntu has a stub that asks for a snap)."""
     try:
         return subprocess.run([path, "--version"], capture_output=True, timeout=30).returncode == 0
     except (OSError, subprocess.TimeoutExpired):

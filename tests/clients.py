@@ -1,4 +1,4 @@
-"""A protocol client for tests, on a real socket: sends frames, keeps what it got, waits for what it expects."""
+"""A protocol client for tests on a real socket: it sends frames, keeps received ones and waits for expected ones."""
 
 import asyncio
 import json
@@ -21,14 +21,14 @@ Frame = dict[str, Any]
 
 
 class Close(NamedTuple):
-    """How a connection ended."""
+    """The close frame of a connection."""
 
     code: int
     reason: str
 
 
 class Client:
-    """One connection. `frames` holds everything that came and no `expect` has taken yet."""
+    """One connection. `frames` holds the received frames that no `expect` has returned yet."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
@@ -43,15 +43,15 @@ class Client:
         return id_
 
     async def send_raw(self, text: str | bytes) -> None:
-        """Send a text frame as it is, valid UTF-8 or not."""
+        """Send a text frame unchanged, even if it is invalid UTF-8."""
         await self.socket.send(text, text=True)
 
     async def call(self, type_: str, payload: Any, *, id_: str | None = None) -> Frame:
-        """Send a frame and return its ack's payload."""
+        """Send a frame and return the payload of its ack."""
         return await self.ack(await self.send(type_, payload, id_=id_))
 
     async def say(self, chat: int, content: str = "hello", **more: Any) -> Frame:
-        """Send a message and return its ack's payload."""
+        """Send a message and return the payload of its ack."""
         return await self.call("message.send", {"chatId": str(chat), "content": content, **more})
 
     async def ack(self, id_: str) -> Frame:
@@ -59,7 +59,7 @@ class Client:
         return await self.expect("ack", lambda payload: payload["refId"] == id_)
 
     async def expect(self, type_: str, where: Callable[[Frame], bool] = lambda payload: True) -> Frame:
-        """Wait for a frame of a type and return its payload; others that come meanwhile are kept in order."""
+        """Wait for a frame of a type and return its payload; other frames are kept in order."""
         payload: Frame = (await self.expect_frame(type_, where))["payload"]
         return payload
 
@@ -69,7 +69,7 @@ class Client:
         return content
 
     async def expect_frame(self, type_: str, where: Callable[[Any], bool] = lambda payload: True) -> Frame:
-        """`expect`, with the envelope."""
+        """Wait for a frame as `expect` does and return it with its envelope."""
         place = 0
         async with asyncio.timeout(WAIT_SECONDS):
             while True:
@@ -86,18 +86,18 @@ class Client:
             return self.frames.pop(0) if self.frames else await self._read()
 
     async def _read(self) -> Frame:
-        """Return the next frame; a binary one has the type `bytes` and its content as payload."""
+        """Return the next frame; a binary frame gets the type `bytes` and its content as payload."""
         content = await self.socket.recv()
         return {"type": "bytes", "payload": content} if isinstance(content, bytes) else json.loads(content)
 
     async def news(self, count: int) -> list[Frame]:
-        """Wait for so many `message.new` and return their messages in the order in which they came."""
+        """Wait for `count` frames `message.new` and return their messages in the order of arrival."""
         return [(await self.expect("message.new"))["message"] for _ in range(count)]
 
     async def settled(self) -> list[Frame]:
-        """Return all frames that were on their way when this was called, and forget them: a pong comes after them.
+        """Return and remove all frames that were sent before this call: a pong arrives after them.
 
-        `chat.created` is left out: that of a chat made just before this connection may still come.
+        Omits `chat.created`, which may still arrive for a chat created just before this connection.
         """
         await self.send("ping", {})
         await self.expect("pong")
@@ -105,7 +105,7 @@ class Client:
         return [frame for frame in taken if frame["type"] != "chat.created"]
 
     async def first(self) -> str:
-        """Wait for the first answer to a handshake: the type of a frame, or the close code."""
+        """Wait for the first answer to a handshake; return the type of a frame or the close code."""
         async with asyncio.timeout(WAIT_SECONDS):
             try:
                 self.frames.append(await self._read())
@@ -114,11 +114,11 @@ class Client:
         return str(self.frames[0]["type"])
 
     async def closed(self, *, within: float = WAIT_SECONDS) -> int:
-        """Wait for the end of the connection and return its close code; what came before it is kept in `frames`."""
+        """Wait for the close of the connection and return its code; earlier frames are kept in `frames`."""
         return (await self.close(within=within)).code
 
     async def close(self, *, within: float = WAIT_SECONDS) -> Close:
-        """`closed`, with the reason."""
+        """Wait for the close of the connection and return its code and reason."""
         async with asyncio.timeout(within):
             try:
                 while True:
@@ -136,9 +136,9 @@ async def opened(
     subprotocols: Sequence[str] = SUBPROTOCOLS,
     **options: Any,
 ) -> AsyncIterator[Client]:
-    """Open a socket that shows these credentials and no others; its first frame is still to come.
+    """Open a socket with the given credentials only; its first frame is not read yet.
 
-    The library neither pings nor stops reading by itself; `options` are websockets' own.
+    The library sends no pings and does not stop reading; `options` are those of websockets.
     """
     async with websockets.connect(
         server.ws_url + query,
@@ -158,19 +158,19 @@ async def opened(
 
 @asynccontextmanager
 async def connected(server: Server, person: Someone, query: str = "", **options: Any) -> AsyncIterator[Client]:
-    """Open a connection by bearer token, past its hello."""
+    """Open a connection with a bearer token and read its hello."""
     async with opened(server, query, headers=bearer(person.access), **options) as client:
         client.hello = await client.expect("hello")
         yield client
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Wait for what tells nobody that it happens: ask again and again."""
+    """Poll until `holds` returns true, for changes that send no event."""
     async with asyncio.timeout(WAIT_SECONDS):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
 def bearer(access: str) -> dict[str, str]:
-    """Return the header that shows an access token."""
+    """Return the header with an access token."""
     return {"Authorization": f"Bearer {access}"}

@@ -1,4 +1,4 @@
-"""People and conversations for tests, made by the use-cases, each unique: nothing in the test database is shared."""
+"""Users and conversations for tests, created by the use-cases. Each is unique: tests share no data."""
 
 import secrets
 from collections.abc import Sequence
@@ -33,26 +33,26 @@ class Someone(NamedTuple):
 
 
 def someone(name: str = "Someone") -> Someone:
-    """Register a person with an own e-mail address and one signed-in device."""
+    """Register a user with a unique e-mail address and one signed-in device."""
     user = users.register(display_name=name, email=f"{secrets.token_hex(8)}@example.org", password=None)
     return another_device(Someone(UserId(user.pk), name, DeviceId(0), ""))
 
 
 def another_device(person: Someone) -> Someone:
-    """Return the same person on a new device."""
+    """Return the same user on a new device."""
     device = devices.add(person.id, name="test")
     return person._replace(device_id=DeviceId(device.pk), access=tokens.issue(device).access)
 
 
 def direct(one: Someone, other: Someone) -> int:
-    """Return the direct chat of two people."""
+    """Return the direct chat of two users."""
     return int(conversations.open_direct(one.id, other.id)[0].id)
 
 
 def group(owner: Someone, *others: Someone, name: str = "A group") -> int:
-    """Return a new group, without the system message of its making: tests count what is said from 1.
+    """Return a new group without the system message of its creation, so that the first message of a test has seq 1.
 
-    Nobody is told of that message either, so that none is on its way to a connection that a test opens.
+    That message is not published either, so that no connection of the test receives it.
     """
     with transaction.atomic():
         made = int(conversations.create_group(owner.id, name, [other.id for other in others]).id)
@@ -66,7 +66,7 @@ def group(owner: Someone, *others: Someone, name: str = "A group") -> int:
 
 
 def crowd(size: int) -> list[Someone]:
-    """Register people without devices: members of large conversations."""
+    """Register users without devices, as members of large conversations."""
     people = [
         users.register(display_name=f"N{n}", email=f"{secrets.token_hex(8)}@example.org", password=None)
         for n in range(size)
@@ -75,15 +75,15 @@ def crowd(size: int) -> list[Someone]:
 
 
 def draft(sender: Someone, conversation_id: int, content: str = "hello", **more: Any) -> Draft:
-    """Return a checked draft with a fresh client id, unless one is given."""
+    """Return a validated draft, with a new client id unless one is given."""
     wanted = {"client_id": str(uuid4()), "content": content, **more}
     return validation.draft(conversation_id=conversation_id, sender_id=sender.id, **wanted)
 
 
 def store(drafts: Sequence[Draft]) -> list[Stored]:
-    """Store a batch as a lane does: duplicates are looked for where one shows, and of what is refused.
+    """Store a batch as a lane does, without limits and without publishing.
 
-    Beyond the limits, and told to nobody.
+    Duplicates are searched only if the batch violates the unique constraint, and for refused drafts.
     """
     try:
         with transaction.atomic():
@@ -103,12 +103,12 @@ def _ingest(drafts: Sequence[Draft], *, careful: bool) -> list[Stored]:
 
 
 def say_many(sender: Someone, conversation_id: int, count: int) -> list[Stored]:
-    """Store `count` messages at once: "1", "2", …"""
+    """Store `count` messages "1", "2", … in one batch."""
     return store([draft(sender, conversation_id, str(n)) for n in range(1, count + 1)])
 
 
 def say(sender: Someone, conversation_id: int, content: str = "hello", *, client_id: str | None = None) -> Stored:
-    """Store a message as a process without a hub does, in a transaction of its own."""
+    """Store a message in its own transaction, as a process without a hub does."""
     draft = validation.draft(
         conversation_id=conversation_id, sender_id=sender.id, client_id=client_id or str(uuid4()), content=content
     )

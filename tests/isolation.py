@@ -1,7 +1,7 @@
-"""A pytest plugin of `script/test`: each of xdist's processes has Redis and PARLEY_VAR for itself.
+"""A pytest plugin of `script/test`: each process of xdist gets its own Redis and PARLEY_VAR.
 
-Numbered Redis databases would not do: they share their pub/sub channels. It acts when it is imported, by `-p`, because
-the settings are read before any hook or conftest of ours.
+Numbered Redis databases are not enough, because they share pub/sub channels. The plugin acts at its import (by `-p`),
+because the settings are read before any hook or conftest of the project.
 """
 
 import os

@@ -21,14 +21,14 @@ from config.env import BASE_DIR, ENV
 from tests.browsers import find_browser
 
 PROCESSES = 2
-PASSED, FAILED, NO_TESTS = 0, 1, 5  # exit codes of pytest that let its next run begin
+PASSED, FAILED, NO_TESTS = 0, 1, 5  # exit codes of pytest after which the next run starts
 NO_BROWSER = (
     "Not run: the browser tests, for want of Chromium (install it, or run `.venv/bin/playwright install chromium`)."
 )
 
 
 def main(arguments: list[str]) -> int:
-    """Run pytest with these arguments; return its exit code, or 1 where CI lacks a browser."""
+    """Run pytest with these arguments; return its exit code, or 1 if CI has no browser."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     fast = "--fast" in arguments
     chosen = [argument for argument in arguments if argument != "--fast"]
@@ -50,8 +50,8 @@ def main(arguments: list[str]) -> int:
 def parts(chosen: list[str], *, fast: bool, browser: bool) -> list[str]:
     """Return the marks of each run of pytest.
 
-    The browser tests have one of their own: Playwright leaves an event loop running in its process, beside which no
-    test could start another. What the caller chose outside of them needs no second run.
+    Browser tests need a separate run: Playwright leaves an event loop running in its process, so that no other test
+    can start one. If the caller chose no browser test, there is one run.
     """
     if fast:
         return ["not slow and not browser"]
@@ -63,7 +63,7 @@ def parts(chosen: list[str], *, fast: bool, browser: bool) -> list[str]:
 
 
 def run(command: list[str], environ: dict[str, str]) -> int:
-    """Run pytest and return its exit code. Ctrl-C reaches it as well: it says what it has found, then all ends."""
+    """Run pytest and return its exit code. Ctrl-C is left to pytest, which prints its results and ends."""
     before = signal.signal(signal.SIGINT, lambda number, frame: None)
     try:
         return subprocess.run(command, env=environ, cwd=BASE_DIR).returncode
@@ -72,14 +72,14 @@ def run(command: list[str], environ: dict[str, str]) -> int:
 
 
 def worst(codes: list[int]) -> int:
-    """Return the first failure; that a run found no tests is one only if all did."""
+    """Return the first failure; a run without tests is a failure only if no run had tests."""
     failures = [code for code in codes if code not in (PASSED, NO_TESTS)]
     return failures[0] if failures else min(codes)
 
 
 @contextmanager
 def servers() -> Iterator[dict[str, str]]:
-    """Run the tests' own servers, a Redis for each process of xdist too; yield pytest's environment."""
+    """Run separate servers for the tests, with a Redis for each process of xdist; yield pytest's environment."""
     var: Path = ENV["PARLEY_VAR"] / "test"
     redis = [Redis(var / f"gw{number}") for number in range(PROCESSES)]
     # As root the tests' PostgreSQL runs as another user, for which they open their folders. Another run of pytest would
@@ -106,7 +106,7 @@ def servers() -> Iterator[dict[str, str]]:
 
 
 def pytest(chosen: list[str]) -> list[str]:
-    """Return the command: on several processes for everything, on one for a choice of the caller's or given servers."""
+    """Return pytest's command: on several processes for all tests, on one for chosen tests or external servers."""
     command = [sys.executable, "-m", "pytest", "-p", "tests.isolation"]
     everything = all(argument.startswith("-") for argument in chosen)
     return [*command, "-n", str(PROCESSES)] if everything and not ENV["REDIS_URL"] else command

@@ -1,4 +1,4 @@
-"""Web processes for tests: started as a user's are, with the test database, on a free port, stopped at the end."""
+"""Web processes for tests, started as in production, with the test database and a free port."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 30
-# A test sends more in a second than a person, on a machine that is busy with other tests; tests of the limits set their own.
+# Tests send more in a second than a person does. Tests of the limits set their own values.
 GENEROUS = {
     f"PARLEY_LIMIT_{name}": "100000"
     for name in (
@@ -45,16 +45,16 @@ class Server:
         return f"ws://127.0.0.1:{self.port}/ws/v1"
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill the process, as a crash would."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def terminate(self) -> None:
-        """Ask it to stop, without waiting."""
+        """Send SIGTERM without waiting for the end."""
         self.process.send_signal(signal.SIGTERM)
 
     def text(self) -> str:
-        """Return what it has logged so far."""
+        """Return its log so far."""
         return self.log.read_text()
 
 
@@ -66,7 +66,7 @@ def free_port() -> int:
 
 
 def start(database: str, *, port: int | None = None, **environ: str) -> Server:
-    """Start a web process and return it when it answers; `environ` overrides limits and settings."""
+    """Start a web process and return it once it answers; `environ` overrides limits and settings."""
     port = port or free_port()
     log = Path(tempfile.mkstemp(prefix="parley-test-", suffix=".log")[1])
     variables = {**os.environ, **GENEROUS, "DATABASE_URL": database_url(database), "PARLEY_ROLE": "web", **environ}
@@ -81,7 +81,7 @@ def start(database: str, *, port: int | None = None, **environ: str) -> Server:
 
 @contextmanager
 def serve(database: str, *, port: int | None = None, **environ: str) -> Iterator[Server]:
-    """Run a web process for the length of a block."""
+    """Run a web process for the duration of a block."""
     server = start(database, port=port, **environ)
     try:
         yield server
@@ -93,7 +93,7 @@ def serve(database: str, *, port: int | None = None, **environ: str) -> Iterator
 
 
 def database_url(name: str) -> str:
-    """Return DATABASE_URL with another database's name."""
+    """Return DATABASE_URL with another database name."""
     return urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}"))
 
 

@@ -1,4 +1,4 @@
-"""People and clients for the tests of accounts, all of them unique: their data stays."""
+"""Users and clients for the tests of accounts. Each is unique, because test data stays in the database."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ def new_email() -> str:
 
 @pytest.fixture
 def somebody() -> Callable[..., Somebody]:
-    """Makes a user with an own e-mail address; a name may be given."""
+    """Return a function that registers a user with a unique e-mail address."""
 
     def make(name: str = "Somebody", *, password: str | None = None, email: str | None = None) -> Somebody:
         user = users.register(display_name=name, email=email or new_email(), password=password)
@@ -51,7 +51,7 @@ def somebody() -> Callable[..., Somebody]:
 
 @pytest.fixture
 def client() -> Callable[..., APIClient]:
-    """Makes a REST client from a network of its own, so that limits do not meet; signed in as somebody, if given."""
+    """Return a function that makes a REST client with its own network, signed in as `who` if given."""
 
     def make(who: Somebody | None = None, *, csrf: bool = False) -> APIClient:
         address = ".".join(["10", *(str(secrets.randbelow(256)) for _ in range(3))])
@@ -66,7 +66,7 @@ def client() -> Callable[..., APIClient]:
 
 @pytest.fixture
 def orders() -> Iterator[list[Event]]:
-    """What was handed to the hub during the test: this process's is replaced by a list."""
+    """The events published during the test: a list replaces the hub of this process."""
     taken: list[Event] = []
     before = bus._hub
     bus.attach(taken.append)

@@ -1,4 +1,4 @@
-"""What the staff sees and may do."""
+"""Users and devices in the admin: visibility and actions for staff."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ Make = Callable[..., Somebody]
 
 @pytest.fixture
 def staff(monkeypatch: pytest.MonkeyPatch) -> Client:
-    """A browser in which a superuser, made by Django's command, has signed in."""
+    """A browser signed in as a superuser, who was created by Django's command."""
     email = new_email()
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
     call_command("createsuperuser", "--noinput", email=email.upper(), verbosity=0)
@@ -73,7 +73,7 @@ def test_admin_can_sign_out_a_device(staff: Client, somebody: Make, orders: list
 
 
 def test_staff_with_change_permission_cannot_raise_their_own_rights(staff: Client, somebody: Make) -> None:
-    """F275: who may disable accounts decides about nobody's rights; superusers do."""
+    """Only superusers change rights (F275)."""
     helper = somebody(password=PASSWORD)
     helper.user.is_staff = True
     helper.user.save()

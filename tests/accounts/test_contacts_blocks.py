@@ -1,4 +1,4 @@
-"""Contacts and blocks: private, silent, at once."""
+"""Contacts and blocks: rules, privacy and concurrency."""
 
 import threading
 from collections.abc import Callable

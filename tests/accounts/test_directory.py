@@ -1,4 +1,4 @@
-"""Finding people."""
+"""Search in the directory of users."""
 
 import secrets
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Make = Callable[..., Somebody]
 
 @pytest.fixture
 def mark() -> str:
-    """A word that no other test's people have in their names."""
+    """A word that occurs in no name of another test."""
     return "x" + secrets.token_hex(6)
 
 

@@ -1,4 +1,4 @@
-"""A user's e-mail addresses on the web: another to sign in with, and never one with which somebody else does."""
+"""The page of a user's e-mail addresses: adding one, and refusal of addresses of other users."""
 
 import re
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def signed_in(who: Somebody) -> Client:
 
 
 def does(browser: Client, action: str, email: str) -> str:
-    """Press a button of the page, and return what it then says."""
+    """Press a button of the page and return the next page."""
     return browser.post(PAGE, {f"action_{action}": "", "email": email}, follow=True).content.decode()
 
 

@@ -1,4 +1,4 @@
-"""What is left of devices that never came back goes away."""
+"""Removal of expired refresh tokens and web sessions."""
 
 from collections.abc import Callable
 from datetime import timedelta

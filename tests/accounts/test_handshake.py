@@ -1,4 +1,4 @@
-"""Who may open a socket."""
+"""Authentication of sockets."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -46,7 +46,7 @@ def _bearer(token: str) -> Handshake:
 
 @pytest.fixture
 def browser(somebody: Make) -> tuple[Somebody, Client]:
-    """Somebody whose browser has signed in."""
+    """A user and their signed-in browser."""
     who = somebody()
     client = Client(headers={"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"})
     client.force_login(who.user)
@@ -200,7 +200,7 @@ def test_unknown_session_cookie_is_refused(key: str) -> None:
 def test_unavailable_store_does_not_report_a_wrong_credential(
     monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
 ) -> None:
-    """A client that hears 4401 signs in anew; when to come back is the gateway's to say."""
+    """A client signs in again after 4401, so an outage must not cause it."""
 
     def away(ticket: str) -> Session:
         raise fault

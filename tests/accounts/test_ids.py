@@ -1,4 +1,4 @@
-"""Ids are made by the database, in order of time."""
+"""Ids: created by the database in order of time, typed, and read from the wire."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

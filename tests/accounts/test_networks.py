@@ -1,4 +1,4 @@
-"""Whose network a request counts against: the address that a trusted proxy saw, and never one that a client claims."""
+"""The network of a request, for limits: the address that a trusted proxy saw, never one that a client claims."""
 
 import secrets
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ MOST = 2
 
 
 def address() -> str:
-    """Return an address that no other test has: limits are kept by network."""
+    """Return an address of no other test: limits count by network."""
     return ".".join(["10", *(str(secrets.randbelow(256)) for _ in range(3))])
 
 
 def registered(claims: Sequence[str], *, server: str, proxies: str) -> list[int]:
-    """Register once with each of these X-Forwarded-For, at a server that lets MOST of a network do so in a minute."""
+    """Register with each X-Forwarded-For at a server that allows MOST of them for a network; return the statuses."""
     with serve(
         settings.DATABASES["default"]["NAME"],
         PARLEY_SERVER=server,

@@ -1,4 +1,4 @@
-"""Privacy settings as data."""
+"""Privacy settings of users and devices."""
 
 from collections.abc import Callable
 

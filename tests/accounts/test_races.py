@@ -1,4 +1,4 @@
-"""Two sessions at one account: whoever comes second meets what the first has done."""
+"""Concurrent transactions on one account: the second sees the effect of the first."""
 
 from collections.abc import Callable
 from threading import Thread
@@ -19,7 +19,7 @@ Make = Callable[..., Somebody]
 
 
 def refused_after(first: Callable[[], object], second: Callable[[], object]) -> type[Refused] | None:
-    """Do the first thing, let the second come to wait for it before it is committed; return how that was refused."""
+    """Run `first`, start `second` so that it waits for the commit; return the class of its refusal, if any."""
     refusals: list[type[Refused]] = []
 
     def act() -> None:

@@ -1,4 +1,4 @@
-"""`/auth/…` as a client meets it."""
+"""The REST routes `/auth/…`."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""`/me…` and `/users…` as a client meets them."""
+"""The REST routes `/me…` and `/users…`."""
 
 import secrets
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Signing out as open sockets of a running server see it, and ways into one."""
+"""Sockets of a running server: authentication, and their close after a sign-out."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ def _post(server: Server, route: str, token: str) -> Any:
 
 
 async def _close_code(url: str, headers: dict[str, str]) -> int:
-    """Open a socket and return its close code, or 0 where it said hello."""
+    """Open a socket and return its close code, or 0 if it got a frame."""
     async with websockets.connect(url, additional_headers=headers) as socket, asyncio.timeout(WAIT_SECONDS):
         try:
             await socket.recv()

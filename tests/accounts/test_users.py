@@ -1,4 +1,4 @@
-"""What a name, an e-mail address and a password may be."""
+"""Registration and profile: rules for names, e-mail addresses and passwords."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

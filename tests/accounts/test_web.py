@@ -1,4 +1,4 @@
-"""Signing up, in and out in a browser."""
+"""Sign-up, sign-in and sign-out in a browser."""
 
 import re
 import secrets
@@ -23,7 +23,7 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.
 
 @pytest.fixture
 def browser() -> Client:
-    """A browser from a network of its own."""
+    """A browser with its own network address."""
     address = ".".join(["10", *(str(secrets.randbelow(256)) for _ in range(3))])
     return Client(headers={"user-agent": FIREFOX}, REMOTE_ADDR=address)
 

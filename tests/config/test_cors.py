@@ -1,4 +1,4 @@
-"""Which pages of other origins a browser lets at the API (F268)."""
+"""CORS headers of the API (F268)."""
 
 import pytest
 from django.http import HttpResponse
@@ -17,7 +17,7 @@ def one_origin(settings: Settings) -> None:
 
 
 def asked(origin: str, path: str = "/api/v1/me") -> HttpResponse:
-    """Ask as a browser does before it lets a page send a token."""
+    """Send the preflight of a browser for a request with a token."""
     headers = {
         "origin": origin,
         "access-control-request-method": "PATCH",

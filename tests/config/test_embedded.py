@@ -1,4 +1,4 @@
-"""The embedded servers: their addresses, one owner at a time, a clean end, and a start after a kill."""
+"""The embedded servers: addresses, single owner, clean stop, and start after a kill."""
 
 import multiprocessing
 import os
@@ -24,7 +24,7 @@ NOTHING_GIVEN = {"database_url": "", "redis_url": ""}
 
 @pytest.fixture
 def var(tmp_path: Path) -> Iterator[Path]:
-    """A folder as awkward as people's are: blanks, a quote, a percent sign, and too long for a Unix socket."""
+    """A folder with blanks, a quote and a percent sign, too long for a Unix socket."""
     folder = tmp_path / "it's 100% mine" / ("deep" * 20)
     yield folder
     for name in ("postgres", "redis"):
@@ -97,7 +97,7 @@ def test_stale_pid_file_of_another_process_does_not_prevent_a_start(var: Path) -
 
 @pytest.mark.slow
 def test_interrupted_initdb_is_repeated(var: Path) -> None:
-    """As a SIGKILL in the middle of initdb leaves it."""
+    """The data folder is incomplete after a SIGKILL during initdb."""
     with running(var, **NOTHING_GIVEN):
         pass
     (var / "postgres").rename(var / "postgres.new-killed")

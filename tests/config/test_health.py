@@ -1,4 +1,4 @@
-"""Liveness asks nothing, readiness tells each dependency, metrics are for those who may read them."""
+"""Liveness, readiness of each dependency, and access to the metrics."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What is made before the first start."""
+"""Creation of the demo before the first start."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""The processes of one machine, and the port they answer on."""
+"""The processes of one machine and their listening port."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def test_json_log_lines_have_no_prefix(monkeypatch: pytest.MonkeyPatch, capsys: 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
 def test_killed_runner_leaves_no_process_behind() -> None:
-    """The child tells its number, the runner dies by SIGKILL, and the child's end closes the socket between us."""
+    """The child sends its process id, the runner is killed, and the end of the child closes the socket pair."""
     ours, childs = socket.socketpair()
     script = f"""
         import sys

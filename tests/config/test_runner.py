@@ -1,4 +1,4 @@
-"""`script/server` from a folder of its own: first start, Ctrl-C, second start, crashes, and the second runner."""
+"""`script/server`: first start, Ctrl-C, second start, crashes, and a second runner."""
 
 import json
 import os
@@ -26,10 +26,10 @@ READY = re.compile(r"Parley answers at (http://\S+)")
 
 
 class Runner:
-    """A running `script/server` without its shell: its output so far, and who belongs to it."""
+    """A running `script/server` without its shell: its output so far and its processes."""
 
     def __init__(self, var: Path, **environ: str) -> None:
-        # Nothing that the tests' own servers were given may reach it.
+        # It must not inherit the settings of the tests' own servers.
         inherited = {
             name: value for name, value in os.environ.items() if not re.match("PARLEY_|DATABASE_URL|REDIS_URL", name)
         }
@@ -45,7 +45,7 @@ class Runner:
         )
 
     def until(self, pattern: "re.Pattern[str]") -> "re.Match[str]":
-        """Read on until a line matches; the end of the output is a failure."""
+        """Read lines until one matches; fail at the end of the output."""
         assert self.process.stdout
         for line in self.process.stdout:
             self.output += line
@@ -54,11 +54,11 @@ class Runner:
         pytest.fail(f"it ended with {self.process.wait()} before {pattern.pattern!r}:\n{self.output}")
 
     def family(self) -> list[psutil.Process]:
-        """Return web, worker and beat as they are now, and what runs below them."""
+        """Return the current processes web, worker and beat with their children."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def end(self, number: int) -> int:
-        """Send a signal, read the rest, return the exit code."""
+        """Send a signal, read the remaining output, return the exit code."""
         self.process.send_signal(number)
         return self.rest()
 
@@ -78,7 +78,7 @@ def var(tmp_path: Path) -> Iterator[Path]:
 
 @contextmanager
 def started(var: Path, **environ: str) -> Iterator[Runner]:
-    """Start, wait for the address, and at the end let nothing live on."""
+    """Start a runner and wait for its address; kill all its processes at the end."""
     runner = Runner(var, PARLEY_PORT=str(free_port()), **environ)
     family: list[psutil.Process] = []
     try:
@@ -94,7 +94,7 @@ def started(var: Path, **environ: str) -> Iterator[Runner]:
 
 
 def gone(family: list[psutil.Process]) -> list[psutil.Process]:
-    """Return those that still run after their due time."""
+    """Return the processes that still run after 30 s."""
     left: list[psutil.Process] = psutil.wait_procs(family, timeout=30)[1]
     return [process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 

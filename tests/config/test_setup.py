@@ -1,4 +1,4 @@
-"""`script/setup` on machines where something is missing: one sentence that says what, and what to do."""
+"""`script/setup` on a machine with missing parts: one sentence that names the part and what to do."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ TOOLS = ("bash", "cmp", "cp", "dirname", "env", "rm")
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    """A checkout with nothing in it but script/setup, and a PATH without any Python."""
+    """A checkout with script/setup only, and a PATH without Python."""
     (tmp_path / "script").mkdir()
     shutil.copy(BASE_DIR / "script" / "setup", tmp_path / "script" / "setup")
     (tmp_path / "requirements.txt").write_text("# nothing\n")
@@ -24,14 +24,14 @@ def machine(tmp_path: Path) -> Path:
 
 
 def python(machine: Path, script: str) -> None:
-    """Put a python3 of that behaviour on the machine's PATH."""
+    """Put a python3 that runs `script` on the machine's PATH."""
     file = machine / "bin" / "python3"
     file.write_text(f"#!{machine}/bin/bash\n{script}\n")
     file.chmod(0o755)
 
 
 def refused(machine: Path) -> str:
-    """Run script/setup; return its one sentence."""
+    """Run script/setup, which must fail; return its sentence."""
     done = subprocess.run(
         [machine / "script" / "setup"], env={"PATH": str(machine / "bin")}, capture_output=True, text=True, timeout=60
     )

@@ -1,4 +1,4 @@
-"""What every connection to the database bears, Django's and the event loop's own (K29)."""
+"""Timeouts of database connections, of Django and of the event loop (K29)."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from gateway.async_database import PreparedConnection
 
 
 def timeouts_of(parameters: dict[str, str]) -> dict[str, Any]:
-    """Return what of libpq's parameters of a connection is its patience."""
+    """Return the timeouts among libpq's parameters of a connection."""
     return {name: int(parameters[name]) for name in CONNECTION_TIMEOUTS if name in parameters}
 
 

@@ -1,4 +1,4 @@
-"""The worker as a process: a file that is being scanned holds up nothing else, and a stop gives it up at once."""
+"""The worker process: a running scan delays no other task, and a stop aborts it immediately."""
 
 import os
 import shlex
@@ -30,7 +30,7 @@ WAIT_SECONDS = 60
 
 
 class Silent:
-    """A scanner that takes a file and says nothing: `busy` once it has one, `let_go` once it was hung up on."""
+    """A scanner that never answers. `busy` is set when it gets a file, `let_go` when its client disconnects."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -48,7 +48,7 @@ class Silent:
 
 @contextmanager
 def worker(**environ: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run the worker as `script/server` does, on the test's database; killed at the end if it still runs."""
+    """Run the worker as `script/server` does, on the test database; kill it at the end."""
     role, command = commands(Path(os.environ["PARLEY_VAR"]), web_processes=1)["worker"]
     name = settings.DATABASES["default"]["NAME"]
     variables = {**os.environ, "PARLEY_ROLE": role, "DATABASE_URL": database_url(name), **environ}
@@ -61,7 +61,7 @@ def worker(**environ: str) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def until(true: Callable[[], bool], what: str) -> None:
-    """Poll another process's doings; there is no event to wait for."""
+    """Poll until `true` returns true: there is no event from another process to wait for."""
     end = time.monotonic() + WAIT_SECONDS
     while not true():
         assert time.monotonic() < end, what
@@ -74,7 +74,7 @@ def silent() -> Silent:
 
 
 def waiting_file() -> Attachment:
-    """Return a file that is due; those that other tests have left are not."""
+    """Return the only file that is due for processing."""
     row = upload(someone())
     Attachment.objects.exclude(id=row.id).filter(status="scanning").update(due_at=timezone.now() + timedelta(days=1))
     return row

@@ -1,1 +1,1 @@
-"""What deploy/ ships, run as it stands."""
+"""Tests of the files in deploy/, unchanged."""

@@ -1,4 +1,4 @@
-"""deploy/nginx.conf, with other ports and files: pages over TLS, the socket through it, and nothing secret in its log."""
+"""deploy/nginx.conf with other ports and files: pages over TLS, sockets, and no secret in its log."""
 
 import datetime
 import http.client
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed he
 
 
 class Proxy(NamedTuple):
-    """A running nginx: its TLS port and its plain one, how to trust it, and where it logs."""
+    """A running nginx: its TLS and plain ports, its certificate's context and its folder for logs."""
 
     port: int
     plain: int
@@ -43,7 +43,7 @@ class Proxy(NamedTuple):
     folder: Path
 
     def logged(self) -> str:
-        """Return all that has been logged, by these servers or by what surrounds them."""
+        """Return the text of all its logs."""
         return "".join(file.read_text() for file in self.folder.glob("*.log"))
 
     def get(self, path: str) -> tuple[int, str]:
@@ -57,7 +57,7 @@ class Proxy(NamedTuple):
 
 @pytest.fixture(scope="module")
 def proxy(open_database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    """nginx by the shipped file before a web process that is no demo."""
+    """nginx with the shipped file in front of a web process outside the demo."""
     folder = tmp_path_factory.mktemp("nginx")
     outside: dict[str, Any] = {
         "PARLEY_DEMO": "0", "PARLEY_SECRET_KEY": secrets.token_urlsafe(48), "PARLEY_HOSTS": f"{NAME},127.0.0.1",
@@ -69,7 +69,7 @@ def proxy(open_database: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @contextmanager
 def running(folder: Path, parley: int) -> Iterator[Proxy]:
-    """Run nginx by the shipped file, before Parley at a port, with all that it writes in a folder."""
+    """Run nginx with the shipped file in front of Parley's port; all its files are in `folder`."""
     port, plain = free_port(), free_port()
     certificate = self_signed(folder)
     file = folder / "nginx.conf"
@@ -86,7 +86,7 @@ def running(folder: Path, parley: int) -> Iterator[Proxy]:
 
 
 def configuration(folder: Path, *, tls: int, plain: int, parley: int) -> str:
-    """Return the shipped file as a whole configuration, with this test's ports and files in place of the usual ones."""
+    """Return a complete configuration around the shipped file, with this test's ports and files."""
     shipped = (ROOT / "deploy" / "nginx.conf").read_text()
     for usual, ours in {
         "127.0.0.1:8000;": f"127.0.0.1:{parley};",
@@ -104,7 +104,7 @@ def configuration(folder: Path, *, tls: int, plain: int, parley: int) -> str:
 
 
 def self_signed(folder: Path) -> Path:
-    """Write a key and a certificate for NAME; return the certificate's file."""
+    """Write a key and a certificate for NAME; return the file of the certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
     now = datetime.datetime.now(datetime.UTC)
@@ -131,7 +131,7 @@ def _wait(proxy: Proxy, process: "subprocess.Popen[bytes]") -> None:
 
 
 async def through(proxy: Proxy, person: Someone) -> Client:
-    """Open a socket through nginx with a ticket in its address, as a browser of another origin would."""
+    """Open a socket through nginx with a ticket in its URL, as a browser of another origin does."""
     ticket = tickets.issue(Session(person.id, person.device_id, None)).ticket
     socket = await websockets.connect(
         f"wss://{NAME}:{proxy.port}/ws/v1?ticket={ticket}", ssl=proxy.trust, host="127.0.0.1", port=proxy.port
@@ -163,7 +163,7 @@ def test_nginx_passes_an_upload_chunk(proxy: Proxy) -> None:
         except HTTPError as refusal:
             return refusal.code, None
 
-    # Its tokens are signed with a secret of its own.
+    # This server signs tokens with another secret than the tests.
     whoever = {
         "email": f"{secrets.token_hex(8)}@example.org",
         "password": "quiet-Harbour-lantern",

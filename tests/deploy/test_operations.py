@@ -1,4 +1,4 @@
-"""What docs/operations.md says of an outage, and of the log: 503 without PostgreSQL, and no error that is no bug."""
+"""The claims of docs/operations.md on outages and the log: 503 without PostgreSQL, and only bugs logged as errors."""
 
 import json
 import secrets
@@ -34,7 +34,7 @@ def test_request_with_an_unknown_host_is_logged_as_a_warning(server: Server) -> 
 
 
 def test_page_without_the_database_answers_503_and_logs_no_error() -> None:
-    """K29. A page reads its session before anything else; below /api/ a middleware's failure is a problem document."""
+    """A page reads its session first; below /api/ a failed middleware answers with a problem document (K29)."""
     ada = Client()
     ada.force_login(User.objects.get(id=someone().id))
     headers = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={ada.session.session_key}"}

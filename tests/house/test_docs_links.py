@@ -1,4 +1,4 @@
-"""What the docs point at exists: every relative link with its heading, and every path of this project that they name."""
+"""Targets of the docs exist: relative links with their headings, and paths and names of the code."""
 
 import re
 import subprocess
@@ -12,21 +12,21 @@ LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-# A path of ours: begins with a folder of the project; what is under var/ or .venv/ comes and goes.
+# A path of the project begins with one of its folders; var/ and .venv/ are generated.
 FOLDERS = ("accounts", "bench", "chat", "config", "deploy", "docs", "gateway", "presence", "receipts", "script", "static", "templates", "tests", ".ci")  # fmt: skip
 PATH = re.compile(rf"(?:{'|'.join(re.escape(folder) for folder in FOLDERS)})/[\w./-]*")
-# Places that a recipe tells its reader to fill.
+# Placeholders of recipes.
 PLACES = re.compile(r"NNNN|<|…")
 
 
 def documents() -> list[Path]:
-    """Return every Markdown file of the project, vendored ones left out."""
+    """Return all Markdown files of the project except vendored ones."""
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.md"], cwd=BASE_DIR, capture_output=True, text=True, check=True)  # fmt: skip
     return [BASE_DIR / name for name in listed.stdout.splitlines() if "vendor" not in name]
 
 
 def anchors(text: str) -> set[str]:
-    """Return the addresses of a document's headings, as GitHub makes them."""
+    """Return the anchors of a document's headings, as GitHub makes them."""
     plain = [re.sub(r"[`*]", "", heading).lower() for heading in HEADING.findall(FENCED.sub("", text))]
     return {re.sub(r"[^\w\- ]", "", heading).strip().replace(" ", "-") for heading in plain}
 
@@ -42,10 +42,10 @@ def test_relative_links_of_the_docs_resolve(document: Path) -> None:
         if not file.exists() or (anchor and anchor not in anchors(file.read_text())):
             broken.append(target)
 
-    assert not broken, f"{document.relative_to(BASE_DIR)}: mend these links"
+    assert not broken, f"{document.relative_to(BASE_DIR)}: correct these links"
 
 
-# A decision record names the files as they were called when it was written.
+# Decision records name files as they were at the time.
 CURRENT = [document for document in documents() if "decisions" not in document.parts]
 
 

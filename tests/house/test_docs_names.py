@@ -1,4 +1,4 @@
-"""What a client or an operator can meet stands in the docs by its name: frames, codes, routes, tasks, words."""
+"""The docs name everything that clients and operators use: frames, codes, routes, events and tasks."""
 
 import re
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def codes(of: type[Refused]) -> Iterator[str]:
 
 
 def routes(patterns: list[URLPattern | URLResolver]) -> Iterator[str]:
-    """Return the addresses below /api/v1/, as the docs write them."""
+    """Yield the paths below /api/v1/ in the notation of the docs."""
     for pattern in patterns:
         if isinstance(pattern, URLResolver):
             yield from routes(pattern.url_patterns)

@@ -1,4 +1,4 @@
-"""The tables in the docs are those of the code."""
+"""The generated tables in the docs match the code."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The table of environment variables is the whole truth: the docs have every row, and nothing reads past it."""
+"""The table of environment variables: documented, complete, and strict with invalid values."""
 
 import re
 
@@ -20,12 +20,12 @@ CODE = (
     "script",
     "search",
 )
-# Read by scripts before there is a table, or made of many: the limits' overrides.
+# Read by scripts without the table, and the prefix of the limits' overrides.
 BESIDES = {"PARLEY_CHROMIUM", "PARLEY_LIMIT_"}
 
 
 def row(variable: Variable) -> str:
-    """Return the variable's line of the docs' table."""
+    """Return the row of a variable in the docs."""
     default = "`var/`" if variable.name == "PARLEY_VAR" else f"`{variable.default}`" if variable.default else ""
     return f"| `{variable.name}` | {default} | {variable.meaning} |"
 

@@ -1,4 +1,4 @@
-"""How the house is written (style 1, 2, 5, 6, 7, 16): what a reader may rely on without looking."""
+"""Rules of style that a program can check (style 1, 2, 5, 6, 7, 16, 17)."""
 
 import ast
 import re
@@ -33,7 +33,7 @@ NOT_NOUNS = {
 }
 LONGEST = 400
 LONGEST_POLL = 0.1
-# Daphne brings Twisted, 15 MB: only the process that is started on it may import it.
+# Daphne imports Twisted, 15 MB: only a process that runs on Daphne may import it.
 LATE_IMPORTS = {"config/serve.py"}
 
 
@@ -124,7 +124,7 @@ def test_tests_do_not_sleep(file: Path) -> None:
 
 
 def _sleeps(call: ast.Call) -> bool:
-    """Say whether a call sleeps longer than a poll does."""
+    """Return whether a call sleeps longer than a poll."""
     named_sleep = isinstance(call.func, ast.Attribute) and call.func.attr == "sleep"
     seconds = call.args[0] if call.args else None
     return named_sleep and isinstance(seconds, ast.Constant) and float(seconds.value) > LONGEST_POLL  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Each number that code, tests or docs cite leads somewhere: requirements, style rules, sections of the protocol page."""
+"""Numbers cited by code, tests and docs are listed: requirements, style rules, sections of the protocol page."""
 
 import re
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ FOLDERS = (
     "templates",
 )
 KINDS = {".py", ".sql", ".js", ".html", ".md"}
-# Numbers that look alike: Unicode code points, an F-string's example.
+# Texts with the same form: Unicode code points and an example of an f-string.
 CITED = re.compile(r"(?<![\w+\\/#-])([FKU])([1-9][0-9]{0,2})\b")
 UNICODE = {"U128", "U64", "U32", "U36"}
 

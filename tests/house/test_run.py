@@ -1,4 +1,4 @@
-"""`script/test` runs what was asked for, the browser tests apart from all others, and no failure is lost on the way."""
+"""`script/test`: selection of tests, separate run of browser tests, and exit codes."""
 
 import os
 import sys

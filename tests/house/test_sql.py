@@ -1,6 +1,6 @@
-"""SQL keeps to the ladder too: a statement names tables and functions of its own app or of those below it, and writes its own.
+"""SQL obeys the ladder: it reads tables and functions of its own app or of apps below, and writes only its own tables.
 
-The import linter sees no SQL. This test reads the names out of the strings of product code and out of the migrations.
+The import linter does not see SQL. These tests find the names in strings of product code and in migrations.
 """
 
 import ast
@@ -14,7 +14,7 @@ from django.apps import apps
 
 from config.env import BASE_DIR
 
-# From the ground up; apps on one floor know nothing of each other.
+# From the lowest up; apps on one floor do not import each other.
 FLOORS = (("gateway",), ("outbox", "holds"), ("accounts",), ("chat",), ("receipts", "presence"))
 APPS = [app for floor in FLOORS for app in floor]
 FLOOR = {app: height for height, floor in enumerate(FLOORS) for app in floor}
@@ -122,7 +122,7 @@ def test_listed_sql_exceptions_are_still_needed() -> None:
 
 
 def test_sql_reader_finds_known_statements() -> None:
-    """Else the tests above would pass over SQL that nobody reads any more."""
+    """Otherwise the tests above would pass without reading any SQL."""
     found = {(use.name, use.writes) for use in USES}
 
     assert {("chat_message", True), ("chat_member", True), ("accounts_block", False), ("chat_ingest", False)} <= found

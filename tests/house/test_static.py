@@ -1,4 +1,4 @@
-"""The web app's files: layers that import downward only, a list of modules that is whole, styles made of tokens."""
+"""The web app's files: imports between layers, the list of preloaded modules, tokens in styles."""
 
 import re
 from pathlib import Path
@@ -8,13 +8,13 @@ import pytest
 from config.env import BASE_DIR
 
 STATIC = BASE_DIR / "static"
-# From the ground up.
+# From the lowest up.
 LAYERS = ("kit", "net", "state", "views", "app")
 MODULES = sorted(file for layer in LAYERS for file in (STATIC / layer).rglob("*.js"))
 STYLES = sorted((STATIC / "css").glob("*.css"))
 PAGES = sorted((BASE_DIR / "templates").rglob("*.html"))
 IMPORT = re.compile(r"""(?:from|import\()\s*["']([^"']+)["']""")
-# These two are entry points: a page names them itself.
+# Entry points, which pages name themselves.
 ENTRIES = {"app/main.js", "app/settings.js"}
 SPACED = re.compile(r"(?<![\w-])(?:padding|margin|gap|row-gap|column-gap)(?:-[a-z-]+)?:\s*([^;}]+)")
 LONGEST = 400

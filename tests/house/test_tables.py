@@ -1,4 +1,4 @@
-"""The four tables of config say what happens when: every name in them leads to something that is there."""
+"""The tables of config: every name in them refers to something that exists."""
 
 import importlib
 import inspect
@@ -139,5 +139,5 @@ def test_migrations_match_the_models() -> None:
 
 
 def test_presence_app_has_no_tables() -> None:
-    """F136, F146: what is here and who types is Redis' and the processes' alone."""
+    """Presence and typing are only in Redis and in processes (F136, F146)."""
     assert list(apps.get_app_config("presence").get_models()) == []
