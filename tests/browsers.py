@@ -14,29 +14,29 @@ def find_browser() -> str:
     """Return the path of a working browser, empty if there is none. PARLEY_CHROMIUM, if set, is returned unchecked."""
     if os.environ.get("PARLEY_CHROMIUM"):
         return os.environ["PARLEY_CHROMIUM"]
-    return on_the_system() or playwrights() or installed_now()
+    return find_on_system() or find_in_playwright_cache() or install_package()
 
 
-def on_the_system() -> str:
+def find_on_system() -> str:
     paths = [shutil.which(name) for name in NAMES]
     paths += [f"/Applications/{name}.app/Contents/MacOS/{name}" for name in APPLICATIONS]
-    return next((path for path in paths if path and runs(path)), "")
+    return next((path for path in paths if path and is_working(path)), "")
 
 
-def playwrights() -> str:
+def find_in_playwright_cache() -> str:
     """Return the newest browser in Playwright's cache, empty if there is none."""
     caches = {"darwin": "Library/Caches/ms-playwright"}
     cache = Path(
         os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / caches.get(sys.platform, ".cache/ms-playwright")
     )
-    found = [
+    candidates = [
         *cache.glob("chromium-*/chrome-linux*/chrome"),
         *cache.glob("chromium-*/chrome-mac*/*.app/Contents/MacOS/*"),
     ]
-    return next((str(path) for path in sorted(found, reverse=True) if runs(str(path))), "")
+    return next((str(path) for path in sorted(candidates, reverse=True) if is_working(str(path))), "")
 
 
-def installed_now() -> str:
+def install_package() -> str:
     """Install Debian's package if this is root on a system with apt; return its path."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return ""
@@ -44,10 +44,10 @@ def installed_now() -> str:
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
         subprocess.run(["apt-get", "-q", *command], env=environ, stdout=subprocess.DEVNULL, check=False)
-    return on_the_system()
+    return find_on_system()
 
 
-def runs(path: str) -> bool:
+def is_working(path: str) -> bool:
     """Return whether `path` is a browser (Ubuntu has a stub that asks for a snap)."""
     try:
         return subprocess.run([path, "--version"], capture_output=True, timeout=30).returncode == 0

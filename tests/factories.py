@@ -76,8 +76,8 @@ def crowd(size: int) -> list[Someone]:
 
 def draft(sender: Someone, conversation_id: int, content: str = "hello", **more: Any) -> Draft:
     """Return a validated draft, with a new client id unless one is given."""
-    wanted = {"client_id": str(uuid4()), "content": content, **more}
-    return validation.draft(conversation_id=conversation_id, sender_id=sender.id, **wanted)
+    fields = {"client_id": str(uuid4()), "content": content, **more}
+    return validation.draft(conversation_id=conversation_id, sender_id=sender.id, **fields)
 
 
 def store(drafts: Sequence[Draft]) -> list[Stored]:

@@ -36,18 +36,18 @@ def main(arguments: list[str]) -> int:
     with servers() as environ:
         environ["PARLEY_CHROMIUM"] = browser
         codes = []
-        for marks in parts(chosen, fast=fast, browser=bool(browser)):
+        for marks in select_marks(chosen, fast=fast, browser=bool(browser)):
             codes.append(run([*pytest(chosen), "-m", marks, *chosen], environ))
             if codes[-1] not in (PASSED, FAILED, NO_TESTS):
                 break
-    code = worst(codes)
+    code = combine_exit_codes(codes)
     if fast or browser:
         return code
     print(NO_BROWSER)
     return code or (1 if os.environ.get("CI") == "true" else 0)
 
 
-def parts(chosen: list[str], *, fast: bool, browser: bool) -> list[str]:
+def select_marks(chosen: list[str], *, fast: bool, browser: bool) -> list[str]:
     """Return the marks of each run of pytest.
 
     Browser tests need a separate run: Playwright leaves an event loop running in its process, so that no other test
@@ -58,8 +58,10 @@ def parts(chosen: list[str], *, fast: bool, browser: bool) -> list[str]:
     paths = [Path(argument.split("::")[0]).resolve() for argument in chosen if not argument.startswith("-")]
     paths = [path for path in paths if path.exists()]
     home = BASE_DIR / "tests" / "browser"
-    wanted = browser and (not paths or any(path.is_relative_to(home) or home.is_relative_to(path) for path in paths))
-    return ["not browser", "browser"] if wanted else ["not browser"]
+    with_browser = browser and (
+        not paths or any(path.is_relative_to(home) or home.is_relative_to(path) for path in paths)
+    )
+    return ["not browser", "browser"] if with_browser else ["not browser"]
 
 
 def run(command: list[str], environ: dict[str, str]) -> int:
@@ -71,7 +73,7 @@ def run(command: list[str], environ: dict[str, str]) -> int:
         signal.signal(signal.SIGINT, before)
 
 
-def worst(codes: list[int]) -> int:
+def combine_exit_codes(codes: list[int]) -> int:
     """Return the first failure; a run without tests is a failure only if no run had tests."""
     failures = [code for code in codes if code not in (PASSED, NO_TESTS)]
     return failures[0] if failures else min(codes)

@@ -65,7 +65,7 @@ def client() -> Callable[..., APIClient]:
 
 
 @pytest.fixture
-def orders() -> Iterator[list[Event]]:
+def published() -> Iterator[list[Event]]:
     """The events published during the test: a list replaces the hub of this process."""
     taken: list[Event] = []
     before = bus._hub

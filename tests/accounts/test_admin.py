@@ -48,12 +48,12 @@ def test_admin_lists_users_but_cannot_add_edit_or_delete_them(staff: Client, som
 
 
 def test_disabled_user_is_signed_out_everywhere_and_may_be_enabled_again(
-    staff: Client, somebody: Make, orders: list[Event]
+    staff: Client, somebody: Make, published: list[Event]
 ) -> None:
     who = somebody(password=PASSWORD)
     chosen = {"_selected_action": [str(who.id)]}
     staff.post(reverse("admin:accounts_user_changelist"), {"action": "disable", **chosen})
-    assert [o.close_device for o in orders] == [who.device_id]
+    assert [o.close_device for o in published] == [who.device_id]
     with pytest.raises(devices.Revoked):
         tokens.verify_access(who.pair.access)
     assert not User.objects.get(pk=who.id).is_active
@@ -63,12 +63,12 @@ def test_disabled_user_is_signed_out_everywhere_and_may_be_enabled_again(
         tokens.verify_access(who.pair.access)
 
 
-def test_admin_can_sign_out_a_device(staff: Client, somebody: Make, orders: list[Event]) -> None:
+def test_admin_can_sign_out_a_device(staff: Client, somebody: Make, published: list[Event]) -> None:
     who = somebody()
     where = reverse("admin:accounts_device_changelist")
     assert staff.get(where).status_code == 200
     staff.post(where, {"action": "sign_out", "_selected_action": [str(who.device_id)]})
-    assert [o.close_device for o in orders] == [who.device_id]
+    assert [o.close_device for o in published] == [who.device_id]
     assert Device.objects.get(pk=who.device_id).revoked_at is not None
 
 

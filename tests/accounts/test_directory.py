@@ -14,7 +14,7 @@ Make = Callable[..., Somebody]
 
 
 @pytest.fixture
-def mark() -> str:
+def unique_word() -> str:
     """A word that occurs in no name of another test."""
     return "x" + secrets.token_hex(6)
 
@@ -23,50 +23,57 @@ def _find(viewer: Somebody, q: str) -> list[str]:
     return [person.display_name for person in queries.search_directory(viewer.id, q=q, cursor=None, limit=50).results]
 
 
-def test_directory_matches_word_prefixes_without_case_or_accents(somebody: Make, mark: str) -> None:
+def test_directory_matches_word_prefixes_without_case_or_accents(somebody: Make, unique_word: str) -> None:
     me = somebody("Me")
-    somebody(f"Zoë {mark} Ångström")
-    for q in (mark, mark.upper(), mark[:8], f"zoe {mark}", f"{mark} ang", f"  {mark}  ANG"):
-        assert _find(me, q) == [f"Zoë {mark} Ångström"]
-    assert _find(me, mark[1:]) == []
+    somebody(f"Zoë {unique_word} Ångström")
+    for q in (
+        unique_word,
+        unique_word.upper(),
+        unique_word[:8],
+        f"zoe {unique_word}",
+        f"{unique_word} ang",
+        f"  {unique_word}  ANG",
+    ):
+        assert _find(me, q) == [f"Zoë {unique_word} Ångström"]
+    assert _find(me, unique_word[1:]) == []
 
 
-def test_directory_matches_email_prefixes(somebody: Make, mark: str) -> None:
-    me, ada = somebody(), somebody("Ada", email=f"{mark}@example.org")
-    assert _find(me, f"{mark}@EX") == ["Ada"]
-    assert _find(ada, mark) == []
+def test_directory_matches_email_prefixes(somebody: Make, unique_word: str) -> None:
+    me, ada = somebody(), somebody("Ada", email=f"{unique_word}@example.org")
+    assert _find(me, f"{unique_word}@EX") == ["Ada"]
+    assert _find(ada, unique_word) == []
 
 
-def test_directory_escapes_sql_wildcards(somebody: Make, mark: str) -> None:
+def test_directory_escapes_sql_wildcards(somebody: Make, unique_word: str) -> None:
     me = somebody()
-    somebody(f"100%_{mark}\\")
-    assert _find(me, f"100%_{mark}\\") == [f"100%_{mark}\\"]
-    assert _find(me, f"1%{mark}") == []
+    somebody(f"100%_{unique_word}\\")
+    assert _find(me, f"100%_{unique_word}\\") == [f"100%_{unique_word}\\"]
+    assert _find(me, f"1%{unique_word}") == []
     assert _find(me, "'; DROP TABLE accounts_user; --") == []
     with pytest.raises(InvalidPayload):
         _find(me, "\0")
 
 
 def test_directory_omits_the_viewer_disabled_users_and_blockers_of_the_viewer(
-    somebody: Make, mark: str, orders: list[Event]
+    somebody: Make, unique_word: str, published: list[Event]
 ) -> None:
-    me, gone, foe, friend = (somebody(f"{mark} {name}") for name in ("Me", "Gone", "Foe", "Friend"))
+    me, gone, foe, friend = (somebody(f"{unique_word} {name}") for name in ("Me", "Gone", "Foe", "Friend"))
     users.disable(gone.id)
     blocks.block(foe.id, me.id)
     blocks.block(me.id, friend.id)
-    assert _find(me, mark) == [f"{mark} Friend"]
-    assert _find(foe, mark) == [f"{mark} Friend", f"{mark} Me"]
+    assert _find(me, unique_word) == [f"{unique_word} Friend"]
+    assert _find(foe, unique_word) == [f"{unique_word} Friend", f"{unique_word} Me"]
 
 
-def test_directory_pages_have_no_gap_and_no_duplicate(somebody: Make, mark: str) -> None:
+def test_directory_pages_have_no_gap_and_no_duplicate(somebody: Make, unique_word: str) -> None:
     me = somebody()
-    names = sorted([f"{mark} {secrets.token_hex(2)}" for _ in range(5)] + [f"{mark} same"] * 3)
+    names = sorted([f"{unique_word} {secrets.token_hex(2)}" for _ in range(5)] + [f"{unique_word} same"] * 3)
     for name in names:
         somebody(name)
     seen: list[str] = []
     cursor = None
     for expected in (3, 3, 2):
-        page = queries.search_directory(me.id, q=mark, cursor=cursor, limit=3)
+        page = queries.search_directory(me.id, q=unique_word, cursor=cursor, limit=3)
         assert len(page.results) == expected
         seen += [person.display_name for person in page.results]
         cursor = page.next_cursor

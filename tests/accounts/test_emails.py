@@ -17,13 +17,13 @@ Make = Callable[..., Somebody]
 PAGE = reverse("account_email")
 
 
-def signed_in(who: Somebody) -> Client:
+def sign_in(who: Somebody) -> Client:
     browser = Client()
     browser.post(reverse("account_login"), {"login": who.user.email, "password": PASSWORD})
     return browser
 
 
-def does(browser: Client, action: str, email: str) -> str:
+def press(browser: Client, action: str, email: str) -> str:
     """Press a button of the page and return the next page."""
     return browser.post(PAGE, {f"action_{action}": "", "email": email}, follow=True).content.decode()
 
@@ -34,10 +34,10 @@ def email_of(who: Somebody) -> str | None:
 
 def test_user_can_add_an_email_and_make_it_primary(somebody: Make, mailoutbox: list[EmailMessage]) -> None:
     who, other = somebody(password=PASSWORD), new_email()
-    browser = signed_in(who)
+    browser = sign_in(who)
 
-    does(browser, "add", other.upper())
-    does(browser, "primary", other)
+    press(browser, "add", other.upper())
+    press(browser, "primary", other)
 
     assert email_of(who) == other
     assert [mail.to for mail in mailoutbox] == [[other]]
@@ -46,7 +46,7 @@ def test_user_can_add_an_email_and_make_it_primary(somebody: Make, mailoutbox: l
 def test_email_of_another_user_cannot_be_added(somebody: Make) -> None:
     who, other = somebody(password=PASSWORD), somebody()
 
-    page = does(signed_in(who), "add", other.user.email or "")
+    page = press(sign_in(who), "add", other.user.email or "")
 
     assert EmailTaken().message in page
     assert not EmailAddress.objects.filter(email=other.user.email).exists()
@@ -56,14 +56,14 @@ def test_email_of_another_user_cannot_be_added(somebody: Make) -> None:
 def test_email_taken_by_a_later_sign_up_is_refused_and_nothing_changes(
     somebody: Make, mailoutbox: list[EmailMessage], way: str
 ) -> None:
-    who, wanted = somebody(password=PASSWORD), new_email()
-    browser = signed_in(who)
-    does(browser, "add", wanted)
-    twin = somebody(email=wanted)
+    who, new_address = somebody(password=PASSWORD), new_email()
+    browser = sign_in(who)
+    press(browser, "add", new_address)
+    twin = somebody(email=new_address)
     before = list(EmailAddress.objects.filter(user=who.user).order_by("pk").values())
 
     if way == "primary":
-        page = does(browser, "primary", wanted)
+        page = press(browser, "primary", new_address)
     else:
         link = re.search(r"http://testserver(/\S+)", str(mailoutbox[0].body))
         assert link is not None
@@ -71,5 +71,5 @@ def test_email_taken_by_a_later_sign_up_is_refused_and_nothing_changes(
         page = browser.get(PAGE).content.decode()
 
     assert EmailTaken().message in page
-    assert (email_of(who), email_of(twin)) == (who.user.email, wanted)
+    assert (email_of(who), email_of(twin)) == (who.user.email, new_address)
     assert list(EmailAddress.objects.filter(user=who.user).order_by("pk").values()) == before

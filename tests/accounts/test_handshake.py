@@ -22,10 +22,10 @@ from tests.accounts.conftest import Somebody
 
 Make = Callable[..., Somebody]
 HOST = b"localhost:8000"
-OURS = b"http://localhost:8000"
+OWN_ORIGIN = b"http://localhost:8000"
 
 
-def _shown(
+def _request(
     headers: dict[bytes, bytes] | None = None,
     query: dict[str, str] | None = None,
     cookies: dict[str, str] | None = None,
@@ -33,15 +33,15 @@ def _shown(
     return Handshake({b"host": HOST, **(headers or {})}, query or {}, cookies or {})
 
 
-def _refused(shown: Handshake) -> Closed:
+def _refusal(request: Handshake) -> Closed:
     with pytest.raises(Closed) as closed:
-        handshake.authenticate(shown)
+        handshake.authenticate(request)
     assert len(closed.value.reason.encode()) <= 123
     return closed.value
 
 
 def _bearer(token: str) -> Handshake:
-    return _shown({b"authorization": b"Bearer " + token.encode("latin-1", "replace")})
+    return _request({b"authorization": b"Bearer " + token.encode("latin-1", "replace")})
 
 
 @pytest.fixture
@@ -67,33 +67,33 @@ def test_bearer_token_opens_a_socket(somebody: Make) -> None:
     "headers", [{b"authorization": b"Bearer x"}, {b"authorization": b"Basic eDp5"}, {b"authorization": b"\xff\xfe"}, {}]
 )
 def test_socket_without_a_valid_credential_closes_with_4401(headers: dict[bytes, bytes]) -> None:
-    assert _refused(_shown(headers)).code == 4401
+    assert _refusal(_request(headers)).code == 4401
 
 
 def test_expired_token_closes_the_socket_with_its_reason(somebody: Make) -> None:
     who = somebody()
     with time_machine.travel(timezone.now() + timedelta(seconds=active.LIMITS.access_token + 1)):
-        closed = _refused(_bearer(who.pair.access))
+        closed = _refusal(_bearer(who.pair.access))
     assert (closed.code, closed.reason) == (4401, TokenExpired().message)
 
 
 def test_wrong_bearer_token_is_refused_despite_a_valid_ticket(somebody: Make) -> None:
     ticket = tickets.issue(tokens.decode_access(somebody().pair.access)).ticket
-    assert _refused(_shown({b"authorization": b"Bearer x"}, {"ticket": ticket})).code == 4401
+    assert _refusal(_request({b"authorization": b"Bearer x"}, {"ticket": ticket})).code == 4401
 
 
 def test_ticket_opens_only_one_socket(somebody: Make) -> None:
     session = tokens.decode_access(somebody().pair.access)
     ticket = tickets.issue(session).ticket
-    assert handshake.authenticate(_shown(query={"ticket": ticket})) == session
-    assert _refused(_shown(query={"ticket": ticket})).code == 4401
+    assert handshake.authenticate(_request(query={"ticket": ticket})) == session
+    assert _refusal(_request(query={"ticket": ticket})).code == 4401
 
 
-def test_ticket_of_a_signed_out_device_is_refused(somebody: Make, orders: list[Event]) -> None:
+def test_ticket_of_a_signed_out_device_is_refused(somebody: Make, published: list[Event]) -> None:
     who = somebody()
     ticket = tickets.issue(tokens.decode_access(who.pair.access)).ticket
     devices.revoke(who.id, who.device_id)
-    closed = _refused(_shown(query={"ticket": ticket}))
+    closed = _refusal(_request(query={"ticket": ticket}))
     assert (closed.code, closed.reason) == (4401, devices.Revoked().message)
 
 
@@ -103,26 +103,28 @@ def test_token_in_the_url_works_only_if_the_setting_allows_it(
 ) -> None:
     settings.TOKEN_IN_URL = allowed
     who = somebody()
-    shown = _shown(query={"token": who.pair.access})
+    request = _request(query={"token": who.pair.access})
     if opens:
-        assert handshake.authenticate(shown).user_id == who.id
+        assert handshake.authenticate(request).user_id == who.id
     else:
-        assert _refused(shown).code == 4401
+        assert _refusal(request).code == 4401
 
 
-def test_disabled_user_cannot_open_a_socket(somebody: Make, orders: list[Event]) -> None:
+def test_disabled_user_cannot_open_a_socket(somebody: Make, published: list[Event]) -> None:
     who = somebody()
     users.disable(who.id)
-    assert _refused(_bearer(who.pair.access)).code == 4401
+    assert _refusal(_bearer(who.pair.access)).code == 4401
 
 
 def test_web_session_opens_a_socket_for_its_own_device(browser: tuple[Somebody, Client]) -> None:
     who, client = browser
-    shown = _shown({b"origin": OURS, b"user-agent": b"Mozilla/5.0 (X11; Linux) Firefox/140.0"}, cookies=_cookie(client))
-    first = handshake.authenticate(shown)
+    request = _request(
+        {b"origin": OWN_ORIGIN, b"user-agent": b"Mozilla/5.0 (X11; Linux) Firefox/140.0"}, cookies=_cookie(client)
+    )
+    first = handshake.authenticate(request)
     assert (first.user_id, first.expires_at) == (who.id, None)
     assert first.device_id != who.device_id
-    assert handshake.authenticate(shown) == first
+    assert handshake.authenticate(request) == first
     assert Device.objects.get(pk=first.device_id).name == "Firefox on Linux"
 
 
@@ -136,49 +138,49 @@ def test_page_of_another_origin_cannot_open_a_socket_with_the_web_session(
     browser: tuple[Somebody, Client], origin: bytes | None
 ) -> None:
     headers = {} if origin is None else {b"origin": origin}
-    closed = _refused(_shown(headers, cookies=_cookie(browser[1])))
+    closed = _refusal(_request(headers, cookies=_cookie(browser[1])))
     assert (closed.code, closed.reason) == (4401, handshake.WrongOrigin().message)
 
 
 def test_configured_origin_can_use_the_web_session(browser: tuple[Somebody, Client], settings: Settings) -> None:
     settings.ORIGINS = ["https://app.example.org"]
-    shown = _shown({b"origin": b"https://APP.example.org"}, cookies=_cookie(browser[1]))
-    assert handshake.authenticate(shown).user_id == browser[0].id
+    request = _request({b"origin": b"https://APP.example.org"}, cookies=_cookie(browser[1]))
+    assert handshake.authenticate(request).user_id == browser[0].id
 
 
 def test_origin_equal_to_an_unknown_host_is_refused(browser: tuple[Somebody, Client]) -> None:
-    shown = _shown({b"host": b"rebound.example", b"origin": b"http://rebound.example"}, cookies=_cookie(browser[1]))
-    assert _refused(shown).code == 4401
+    request = _request({b"host": b"rebound.example", b"origin": b"http://rebound.example"}, cookies=_cookie(browser[1]))
+    assert _refusal(request).code == 4401
 
 
 def test_http_origin_is_refused_when_tls_is_on(browser: tuple[Somebody, Client], settings: Settings) -> None:
     settings.TLS = True
-    assert _refused(_shown({b"origin": OURS}, cookies=_cookie(browser[1]))).code == 4401
-    good = _shown({b"origin": b"https://localhost:8000"}, cookies=_cookie(browser[1]))
+    assert _refusal(_request({b"origin": OWN_ORIGIN}, cookies=_cookie(browser[1]))).code == 4401
+    good = _request({b"origin": b"https://localhost:8000"}, cookies=_cookie(browser[1]))
     assert handshake.authenticate(good).user_id == browser[0].id
 
 
 def test_web_session_signed_out_elsewhere_is_refused_and_deleted(
-    browser: tuple[Somebody, Client], orders: list[Event]
+    browser: tuple[Somebody, Client], published: list[Event]
 ) -> None:
     who, client = browser
-    shown = _shown({b"origin": OURS}, cookies=_cookie(client))
-    device_id = handshake.authenticate(shown).device_id
+    request = _request({b"origin": OWN_ORIGIN}, cookies=_cookie(client))
+    device_id = handshake.authenticate(request).device_id
     devices.revoke(who.id, device_id)
-    assert _refused(shown).code == 4401
+    assert _refusal(request).code == 4401
     assert not client.session.exists(_cookie(client)[active.SESSION_COOKIE_NAME])
-    assert [o.close_device for o in orders] == [device_id]
+    assert [o.close_device for o in published] == [device_id]
 
 
 def test_session_saved_again_after_its_revocation_is_flushed(
-    browser: tuple[Somebody, Client], orders: list[Event]
+    browser: tuple[Somebody, Client], published: list[Event]
 ) -> None:
     who, client = browser
     device = sessions.get_or_create_device(session := client.session, who.user)
     session.save()
     devices.revoke(who.id, DeviceId(device.pk))
     session.save(must_create=True)  # as a request in flight would have
-    closed = _refused(_shown({b"origin": OURS}, cookies=_cookie(client)))
+    closed = _refusal(_request({b"origin": OWN_ORIGIN}, cookies=_cookie(client)))
     assert closed.reason == devices.Revoked().message
     assert not client.session.exists(_cookie(client)[active.SESSION_COOKIE_NAME])
 
@@ -187,13 +189,13 @@ def test_password_change_invalidates_web_sessions(browser: tuple[Somebody, Clien
     who, client = browser
     who.user.set_password("another-horse-8")
     who.user.save(update_fields=["password"])
-    assert _refused(_shown({b"origin": OURS}, cookies=_cookie(client))).code == 4401
+    assert _refusal(_request({b"origin": OWN_ORIGIN}, cookies=_cookie(client))).code == 4401
 
 
 @pytest.mark.parametrize("key", ["", "x", "\0", "x" * 5000, "'; --"])
 def test_unknown_session_cookie_is_refused(key: str) -> None:
-    shown = _shown({b"origin": OURS}, cookies={active.SESSION_COOKIE_NAME: key})
-    assert _refused(shown).code == 4401
+    request = _request({b"origin": OWN_ORIGIN}, cookies={active.SESSION_COOKIE_NAME: key})
+    assert _refusal(request).code == 4401
 
 
 @pytest.mark.parametrize("fault", [Overloaded, OperationalError])
@@ -207,7 +209,7 @@ def test_unavailable_store_does_not_report_a_wrong_credential(
 
     monkeypatch.setattr(tickets, "redeem", away)
     with pytest.raises(fault):
-        handshake.authenticate(_shown(query={"ticket": "x"}))
+        handshake.authenticate(_request(query={"ticket": "x"}))
 
 
 def test_token_renews_only_the_session_of_its_own_device(somebody: Make) -> None:

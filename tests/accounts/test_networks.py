@@ -13,12 +13,12 @@ from tests.servers import serve
 MOST = 2
 
 
-def address() -> str:
+def random_address() -> str:
     """Return an address of no other test: limits count by network."""
     return ".".join(["10", *(str(secrets.randbelow(256)) for _ in range(3))])
 
 
-def registered(claims: Sequence[str], *, server: str, proxies: str) -> list[int]:
+def register_each(claims: Sequence[str], *, server: str, proxies: str) -> list[int]:
     """Register with each X-Forwarded-For at a server that allows MOST of them for a network; return the statuses."""
     with serve(
         settings.DATABASES["default"]["NAME"],
@@ -37,19 +37,19 @@ def registered(claims: Sequence[str], *, server: str, proxies: str) -> list[int]
 
 @pytest.mark.parametrize("server", ["uvicorn", "daphne"])
 def test_forwarded_address_claimed_by_a_client_is_ignored(server: str) -> None:
-    client, other = address(), address()
-    claims = [f"{address()}, {client}" for _ in range(MOST + 1)] + [f"{address()}, {other}"]
+    client, other = random_address(), random_address()
+    claims = [f"{random_address()}, {client}" for _ in range(MOST + 1)] + [f"{random_address()}, {other}"]
 
-    assert registered(claims, server=server, proxies="127.0.0.1") == [201] * MOST + [429, 201]
+    assert register_each(claims, server=server, proxies="127.0.0.1") == [201] * MOST + [429, 201]
 
 
 def test_forwarded_address_from_an_untrusted_peer_is_ignored() -> None:
-    claims = [address() for _ in range(MOST + 1)]
+    claims = [random_address() for _ in range(MOST + 1)]
 
-    assert registered(claims, server="uvicorn", proxies="192.0.2.1") == [201] * MOST + [429]
+    assert register_each(claims, server="uvicorn", proxies="192.0.2.1") == [201] * MOST + [429]
 
 
 def test_address_behind_two_proxies_is_the_one_before_both() -> None:
-    claims = [f"{address()}, 192.0.2.1" for _ in range(MOST + 1)]
+    claims = [f"{random_address()}, 192.0.2.1" for _ in range(MOST + 1)]
 
-    assert registered(claims, server="uvicorn", proxies="127.0.0.1,192.0.2.0/24") == [201] * (MOST + 1)
+    assert register_each(claims, server="uvicorn", proxies="127.0.0.1,192.0.2.0/24") == [201] * (MOST + 1)

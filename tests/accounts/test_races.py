@@ -18,7 +18,7 @@ from tests.chat.sessions import WAIT_SECONDS, until_somebody_waits
 Make = Callable[..., Somebody]
 
 
-def refused_after(first: Callable[[], object], second: Callable[[], object]) -> type[Refused] | None:
+def refusal_of_second(first: Callable[[], object], second: Callable[[], object]) -> type[Refused] | None:
     """Run `first`, start `second` so that it waits for the commit; return the class of its refusal, if any."""
     refusals: list[type[Refused]] = []
 
@@ -49,7 +49,7 @@ def test_user_blocked_concurrently_cannot_add_the_blocker_as_contact(somebody: M
     """F204."""
     ada, bob = somebody(), somebody()
 
-    refusal = refused_after(lambda: blocks.block(ada.id, bob.id), lambda: contacts.add(bob.id, ada.id))
+    refusal = refusal_of_second(lambda: blocks.block(ada.id, bob.id), lambda: contacts.add(bob.id, ada.id))
 
     assert refusal is NotFound
     assert not Contact.objects.filter(user_id=bob.id).exists()
@@ -59,7 +59,9 @@ def test_second_sign_in_of_a_device_voids_a_concurrent_refresh(somebody: Make) -
     who = somebody(password=PASSWORD)
     stolen: list[tokens.Pair] = []
 
-    refused_after(lambda: stolen.append(tokens.rotate(who.pair.refresh)), lambda: sign_in(who, device_id=who.device_id))
+    refusal_of_second(
+        lambda: stolen.append(tokens.rotate(who.pair.refresh)), lambda: sign_in(who, device_id=who.device_id)
+    )
 
     with pytest.raises(tokens.WrongToken):
         tokens.rotate(stolen[0].refresh)
@@ -67,7 +69,7 @@ def test_second_sign_in_of_a_device_voids_a_concurrent_refresh(somebody: Make) -
 
 @pytest.mark.parametrize("change", ["password", "disabled"])
 def test_sign_in_concurrent_with_disable_or_password_change_is_refused(
-    somebody: Make, orders: list[Event], change: str
+    somebody: Make, published: list[Event], change: str
 ) -> None:
     who = somebody(password=PASSWORD)
     user = User.objects.get(pk=who.id)
@@ -80,7 +82,7 @@ def test_sign_in_concurrent_with_disable_or_password_change_is_refused(
         else:
             users.disable(who.id)
 
-    refusal = refused_after(close, lambda: sign_in(who))
+    refusal = refusal_of_second(close, lambda: sign_in(who))
 
     assert refusal is WrongCredentials
     assert not Device.objects.filter(user_id=who.id, revoked_at=None).exists()

@@ -133,7 +133,7 @@ def test_sign_in_with_another_users_device_creates_a_new_device(client: NewClien
     assert client().post(AUTH + "token", body).json()["deviceId"] not in (str(other.device_id), str(who.device_id))
 
 
-def test_all_sign_in_failures_look_the_same(client: NewClient, somebody: Make, orders: list[Event]) -> None:
+def test_all_sign_in_failures_look_the_same(client: NewClient, somebody: Make, published: list[Event]) -> None:
     known, disabled = somebody(password=PASSWORD), somebody(password=PASSWORD)
     users.disable(disabled.id)
     tries = [
@@ -196,7 +196,7 @@ def test_successful_sign_ins_do_not_count_against_the_limit(
 
 
 def test_refreshed_pair_works_and_reuse_of_the_old_token_signs_out(
-    client: NewClient, somebody: Make, orders: list[Event]
+    client: NewClient, somebody: Make, published: list[Event]
 ) -> None:
     who, api = somebody(), client()
     fresh = api.post(AUTH + "token/refresh", {"refresh": who.pair.refresh}).json()
@@ -215,17 +215,19 @@ def test_ticket_route_returns_a_ticket_for_the_callers_device(client: NewClient,
     assert session == tokens.decode_access(who.pair.access)
 
 
-def test_logout_voids_the_tokens_and_closes_the_sockets(client: NewClient, somebody: Make, orders: list[Event]) -> None:
+def test_logout_voids_the_tokens_and_closes_the_sockets(
+    client: NewClient, somebody: Make, published: list[Event]
+) -> None:
     who = somebody()
     api = client(who)
     assert api.post(AUTH + "logout").status_code == 204
-    assert [(o.close_device, o.code) for o in orders] == [(who.device_id, 4401)]
+    assert [(o.close_device, o.code) for o in published] == [(who.device_id, 4401)]
     _assert_problem(api.get("/api/v1/me"), 401, "UNAUTHORIZED")
     _assert_problem(client().post(AUTH + "token/refresh", {"refresh": who.pair.refresh}), 401, "UNAUTHORIZED")
 
 
 def test_devices_can_be_listed_and_signed_out_one_by_one(
-    client: NewClient, somebody: Make, orders: list[Event]
+    client: NewClient, somebody: Make, published: list[Event]
 ) -> None:
     who = somebody(password=PASSWORD)
     second = (
@@ -239,7 +241,7 @@ def test_devices_can_be_listed_and_signed_out_one_by_one(
         (str(who.device_id), "test", True),
     ]
     assert api.delete(f"{AUTH}devices/{second['deviceId']}").status_code == 204
-    assert [o.close_device for o in orders] == [int(second["deviceId"])]
+    assert [o.close_device for o in published] == [int(second["deviceId"])]
     _assert_problem(api.delete(f"{AUTH}devices/{second['deviceId']}"), 404, "NOT_FOUND")
     assert [d["id"] for d in api.get(AUTH + "devices").json()["results"]] == [str(who.device_id)]
 
@@ -275,12 +277,12 @@ def test_bearer_token_needs_no_csrf_token(client: NewClient, somebody: Make) -> 
     assert api.patch("/api/v1/me", {"displayName": "Mine"}).status_code == 200
 
 
-def test_logout_over_rest_ends_the_web_session(client: NewClient, somebody: Make, orders: list[Event]) -> None:
+def test_logout_over_rest_ends_the_web_session(client: NewClient, somebody: Make, published: list[Event]) -> None:
     who, api = somebody(), client()
     api.force_login(who.user)
     current = [d["id"] for d in api.get(AUTH + "devices").json()["results"] if d["current"]]
     assert api.post(AUTH + "logout").status_code == 204
-    assert [str(o.close_device) for o in orders] == current
+    assert [str(o.close_device) for o in published] == current
     _assert_problem(api.get("/api/v1/me"), 401, "UNAUTHORIZED")
 
 

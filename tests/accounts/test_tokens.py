@@ -47,7 +47,7 @@ def test_refresh_token_is_exchanged_for_a_pair_of_the_same_device(somebody: Make
     assert tokens.rotate(fresh.refresh).device_id == who.device_id
 
 
-def test_reuse_of_a_refresh_token_signs_out_its_family(somebody: Make, orders: list[Event]) -> None:
+def test_reuse_of_a_refresh_token_signs_out_its_family(somebody: Make, published: list[Event]) -> None:
     who = somebody()
     fresh = tokens.rotate(who.pair.refresh)
     with pytest.raises(tokens.TokenReused):
@@ -58,10 +58,10 @@ def test_reuse_of_a_refresh_token_signs_out_its_family(somebody: Make, orders: l
             tokens.verify_access(access)
     with pytest.raises(tokens.WrongToken):
         tokens.rotate(fresh.refresh)
-    assert [(o.close_device, o.code) for o in orders] == [(who.device_id, 4401)]
+    assert [(o.close_device, o.code) for o in published] == [(who.device_id, 4401)]
 
 
-def test_reuse_of_a_refresh_token_keeps_other_devices_signed_in(somebody: Make, orders: list[Event]) -> None:
+def test_reuse_of_a_refresh_token_keeps_other_devices_signed_in(somebody: Make, published: list[Event]) -> None:
     who = somebody()
     other = tokens.issue(devices.add(who.id))
     tokens.rotate(who.pair.refresh)
@@ -70,7 +70,9 @@ def test_reuse_of_a_refresh_token_keeps_other_devices_signed_in(somebody: Make, 
     assert tokens.verify_access(other.access).device_id == other.device_id
 
 
-def test_one_of_concurrent_rotations_succeeds_and_the_family_is_signed_out(somebody: Make, orders: list[Event]) -> None:
+def test_one_of_concurrent_rotations_succeeds_and_the_family_is_signed_out(
+    somebody: Make, published: list[Event]
+) -> None:
     who = somebody()
     start = threading.Barrier(4)
 
@@ -90,7 +92,7 @@ def test_one_of_concurrent_rotations_succeeds_and_the_family_is_signed_out(someb
     assert results.count("TokenReused") >= 1
     assert Device.objects.get(pk=who.device_id).revoked_at is not None
     assert not RefreshToken.objects.filter(device=who.device).exists()
-    assert [o.close_device for o in orders] == [who.device_id]
+    assert [o.close_device for o in published] == [who.device_id]
 
 
 def test_expired_refresh_token_is_refused_without_signing_out(somebody: Make) -> None:
@@ -112,14 +114,14 @@ def test_expired_access_token_is_refused_as_expired(somebody: Make) -> None:
         tokens.verify_access(who.pair.access)
 
 
-def test_disabled_user_cannot_use_or_refresh_tokens(somebody: Make, orders: list[Event]) -> None:
+def test_disabled_user_cannot_use_or_refresh_tokens(somebody: Make, published: list[Event]) -> None:
     who = somebody()
     users.disable(who.id)
     with pytest.raises(devices.Revoked):
         tokens.verify_access(who.pair.access)
     with pytest.raises(tokens.WrongToken):
         tokens.rotate(who.pair.refresh)
-    assert [o.close_device for o in orders] == [who.device_id]
+    assert [o.close_device for o in published] == [who.device_id]
 
 
 def _forged(token: str, kind: str) -> str:

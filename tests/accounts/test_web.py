@@ -133,35 +133,35 @@ def test_sign_in_does_not_redirect_to_another_site(browser: Client, somebody: Ma
 
 
 def test_browser_sign_out_closes_only_sockets_of_its_session(
-    browser: Client, somebody: Make, orders: list[Event]
+    browser: Client, somebody: Make, published: list[Event]
 ) -> None:
     who = somebody(password=PASSWORD)
     _sign_in(browser, who)
     device = _device_of(browser)
     assert browser.get(reverse("account_logout")).status_code == 200
-    assert orders == []
+    assert published == []
     assert browser.post(reverse("account_logout")).status_code == 302
-    assert [(o.close_device, o.code) for o in orders] == [(device.pk, 4401)]
+    assert [(o.close_device, o.code) for o in published] == [(device.pk, 4401)]
     assert browser.get("/api/v1/me").status_code == 401
     assert tokens.verify_access(who.pair.access)
 
 
 def test_password_change_keeps_this_session_and_signs_out_the_others(
-    browser: Client, somebody: Make, orders: list[Event]
+    browser: Client, somebody: Make, published: list[Event]
 ) -> None:
     who = somebody(password=PASSWORD)
     _sign_in(browser, who)
     device = _device_of(browser)
     form = {"oldpassword": PASSWORD, "password1": "another-horse-8", "password2": "another-horse-8"}
     assert browser.post(reverse("account_change_password"), form).status_code == 302
-    assert [o.close_device for o in orders] == [who.device_id]
+    assert [o.close_device for o in published] == [who.device_id]
     assert browser.get("/api/v1/me").json()["id"] == str(who.id)
     assert _device_of(browser).pk == device.pk
     assert _device_of(browser).session_key == browser.session.session_key
 
 
 def test_password_reset_by_mail_signs_out_all_devices(
-    browser: Client, somebody: Make, orders: list[Event], mailoutbox: list[EmailMessage]
+    browser: Client, somebody: Make, published: list[Event], mailoutbox: list[EmailMessage]
 ) -> None:
     who = somebody(password=PASSWORD)
     assert browser.post(reverse("account_reset_password"), {"email": who.user.email}).status_code == 302
@@ -172,7 +172,7 @@ def test_password_reset_by_mail_signs_out_all_devices(
     assert action is not None
     form = {"password1": "another-horse-8", "password2": "another-horse-8"}
     assert browser.post(action[1], form).status_code == 302
-    assert [o.close_device for o in orders] == [who.device_id]
+    assert [o.close_device for o in published] == [who.device_id]
     assert _sign_in(browser, who, "another-horse-8").status_code == 302
     again = Client().get(link[1], follow=True).content.decode()
     assert "used up" in again

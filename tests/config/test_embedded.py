@@ -108,10 +108,10 @@ def test_interrupted_initdb_is_repeated(var: Path) -> None:
 
 
 def test_var_folder_has_one_owner_at_a_time(tmp_path: Path) -> None:
-    taken, done = multiprocessing.Event(), multiprocessing.Event()
-    other = multiprocessing.Process(target=_hold, args=(tmp_path, taken, done))
+    locked, done = multiprocessing.Event(), multiprocessing.Event()
+    other = multiprocessing.Process(target=_lock_until_done, args=(tmp_path, locked, done))
     other.start()
-    assert taken.wait(10)
+    assert locked.wait(10)
     with pytest.raises(CannotStart, match=rf"process {other.pid}"), lock_var(tmp_path):
         pytest.fail("locked twice")
     done.set()
@@ -120,9 +120,11 @@ def test_var_folder_has_one_owner_at_a_time(tmp_path: Path) -> None:
         pass
 
 
-def _hold(var: Path, taken: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event") -> None:
+def _lock_until_done(
+    var: Path, locked: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event"
+) -> None:
     with lock_var(var):
-        taken.set()
+        locked.set()
         done.wait(10)
 
 

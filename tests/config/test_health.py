@@ -23,17 +23,17 @@ from outbox.reactions import Reaction
 SECRET = "a-metrics-token-of-some-length"
 
 
-def asked(view: Any, **headers: str) -> HttpResponse:
+def get_view(view: Any, **headers: str) -> HttpResponse:
     response: HttpResponse = view(RequestFactory().get("/", headers=headers))
     return response
 
 
 def test_liveness_checks_no_dependency(without_redis: None, without_database: None) -> None:
-    assert asked(health.healthz).status_code == 200
+    assert get_view(health.healthz).status_code == 200
 
 
 def test_readiness_measures_each_dependency() -> None:
-    answer = asked(health.readyz)
+    answer = get_view(health.readyz)
     body = json.loads(answer.content)
     assert (answer.status_code, body["status"]) == (200, "ok")
     assert {name: found["ok"] for name, found in body["dependencies"].items()} == {"database": True, "redis": True}
@@ -41,14 +41,14 @@ def test_readiness_measures_each_dependency() -> None:
 
 
 def test_readiness_without_redis_is_degraded(without_redis: None) -> None:
-    answer = asked(health.readyz)
+    answer = get_view(health.readyz)
     body = json.loads(answer.content)
     assert (answer.status_code, body["status"]) == (200, "degraded")
     assert body["dependencies"]["redis"]["error"] == "ConnectionError"
 
 
 def test_readiness_without_the_database_fails_and_shows_no_internals(without_database: None, tmp_path: Path) -> None:
-    answer = asked(health.readyz)
+    answer = get_view(health.readyz)
     assert answer.status_code == 503
     assert json.loads(answer.content)["dependencies"]["database"] == {
         "ok": False,
@@ -60,7 +60,7 @@ def test_readiness_without_the_database_fails_and_shows_no_internals(without_dat
 
 def test_metrics_are_open_in_the_demo(settings: Settings) -> None:
     settings.DEMO, settings.METRICS_TOKEN = True, ""
-    assert b"process_cpu_seconds_total" in asked(health.metrics).content
+    assert b"process_cpu_seconds_total" in get_view(health.metrics).content
 
 
 def test_metrics_show_how_far_each_reaction_is_behind(settings: Settings) -> None:
@@ -97,20 +97,20 @@ def test_metrics_of_the_process_are_answered_without_the_database(
 
 def test_metrics_are_closed_elsewhere_without_a_token(settings: Settings) -> None:
     settings.DEMO, settings.METRICS_TOKEN = False, ""
-    assert asked(health.metrics, authorization="Bearer ").status_code == 404
+    assert get_view(health.metrics, authorization="Bearer ").status_code == 404
 
 
 @pytest.mark.parametrize("demo", [True, False])
 def test_metrics_need_the_token_if_one_is_set(settings: Settings, demo: bool) -> None:
     settings.DEMO, settings.METRICS_TOKEN = demo, SECRET
-    assert asked(health.metrics, authorization=f"Bearer {SECRET}").status_code == 200
+    assert get_view(health.metrics, authorization=f"Bearer {SECRET}").status_code == 200
     for wrong in ("", f"Bearer {SECRET}x", "Bearer ü", SECRET):
-        assert asked(health.metrics, authorization=wrong).status_code == 404
+        assert get_view(health.metrics, authorization=wrong).status_code == 404
 
 
 @pytest.mark.parametrize("view", [health.healthz, health.readyz, health.metrics])
 def test_health_answers_are_not_cached(view: Any) -> None:
-    assert "no-store" in asked(view)["Cache-Control"]
+    assert "no-store" in get_view(view)["Cache-Control"]
 
 
 @pytest.fixture

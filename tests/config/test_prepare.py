@@ -14,13 +14,13 @@ from config import prepare
 def test_interrupted_demo_setup_rolls_back_its_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     email = "broken-off@example.com"
 
-    def broken_off(name: str, **options: Any) -> None:
+    def register_then_interrupt(name: str, **options: Any) -> None:
         users.register(display_name="Ada", email=email, password="parley-demo")
         raise KeyboardInterrupt
 
-    nobody = SimpleNamespace(objects=SimpleNamespace(exists=lambda: False))
-    monkeypatch.setattr(prepare, "get_user_model", lambda: nobody)
-    monkeypatch.setattr(prepare, "call_command", broken_off)
+    no_users = SimpleNamespace(objects=SimpleNamespace(exists=lambda: False))
+    monkeypatch.setattr(prepare, "get_user_model", lambda: no_users)
+    monkeypatch.setattr(prepare, "call_command", register_then_interrupt)
     with pytest.raises(KeyboardInterrupt):
         prepare.create_demo(tmp_path / "sign-ins")
 

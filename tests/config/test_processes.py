@@ -57,7 +57,7 @@ def test_json_log_lines_have_no_prefix(monkeypatch: pytest.MonkeyPatch, capsys: 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
 def test_killed_runner_leaves_no_process_behind() -> None:
     """The child sends its process id, the runner is killed, and the end of the child closes the socket pair."""
-    ours, childs = socket.socketpair()
+    our_socket, child_socket = socket.socketpair()
     script = f"""
         import sys
         from config.processes import Manager
@@ -65,21 +65,21 @@ def test_killed_runner_leaves_no_process_behind() -> None:
         child = "import os, socket, time; socket.socket(fileno=3).send(str(os.getpid()).encode()); time.sleep(600)"
         manager.add_process("child", f"exec {{sys.executable}} -c '{{child}}' 3<&0")
         for process in manager._processes.values():
-            process["obj"]._child_ctor.keywords["stdin"] = {childs.fileno()}
+            process["obj"]._child_ctor.keywords["stdin"] = {child_socket.fileno()}
         manager.loop()
     """
     runner = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(script)],
         cwd=BASE_DIR,
-        pass_fds=[childs.fileno()],
+        pass_fds=[child_socket.fileno()],
         stdout=subprocess.DEVNULL,
     )
-    childs.close()
-    ours.settimeout(20)
+    child_socket.close()
+    our_socket.settimeout(20)
     # The socket closes before the kernel has ended the process; its own descriptor becomes readable when it has.
-    child = os.pidfd_open(int(ours.recv(20)))
+    child = os.pidfd_open(int(our_socket.recv(20)))
     os.kill(runner.pid, signal.SIGKILL)
     runner.wait()
-    assert ours.recv(20) == b""
+    assert our_socket.recv(20) == b""
     assert select.select([child], [], [], 20)[0] == [child]
     os.close(child)

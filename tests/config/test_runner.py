@@ -53,7 +53,7 @@ class Runner:
                 return found
         pytest.fail(f"it ended with {self.process.wait()} before {pattern.pattern!r}:\n{self.output}")
 
-    def family(self) -> list[psutil.Process]:
+    def processes(self) -> list[psutil.Process]:
         """Return the current processes web, worker and beat with their children."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
@@ -80,22 +80,22 @@ def var(tmp_path: Path) -> Iterator[Path]:
 def started(var: Path, **environ: str) -> Iterator[Runner]:
     """Start a runner and wait for its address; kill all its processes at the end."""
     runner = Runner(var, PARLEY_PORT=str(free_port()), **environ)
-    family: list[psutil.Process] = []
+    processes: list[psutil.Process] = []
     try:
         runner.until(READY)
         runner.until(re.compile("Ctrl-C"))
-        family = runner.family()
+        processes = runner.processes()
         yield runner
     finally:
         if runner.process.poll() is None:
             runner.end(signal.SIGTERM)
-        for process in gone(family):
+        for process in still_running(processes):
             process.kill()
 
 
-def gone(family: list[psutil.Process]) -> list[psutil.Process]:
+def still_running(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Return the processes that still run after 30 s."""
-    left: list[psutil.Process] = psutil.wait_procs(family, timeout=30)[1]
+    left: list[psutil.Process] = psutil.wait_procs(processes, timeout=30)[1]
     return [process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
 
@@ -115,10 +115,10 @@ def test_server_starts_prints_sign_ins_stops_and_starts_again(var: Path) -> None
     with started(var) as first:
         assert "@example.com" in first.output
         assert json.loads(get(first, "/readyz"))["status"] == "ok"
-        family = first.family()
+        processes = first.processes()
         assert {"web", "worker", "beat"} == set(re.findall(r"\| (\w+) started", first.output))
         assert first.end(signal.SIGINT) == 0
-        assert not gone(family)
+        assert not still_running(processes)
     assert Postgres(var).pid() is None
     assert Redis(var).pid() is None
     with started(var) as second:
@@ -147,19 +147,19 @@ def test_death_of_one_process_ends_all_with_a_nonzero_exit_code(var: Path) -> No
     with started(var) as runner:
         found = re.search(r"web +started \(pid=(\d+)\)", runner.output)
         assert found
-        family = runner.family()
+        processes = runner.processes()
         os.kill(int(found[1]), signal.SIGKILL)
         assert runner.rest() != 0
-        assert not gone(family)
+        assert not still_running(processes)
         assert Postgres(var).pid() is None
 
 
 def test_server_starts_again_after_its_runner_was_killed(var: Path) -> None:
     with started(var) as killed:
-        family = killed.family()
+        processes = killed.processes()
         killed.end(signal.SIGKILL)
         if sys.platform == "linux":
-            assert not gone(family)
+            assert not still_running(processes)
     with started(var) as runner:
         assert json.loads(get(runner, "/readyz"))["status"] == "ok"
         assert runner.end(signal.SIGTERM) == 0

@@ -30,7 +30,7 @@ def python(machine: Path, script: str) -> None:
     file.chmod(0o755)
 
 
-def refused(machine: Path) -> str:
+def run_setup(machine: Path) -> str:
     """Run script/setup, which must fail; return its sentence."""
     done = subprocess.run(
         [machine / "script" / "setup"], env={"PATH": str(machine / "bin")}, capture_output=True, text=True, timeout=60
@@ -44,19 +44,19 @@ def refused(machine: Path) -> str:
 
 
 def test_setup_without_python_asks_for_it(machine: Path) -> None:
-    assert "needs Python 3.11" in refused(machine)
+    assert "needs Python 3.11" in run_setup(machine)
 
 
 def test_setup_refuses_an_old_python(machine: Path) -> None:
     python(machine, "exit 1")
-    assert "needs Python 3.11" in refused(machine)
+    assert "needs Python 3.11" in run_setup(machine)
 
 
 def test_setup_without_venv_names_the_missing_package(machine: Path) -> None:
     python(machine, 'case "$*" in *venv*) echo "ensurepip is not available" >&2; exit 1;; *) exit 0;; esac')
-    assert "apt install python3-venv" in refused(machine)
+    assert "apt install python3-venv" in run_setup(machine)
 
 
 def test_setup_shows_the_reason_of_another_failure(machine: Path) -> None:
     python(machine, 'case "$*" in *venv*) echo "No space left on device" >&2; exit 1;; *) exit 0;; esac')
-    assert "No space left on device" in refused(machine)
+    assert "No space left on device" in run_setup(machine)

@@ -29,13 +29,13 @@ from tests.servers import ROOT, database_url
 WAIT_SECONDS = 60
 
 
-class Silent:
-    """A scanner that never answers. `busy` is set when it gets a file, `let_go` when its client disconnects."""
+class SilentScanner:
+    """A scanner that never answers. `busy` is set when it gets a file, `disconnected` when its client disconnects."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"tcp://127.0.0.1:{self.listener.getsockname()[1]}"
-        self.busy, self.let_go = threading.Event(), threading.Event()
+        self.busy, self.disconnected = threading.Event(), threading.Event()
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -43,7 +43,7 @@ class Silent:
             self.busy.set()
             while peer.recv(4096):
                 pass
-            self.let_go.set()
+            self.disconnected.set()
 
 
 @contextmanager
@@ -60,61 +60,61 @@ def worker(**environ: str) -> Iterator["subprocess.Popen[bytes]"]:
         process.wait()
 
 
-def until(true: Callable[[], bool], what: str) -> None:
-    """Poll until `true` returns true: there is no event from another process to wait for."""
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Poll until `condition` returns true: there is no event from another process to wait for."""
     end = time.monotonic() + WAIT_SECONDS
-    while not true():
+    while not condition():
         assert time.monotonic() < end, what
         time.sleep(0.05)
 
 
 @pytest.fixture
-def silent() -> Silent:
-    return Silent()
+def scanner() -> SilentScanner:
+    return SilentScanner()
 
 
-def waiting_file() -> Attachment:
+def due_file() -> Attachment:
     """Return the only file that is due for processing."""
     row = upload(someone())
     Attachment.objects.exclude(id=row.id).filter(status="scanning").update(due_at=timezone.now() + timedelta(days=1))
     return row
 
 
-def test_outbox_is_drained_while_a_file_is_scanned(silent: Silent) -> None:
-    row, ada = waiting_file(), someone()
-    with worker(PARLEY_CLAMD=silent.address):
+def test_outbox_is_drained_while_a_file_is_scanned(scanner: SilentScanner) -> None:
+    row, ada = due_file(), someone()
+    with worker(PARLEY_CLAMD=scanner.address):
         current_app.send_task(EXAMINE_TASK)
-        assert silent.busy.wait(WAIT_SECONDS), "the examination has not begun"
+        assert scanner.busy.wait(WAIT_SECONDS), "the scan has not started"
         for _ in range(2 * current_app.conf.worker_concurrency):
             current_app.send_task(EXAMINE_TASK)
         store([draft(ada, direct(ada, someone()))])
-        (waits,) = Outbox.objects.order_by("-id").values_list("id", flat=True)[:1]
+        (row_id,) = Outbox.objects.order_by("-id").values_list("id", flat=True)[:1]
         current_app.send_task(DRAIN_TASK)
 
-        until(lambda: not Outbox.objects.filter(id=waits).exists(), "the outbox waits behind the scan")
+        wait_until(lambda: not Outbox.objects.filter(id=row_id).exists(), "the outbox waits behind the scan")
 
-        assert not silent.let_go.is_set()
+        assert not scanner.disconnected.is_set()
         assert Attachment.objects.get(id=row.id).status == "scanning"
 
 
-def test_stopped_worker_aborts_its_scan_and_leaves_the_file_due(silent: Silent) -> None:
-    row = waiting_file()
-    with worker(PARLEY_CLAMD=silent.address) as process:
+def test_stopped_worker_aborts_its_scan_and_leaves_the_file_due(scanner: SilentScanner) -> None:
+    row = due_file()
+    with worker(PARLEY_CLAMD=scanner.address) as process:
         current_app.send_task(EXAMINE_TASK)
-        assert silent.busy.wait(WAIT_SECONDS), "the examination has not begun"
+        assert scanner.busy.wait(WAIT_SECONDS), "the scan has not started"
 
         os.killpg(process.pid, signal.SIGTERM)
 
         assert process.wait(WAIT_SECONDS) == 0
-        assert silent.let_go.is_set()
+        assert scanner.disconnected.is_set()
     row = Attachment.objects.get(id=row.id)
     assert row.status == "scanning" and row.due_at is not None
     assert row.due_at < timezone.now() + timedelta(seconds=60)
 
 
 def test_file_tasks_have_their_own_queue() -> None:
-    def way(task: str) -> tuple[str, str]:
+    def queue_of(task: str) -> tuple[str, str]:
         queue = current_app.amqp.router.route({}, task)["queue"]
         return queue.name, queue.routing_key
 
-    assert [way(EXAMINE_TASK), way(DRAIN_TASK)] == [("files", "files"), ("celery", "celery")]
+    assert [queue_of(EXAMINE_TASK), queue_of(DRAIN_TASK)] == [("files", "files"), ("celery", "celery")]

@@ -59,12 +59,15 @@ class Proxy(NamedTuple):
 def proxy(open_database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     """nginx with the shipped file in front of a web process outside the demo."""
     folder = tmp_path_factory.mktemp("nginx")
-    outside: dict[str, Any] = {
+    settings_outside_demo: dict[str, Any] = {
         "PARLEY_DEMO": "0", "PARLEY_SECRET_KEY": secrets.token_urlsafe(48), "PARLEY_HOSTS": f"{NAME},127.0.0.1",
         "PARLEY_BEHIND_PROXY": "1", "PARLEY_PROXIES": "127.0.0.1",
     }  # fmt: skip
-    with serve(settings.DATABASES["default"]["NAME"], **outside) as parley, running(folder, parley.port) as found:
-        yield found
+    with (
+        serve(settings.DATABASES["default"]["NAME"], **settings_outside_demo) as parley,
+        running(folder, parley.port) as nginx,
+    ):
+        yield nginx
 
 
 @contextmanager
@@ -76,10 +79,10 @@ def running(folder: Path, parley: int) -> Iterator[Proxy]:
     file.write_text(configuration(folder, tls=port, plain=plain, parley=parley))
     process = subprocess.Popen([str(NGINX), "-c", str(file), "-p", str(folder), "-e", str(folder / "error.log")])
     try:
-        found = Proxy(port, plain, ssl.create_default_context(cafile=certificate), folder)
-        found.trust.check_hostname = False
-        _wait(found, process)
-        yield found
+        nginx = Proxy(port, plain, ssl.create_default_context(cafile=certificate), folder)
+        nginx.trust.check_hostname = False
+        _wait(nginx, process)
+        yield nginx
     finally:
         process.terminate()
         process.wait(WAIT_SECONDS)
@@ -130,7 +133,7 @@ def _wait(proxy: Proxy, process: "subprocess.Popen[bytes]") -> None:
     raise AssertionError("nginx did not answer")
 
 
-async def through(proxy: Proxy, person: Someone) -> Client:
+async def connect_through(proxy: Proxy, person: Someone) -> Client:
     """Open a socket through nginx with a ticket in its URL, as a browser of another origin does."""
     ticket = tickets.issue(Session(person.id, person.device_id, None)).ticket
     socket = await websockets.connect(
@@ -153,7 +156,7 @@ def test_nginx_serves_pages_over_tls_and_hides_metrics_and_readiness(proxy: Prox
 def test_nginx_passes_an_upload_chunk(proxy: Proxy) -> None:
     headers = {"Host": NAME, "Content-Type": "application/json"}
 
-    def sent(method: str, path: str, body: bytes, **more: str) -> tuple[int, Any]:
+    def send(method: str, path: str, body: bytes, **more: str) -> tuple[int, Any]:
         named = {name.replace("_", "-"): value for name, value in more.items()}
         address = f"https://localhost:{proxy.port}/api/v1/{path}"
         request = urllib.request.Request(address, body, {**headers, **named}, method=method)
@@ -164,25 +167,25 @@ def test_nginx_passes_an_upload_chunk(proxy: Proxy) -> None:
             return refusal.code, None
 
     # This server signs tokens with another secret than the tests.
-    whoever = {
+    registration = {
         "email": f"{secrets.token_hex(8)}@example.org",
         "password": "quiet-Harbour-lantern",
         "displayName": "Ada",
     }
-    signed_in = sent("POST", "auth/register", json.dumps(whoever).encode())[1]
+    signed_in = send("POST", "auth/register", json.dumps(registration).encode())[1]
     headers["Authorization"] = f"Bearer {signed_in['access']}"
     piece = b"\x01" * (4 * 2**20)
-    begun = sent("POST", "attachments", json.dumps({"name": "a", "size": len(piece)}).encode())[1]
+    begun = send("POST", "attachments", json.dumps({"name": "a", "size": len(piece)}).encode())[1]
     place = f"bytes 0-{len(piece) - 1}/{len(piece)}"
 
-    assert sent("PUT", f"attachments/{begun['id']}/content", piece, Content_Range=place)[0] == 200
+    assert send("PUT", f"attachments/{begun['id']}/content", piece, Content_Range=place)[0] == 200
 
 
 async def test_nginx_proxies_messages_and_logs_no_ticket(proxy: Proxy) -> None:
     ada, bob = someone("Ada"), someone("Bob")
     chat = direct(ada, bob)
 
-    a, b = await through(proxy, ada), await through(proxy, bob)
+    a, b = await connect_through(proxy, ada), await connect_through(proxy, bob)
     ack = await a.say(chat, "through nginx")
     new = await b.expect("message.new")
     await a.socket.close()

@@ -51,5 +51,5 @@ def test_page_without_the_database_answers_503_and_logs_no_error() -> None:
         assert answer.headers["cache-control"] == "no-store"
     assert "content-security-policy" in page.headers
     assert [line for line in lines if line["level"] == "error"] == []
-    (told,) = [line for line in lines if line["message"].startswith("Service Unavailable: /:")]
-    assert (told["level"], "exception" in told) == ("warning", False)
+    (record,) = [line for line in lines if line["message"].startswith("Service Unavailable: /:")]
+    assert (record["level"], "exception" in record) == ("warning", False)

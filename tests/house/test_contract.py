@@ -14,12 +14,12 @@ NAMES = sorted(set(re.findall(r"tests/[\w/]+\.py::test_\w+", CONTRACT)))
 ROWS = re.findall(r"^\| F(\d+) \| ([^|]+) \| ([^|]+) \|$", CONTRACT, re.M)
 NUMBERS = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|$", CONTRACT, re.M))
 # Sections A to F, I to K and S of the requirements; F83 and F374 only ask for documentation.
-WANTED = {*range(1, 158), *range(201, 237), *range(352, 376)} - {83, 374}
+CORE = {*range(1, 158), *range(201, 237), *range(352, 376)} - {83, 374}
 INSTEAD_OF_A_TEST = ("later issue", "nothing to prove")
 
 
 @cache
-def named_in(file: str) -> frozenset[str]:
+def find_tests(file: str) -> frozenset[str]:
     path = BASE_DIR / file
     return (
         frozenset(re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.M)) if path.exists() else frozenset()
@@ -30,13 +30,13 @@ def named_in(file: str) -> frozenset[str]:
 def test_tests_named_in_the_contract_exist(name: str) -> None:
     file, _, test = name.partition("::")
 
-    assert test in named_in(file), "docs/contract.md: name the test that proves the item now"
+    assert test in find_tests(file), "docs/contract.md: name the test that proves the item now"
 
 
 def test_every_core_requirement_has_a_contract_row() -> None:
     items = [int(item) for item, _, _ in ROWS]
 
-    assert WANTED - set(items) == set(), "add a row to docs/contract.md"
+    assert CORE - set(items) == set(), "add a row to docs/contract.md"
     assert len(items) == len(set(items)), "an item has two rows in docs/contract.md"
 
 

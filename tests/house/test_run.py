@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.run import parts, run, worst
+from tests.run import combine_exit_codes, run, select_marks
 
 BOTH = ["not browser", "browser"]
 
@@ -23,15 +23,15 @@ BOTH = ["not browser", "browser"]
     ],
 )
 def test_browser_tests_run_in_a_separate_pytest(chosen: list[str], runs: list[str]) -> None:
-    assert parts(chosen, fast=False, browser=True) == runs
+    assert select_marks(chosen, fast=False, browser=True) == runs
 
 
 def test_other_tests_run_without_a_browser() -> None:
-    assert parts([], fast=False, browser=False) == ["not browser"]
+    assert select_marks([], fast=False, browser=False) == ["not browser"]
 
 
 def test_fast_run_excludes_slow_and_browser_tests() -> None:
-    assert parts([], fast=True, browser=True) == ["not slow and not browser"]
+    assert select_marks([], fast=True, browser=True) == ["not slow and not browser"]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_fast_run_excludes_slow_and_browser_tests() -> None:
     [([0, 0], 0), ([0, 1], 1), ([1, 0], 1), ([5, 0], 0), ([0, 5], 0), ([5, 5], 5), ([5, 2], 2), ([5], 5)],
 )
 def test_exit_code_reports_a_failure_of_either_run(codes: list[int], code: int) -> None:
-    assert worst(codes) == code
+    assert combine_exit_codes(codes) == code
 
 
 def test_ctrl_c_returns_the_exit_code_of_pytest() -> None:

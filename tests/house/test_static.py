@@ -20,7 +20,7 @@ SPACED = re.compile(r"(?<![\w-])(?:padding|margin|gap|row-gap|column-gap)(?:-[a-
 LONGEST = 400
 
 
-def named(file: Path) -> str:
+def relative_path(file: Path) -> str:
     return str(file.relative_to(BASE_DIR))
 
 
@@ -33,18 +33,18 @@ def layer_of(file: Path) -> str:
 
 
 def test_scripts_are_in_a_layer() -> None:
-    strays = [named(file) for file in STATIC.rglob("*.js") if layer_of(file) not in (*LAYERS, "vendor")]
+    strays = [relative_path(file) for file in STATIC.rglob("*.js") if layer_of(file) not in (*LAYERS, "vendor")]
 
     assert not strays, f"put it into one of {LAYERS}"
 
 
-@pytest.mark.parametrize("file", MODULES, ids=named)
+@pytest.mark.parametrize("file", MODULES, ids=relative_path)
 def test_scripts_import_only_from_their_own_or_lower_layers(file: Path) -> None:
     height = LAYERS.index(layer_of(file))
     targets = [target for target in imported(file) if layer_of(target) != "vendor"]
 
     assert all(target.exists() for target in targets)
-    above = [named(target) for target in targets if LAYERS.index(layer_of(target)) > height]
+    above = [relative_path(target) for target in targets if LAYERS.index(layer_of(target)) > height]
     assert not above, "imports go down only: app, views, state, net, kit"
 
 
@@ -54,7 +54,7 @@ def test_scripts_have_no_import_cycle() -> None:
         for file in free:
             del waiting[file]
 
-    assert not waiting, f"a circle: {sorted(map(named, waiting))}"
+    assert not waiting, f"a circle: {sorted(map(relative_path, waiting))}"
 
 
 def test_page_preloads_every_script() -> None:
@@ -64,12 +64,12 @@ def test_page_preloads_every_script() -> None:
     assert sorted(listed) == sorted(modules - ENTRIES), "templates/chat/modules.html names each module once"
 
 
-@pytest.mark.parametrize("file", [*MODULES, *STYLES, *PAGES], ids=named)
+@pytest.mark.parametrize("file", [*MODULES, *STYLES, *PAGES], ids=relative_path)
 def test_web_files_have_at_most_400_lines(file: Path) -> None:
     assert len(file.read_text().splitlines()) <= LONGEST, "split it by noun (style 16)"
 
 
-@pytest.mark.parametrize("file", [file for file in STYLES if file.name != "tokens.css"], ids=named)
+@pytest.mark.parametrize("file", [file for file in STYLES if file.name != "tokens.css"], ids=relative_path)
 def test_styles_use_tokens(file: Path) -> None:
     text = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.S)
     radii = [
