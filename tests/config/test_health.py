@@ -71,7 +71,7 @@ def test_metrics_show_how_far_each_reaction_is_behind(settings: Settings) -> Non
     job.save()
     Job.objects.create(reaction="behind", event="user.changed", keys={}, dead_at=timezone.now())
 
-    text = asked(health.metrics).content.decode()
+    text = get_view(health.metrics).content.decode()
     Job.objects.filter(reaction="behind").delete()
 
     (lag,) = re.findall(r'^parley_outbox_lag_seconds{reaction="behind"} (\S+)$', text, re.M)
@@ -89,7 +89,7 @@ def test_metrics_of_the_process_are_answered_without_the_database(
     nowhere = {**connections["default"].settings_dict, "HOST": str(tmp_path)}
     monkeypatch.setattr(lag, "connection", ConnectionHandler({"default": nowhere})["default"])
 
-    text = asked(health.metrics).content.decode()
+    text = get_view(health.metrics).content.decode()
 
     assert "process_cpu_seconds_total" in text
     assert "parley_outbox" not in text
