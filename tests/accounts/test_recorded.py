@@ -72,7 +72,7 @@ def test_change_records_its_event_once(ada: Someone, name: str) -> None:
     assert recorded() == expected(ada)
 
 
-def test_signing_out_everywhere_records_each_device_but_the_one_that_stays(ada: Someone) -> None:
+def test_sign_out_of_all_devices_records_each_except_the_kept_one(ada: Someone) -> None:
     other = another_device(ada)
 
     devices.sign_out_all(ada.id, keep=ada.device_id)

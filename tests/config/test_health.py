@@ -63,7 +63,7 @@ def test_metrics_are_open_in_the_demo(settings: Settings) -> None:
     assert b"process_cpu_seconds_total" in get_view(health.metrics).content
 
 
-def test_metrics_show_how_far_each_reaction_is_behind(settings: Settings) -> None:
+def test_metrics_include_the_lag_of_each_reaction(settings: Settings) -> None:
     settings.DEMO, settings.METRICS_TOKEN = True, ""
     settings.REACTIONS = (Reaction("idle", "", ("user.changed",)), Reaction("behind", "", ("user.changed",)))
     Job.objects.filter(reaction="behind").delete()
@@ -82,7 +82,7 @@ def test_metrics_show_how_far_each_reaction_is_behind(settings: Settings) -> Non
     assert re.search(r"^parley_outbox_rows \d", text, re.M)
 
 
-def test_metrics_of_the_process_are_answered_without_the_database(
+def test_metrics_without_the_database_include_those_of_the_process(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Settings
 ) -> None:
     settings.DEMO, settings.METRICS_TOKEN = True, ""

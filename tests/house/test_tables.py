@@ -57,7 +57,7 @@ def test_frame_aliases_name_existing_frames() -> None:
     assert not ALIASES.keys() & FRAMES.keys(), "config/frames.py: an alias that is a frame as well"
 
 
-def test_the_clock_names_tasks_that_the_worker_knows() -> None:
+def test_scheduled_tasks_are_registered_with_celery() -> None:
     current_app.loader.import_default_modules()
     named = {entry["task"] for entry in SCHEDULE.values()}
 
@@ -72,11 +72,11 @@ def test_reaction_follows_declared_events_and_names_a_function_that_takes_them(r
     assert list(hints.values()) == [Sequence[OutboxEvent]], f"{reaction.run} takes a Sequence[OutboxEvent] and no more"
 
 
-def test_each_reaction_has_a_name_of_its_own() -> None:
+def test_reaction_names_are_unique() -> None:
     assert len({reaction.name for reaction in REACTIONS}) == len(REACTIONS)
 
 
-def test_celery_tasks_are_scheduled_or_reactions() -> None:
+def test_celery_tasks_are_scheduled() -> None:
     current_app.loader.import_default_modules()
     own = {name for name in current_app.tasks if not name.startswith("celery.")}
     named = {entry["task"] for entry in SCHEDULE.values()} | {WORK_TASK}
