@@ -23,6 +23,7 @@ from chat.frames import ConversationObject
 from chat.messages import feed, history
 from chat.refusals import NotAMember
 from gateway.frames import Viewer
+from gateway.ids import DeviceId, UserId
 
 View = Callable[..., HttpResponse]
 PAGE = 50
@@ -38,23 +39,23 @@ def signed_in(view: View) -> View:
             device = sessions.get_or_create_device(request.session, cast(User, request.user), user_agent=agent)
         except Revoked:
             return redirect(settings.LOGIN_URL)
-        return view(request, device.pk, **place)
+        return view(request, DeviceId(device.pk), **place)
 
     return cast(View, login_required(ensure_csrf_cookie(page)))
 
 
 @signed_in
-def home(request: HttpRequest, device: int) -> HttpResponse:
+def home(request: HttpRequest, device: DeviceId) -> HttpResponse:
     """Show the list; a wide window shows the newest conversation beside it."""
-    listed = queries.conversation_list(Viewer(cast(User, request.user).pk, device))
+    listed = queries.conversation_list(Viewer(UserId(cast(User, request.user).pk), device))
     newest = listed.conversations[0] if listed.conversations else None
     return _app(request, listed, newest, pane="list")
 
 
 @signed_in
-def conversation(request: HttpRequest, device: int, conversation_id: int) -> HttpResponse:
+def conversation(request: HttpRequest, device: DeviceId, conversation_id: int) -> HttpResponse:
     """Show a conversation beside the list; 404 where the user is no member."""
-    viewer = Viewer(cast(User, request.user).pk, device)
+    viewer = Viewer(UserId(cast(User, request.user).pk), device)
     listed = queries.conversation_list(viewer)
     shown = next((chat for chat in listed.conversations if chat.id == str(conversation_id)), None)
     if shown is None:
@@ -66,7 +67,7 @@ def conversation(request: HttpRequest, device: int, conversation_id: int) -> Htt
 
 
 @signed_in
-def account(request: HttpRequest, _device: int) -> HttpResponse:
+def account(request: HttpRequest, _device: DeviceId) -> HttpResponse:
     """Show the settings: the devices that are signed in, and the way out."""
     return render(request, "settings.html", {"me": _me(request)})
 

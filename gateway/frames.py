@@ -42,12 +42,12 @@ class Envelope(Frame, frozen=True):
 class Viewer(NamedTuple):
     """The user who looks and the device on which they do: a device may be shown less than its user (K8)."""
 
-    user_id: int
-    device_id: int
+    user_id: UserId
+    device_id: DeviceId
 
 
 # For what goes to all devices of a user alike: it shows no more than the strictest of them may see.
-ALL_DEVICES = 0
+ALL_DEVICES = DeviceId(0)
 
 
 class Session(NamedTuple):

@@ -67,11 +67,13 @@ def open_direct(user_id: int, other_id: int) -> tuple[ConversationObject, bool]:
                 MembersChanged(conversation_id=made[0], user_ids=[user_id, other_id], change="joined", actor_id=user_id)
             )
     chat = made[0] if made else Conversation.objects.values_list("id", flat=True).get(direct_key=key)
-    mine = queries.conversation(Viewer(user_id, ALL_DEVICES), chat)
+    mine = queries.conversation(Viewer(UserId(user_id), ALL_DEVICES), chat)
     if made:
         events.tell_chat("chat.created", user_id, mine)
         if not blocks.blockers_among(UserId(user_id), [UserId(other_id)]):
-            events.tell_chat("chat.created", other_id, queries.conversation(Viewer(other_id, ALL_DEVICES), chat))
+            events.tell_chat(
+                "chat.created", other_id, queries.conversation(Viewer(UserId(other_id), ALL_DEVICES), chat)
+            )
     return mine, bool(made)
 
 
@@ -89,7 +91,7 @@ def create_group(user_id: int, name: str, member_ids: Sequence[int]) -> Conversa
     charge_creation(user_id)
     with transaction.atomic():
         found(user_id, group, people)
-    return queries.conversation(Viewer(user_id, ALL_DEVICES), group.id)
+    return queries.conversation(Viewer(UserId(user_id), ALL_DEVICES), group.id)
 
 
 def charge_opening(user_id: int) -> None:

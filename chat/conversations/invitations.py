@@ -13,6 +13,7 @@ from chat.models import Conversation, Member
 from chat.refusals import GroupTooLarge
 from gateway.errors import Forbidden, NotFound
 from gateway.frames import ALL_DEVICES, Viewer
+from gateway.ids import UserId
 
 BATCH = 1000
 # Indexes: the key of accounts_user, block_unique, the key of accounts_privacy, contact_unique.
@@ -100,7 +101,9 @@ def _welcome(conversation_id: int, people: list[int], member_count: int) -> None
         events.tell_created(conversation_id, people)
         return
     for person in people:
-        events.tell_chat("chat.created", person, queries.conversation(Viewer(person, ALL_DEVICES), conversation_id))
+        events.tell_chat(
+            "chat.created", person, queries.conversation(Viewer(UserId(person), ALL_DEVICES), conversation_id)
+        )
 
 
 def names(people: Sequence[int]) -> str:

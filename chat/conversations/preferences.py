@@ -22,6 +22,7 @@ from chat.models import ConversationDraft, Member
 from chat.refusals import NotAMember
 from gateway.errors import ContentTooLong, InvalidPayload
 from gateway.frames import ALL_DEVICES, Viewer
+from gateway.ids import UserId
 
 EARLIEST_YEAR = 1970
 # The later of two devices wins. Index: draft_once.
@@ -47,7 +48,7 @@ def change(user_id: int, conversation_id: int, wanted: Mapping[str, Any]) -> Con
         own.update(own_at=timezone.now(), **_columns(row, wanted))
         if text is not None:
             keep_draft(user_id, conversation_id, text)
-        seen = queries.conversation(Viewer(user_id, ALL_DEVICES), conversation_id)
+        seen = queries.conversation(Viewer(UserId(user_id), ALL_DEVICES), conversation_id)
         transaction.on_commit(partial(events.tell_chat, "chat.updated", user_id, seen))
     return seen
 

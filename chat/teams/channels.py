@@ -17,6 +17,7 @@ from chat.teams.teams import ADMINS, role_in
 from gateway import limits
 from gateway.errors import Forbidden, NotFound
 from gateway.frames import ALL_DEVICES, Viewer
+from gateway.ids import UserId
 
 KINDS = (Conversation.Kind.CHANNEL, Conversation.Kind.BROADCAST)
 PAGE_SIZE = 100
@@ -80,7 +81,7 @@ def create(
             raise NotFound("one of these people is not in the team")
         invitations.judge(user_id, people)
         found(user_id, made, people)
-    return queries.conversation(Viewer(user_id, ALL_DEVICES), made.id)
+    return queries.conversation(Viewer(UserId(user_id), ALL_DEVICES), made.id)
 
 
 def join(user_id: int, conversation_id: int) -> None:

@@ -23,6 +23,7 @@ from chat.sync import sync
 from gateway.bus import Event
 from gateway.errors import Refused
 from gateway.frames import ALL_DEVICES, Viewer
+from gateway.ids import UserId
 from receipts.marks import Mark, record_marks
 from tests.chat import rows
 from tests.clients import Frame
@@ -116,7 +117,7 @@ class Copy:
     def load(self) -> "Copy":
         """Take everything afresh."""
         self.seq, self.rev = rows.counters(self.chat)
-        page, _ = history.page(Viewer(self.viewer, ALL_DEVICES), self.chat, limit=500)
+        page, _ = history.page(Viewer(UserId(self.viewer), ALL_DEVICES), self.chat, limit=500)
         self.messages = {message.seq: msgspec.to_builtins(message) for message in page.messages}
         return self
 
@@ -126,7 +127,7 @@ class Copy:
         while more:
             mark = Watermark(seq=self.seq, rev=self.rev)
             (part,) = sync.changes(
-                Viewer(self.viewer, ALL_DEVICES), {self.chat: mark}, only=self.chat, limit=limit
+                Viewer(UserId(self.viewer), ALL_DEVICES), {self.chat: mark}, only=self.chat, limit=limit
             ).chats
             assert not part.too_large
             for message in part.messages:
