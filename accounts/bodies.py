@@ -91,7 +91,7 @@ class Overrides(Frame, omit_defaults=True, frozen=True):
 
 
 class PrivacySettings(Frame, frozen=True):
-    """What other users may see of the caller; `deviceOverrides` by device id. A change sets only the given fields."""
+    """Privacy settings of the caller; `deviceOverrides` by device id. A change sets only the given fields."""
 
     send_read_receipts: bool | UnsetType = UNSET
     show_read_receipts: bool | UnsetType = UNSET

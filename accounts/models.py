@@ -159,7 +159,7 @@ class Block(models.Model):
 
 
 class Privacy(models.Model):
-    """What other users may see of a user (F228). Without a row the defaults apply."""
+    """Privacy settings of a user (F228): which of their data others may see. Without a row the defaults apply."""
 
     class WhoCanMessage(models.TextChoices):
         EVERYONE = "everyone", "Everyone"

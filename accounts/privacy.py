@@ -18,7 +18,7 @@ PRIVACY_CHANGED = "privacy"
 
 @dataclass(frozen=True)
 class Settings:
-    """What other users may see of a user. The defaults apply to a user without a row."""
+    """Privacy settings of a user: which of their data others may see. The defaults apply without a row."""
 
     send_read_receipts: bool = True
     show_read_receipts: bool = True
