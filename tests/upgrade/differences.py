@@ -29,7 +29,7 @@ NORMAL: tuple[Normal, ...] = (
     Normal("/delivery-state", r"\.body\.timestamp$", "when it was asked"),
     Normal("/trace", r"\.published$", "the older build's outbox is queued on purpose; that it is worked off is checked"),
     Normal("/trace", r"\.(gateways|silentGateways|connections)$", "stands in the memory of processes that are gone"),
-    Normal("^ada POST /sync", r"\.(readSeq|state)$", "issue 9: REST /sync takes the device; it hid what her phone hides"),
+    Normal("^ada POST /sync", r"\.(readSeq|state)$", "0.1.0 forgot the device of REST /sync and hid what her phone hides"),
 )  # fmt: skip
 # What an item of a list is known by, where it has no `id` of its own.
 IDENTITY = ("chatId", "threadId", "userId", "recipientId", "deviceId", "emoji")
