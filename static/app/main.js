@@ -10,6 +10,7 @@ import { Details } from "../views/details.js";
 import { choosing, define } from "../views/presence-indicators.js";
 import { Drafts } from "../state/drafts.js";
 import { singly, throttle } from "../kit/events.js";
+import { chatIn, followedLink, hasKeyboard, narrow } from "../kit/navigation.js";
 import { attempt } from "../kit/popovers.js";
 import { Mentions } from "../views/mentions.js";
 import { NewChat } from "../views/new-conversation.js";
@@ -35,7 +36,7 @@ const scroller = byId("scroller");
 
 const drafts = new Drafts(initial.me.id);
 const store = new Store(initial.me.id, initial.conversations);
-const socket = new Socket(`${location.protocol.replace("http", "ws")}//${location.host}/ws/v1`, signedIn);
+const socket = new Socket(`${location.protocol.replace("http", "ws")}//${location.host}/ws/v1`, api.signedIn);
 const outbox = new Outbox(socket, initial.me.id);
 const pill = byId("pill");
 const timeline = new Timeline({ scroller, log, pill, template: byId("message-template") }, store, outbox);
@@ -47,7 +48,11 @@ define(presence);
 choosing(byId("my-presence"), byId("presence-menu"), presence);
 const field = byId("text");
 const uploads = new Uploads({
-  tray: byId("tray"), template: byId("upload-template"), input: byId("files"), field, zone: app.querySelector(".view"),
+  tray: byId("tray"),
+  template: byId("upload-template"),
+  input: byId("files"),
+  field,
+  zone: app.querySelector(".view"),
 });
 const people = (chatId) => store.others(store.chat(chatId));
 const writing = { form: byId("composer"), field, notice: byId("text-notice"), context: byId("context") };
@@ -64,22 +69,19 @@ const teams = new Teams(byId("teams"), initial.me.id);
 const newPoll = new NewPoll(byId("new-poll"));
 const newChat = new NewChat(byId("new-chat"), initial.me.id);
 const conversations = new Conversations(
-  { list: byId("chats"), template: byId("chat-template"), total: byId("total-unread"), empty: byId("no-chats"), toggle: byId("archive-toggle") },
+  {
+    list: byId("chats"),
+    template: byId("chat-template"),
+    total: byId("total-unread"),
+    empty: byId("no-chats"),
+    toggle: byId("archive-toggle"),
+  },
   store,
   drafts,
 );
 const sync = new Sync(socket, store);
 
-// --- the connection ---------------------------------------------------------------------------------------------------
-
-async function signedIn() {
-  try {
-    await api.get("/me");
-  } catch (fault) {
-    return fault.status !== 401 && fault.status !== 403;
-  }
-  return true;
-}
+// --- the connection ------------------------------------------------------------------------------
 
 function act(state) {
   if (state === "ended" || state === "outdated") location.reload();
@@ -121,7 +123,9 @@ async function reload(chatId) {
 /** The page brings the newest conversations; a sync must name them all, the archived ones too. */
 async function loadList(archived, more) {
   for (let cursor = ""; more; ) {
-    const page = await api.get(`/conversations?archived=${archived}&limit=100${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+    const page = await api.get(
+      `/conversations?archived=${archived}&limit=100${cursor && `&cursor=${encodeURIComponent(cursor)}`}`,
+    );
     for (const chat of page.results) store.put(chat);
     ({ nextCursor: cursor, hasMore: more } = page);
   }
@@ -137,13 +141,12 @@ async function relist(parts) {
   }
 }
 
-/** A conversation that the user marked as unread is read once it is opened again. */
 function unmark(chatId) {
   if (!store.chat(chatId).markedUnread) return;
   attempt(() => api.patch(`/conversations/${chatId}/members/${store.me}`, { markedUnread: false }));
 }
 
-/** A restored or replaced database has another history: what this page holds of the old one is void, the outbox is not. */
+/** A restored database has another history: what this page holds of the old one is void, the outbox is not. */
 function greeted({ epoch, degraded, resumed }) {
   if (epoch !== initial.epoch) return location.reload();
   presence.greeted({ resumed });
@@ -158,12 +161,7 @@ function tellFocus() {
   socket.send("chat.focus", { chatId: looking ? conversation.chatId : null });
 }
 
-// --- moving between conversations --------------------------------------------------------------------------------------
-
-const chatIn = (address) => new URL(address, location.href).pathname.match(/^\/c\/(\d+)\/$/)?.[1] ?? null;
-
-const narrow = () => window.matchMedia("(width < 800px)").matches;
-const hasKeyboard = () => window.matchMedia("(pointer: fine)").matches;
+// --- moving between conversations ----------------------------------------------------------------
 
 function showList() {
   conversation.pane("list");
@@ -202,13 +200,10 @@ function go(address) {
 }
 
 function followed(event) {
-  const link = event.target.closest("a[data-go]");
-  if (!link || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-  event.preventDefault();
-  go(link.href);
+  const link = followedLink(event);
+  if (link) go(link.href);
 }
 
-/** One panel at a time stands beside the conversation. */
 function closeSides(but = null) {
   for (const side of [thread, details]) if (side !== but) side.close();
 }
@@ -234,7 +229,7 @@ function drawTyping(chatId) {
   byId("typing").classList.toggle("on", Boolean(line));
 }
 
-// --- who listens to whom -----------------------------------------------------------------------------------------------
+// --- who listens to whom -------------------------------------------------------------------------
 
 const LISTENERS = {
   "presence.changed": ({ changes }) => presence.take(changes),
@@ -265,7 +260,10 @@ function sent(message) {
   timeline.toEnd();
 }
 
-/** A file may have been examined between its upload and its message: the frame that says so came too early for this page. */
+/**
+ * A file may have been examined between its upload and its message: the frame that says so came too early for this
+ * page.
+ */
 async function acked({ item, ack }) {
   store.acked(item, ack);
   if (!item.files?.length) return;
@@ -276,7 +274,8 @@ async function acked({ item, ack }) {
 /** Who edits and is refused gets the words back: to try again, or to keep them. */
 async function edited({ message, content, mentions }) {
   const ack = await actions.edit(message, content, mentions);
-  if (!ack && conversation.chatId === message.chatId) composer.edit(store.message(message.chatId, message.id) ?? message, content);
+  if (!ack && conversation.chatId === message.chatId)
+    composer.edit(store.message(message.chatId, message.id) ?? message, content);
 }
 
 /** Arrow up in an empty field edits what the user said last. */
@@ -314,26 +313,54 @@ function removed(chatId) {
 
 socket.on("state", connectionChanged).on("frame", hear).on("hello", greeted);
 sync.on("done", caughtUp);
-store.on("chats", () => conversations.draw()).on("messages", (id) => timeline.update(id)).on("marks", (id) => timeline.update(id));
-store.on("summary", throttle(() => sync.run(), 500)).on("draft", draftChanged);
-store.on("gap", () => sync.run()).on("unknown", fetchChat).on("stale", reload).on("removed", removed).on("unlisted", relist);
+store
+  .on("chats", () => conversations.draw())
+  .on("messages", (id) => timeline.update(id))
+  .on("marks", (id) => timeline.update(id));
+store
+  .on(
+    "summary",
+    throttle(() => sync.run(), 500),
+  )
+  .on("draft", draftChanged);
+store
+  .on("gap", () => sync.run())
+  .on("unknown", fetchChat)
+  .on("stale", reload)
+  .on("removed", removed)
+  .on("unlisted", relist);
 store.on("incoming", arrived).on("settled", (clientId) => outbox.discard(clientId));
-store.on("chats", throttle(() => conversation.describe(), 500));
-outbox.on("change", queueChanged).on("acked", acked).on("change", (id) => thread.update(id));
+store.on(
+  "chats",
+  throttle(() => conversation.describe(), 500),
+);
+outbox
+  .on("change", queueChanged)
+  .on("acked", acked)
+  .on("change", (id) => thread.update(id));
 timeline.on("older", (id) => conversation.older(id)).on("drawn", drawn);
 typing.on("change", drawTyping);
-store.on("messages", (id) => thread.update(id)).on("told", (told) => thread.take(told)).on("hidden", (gone) => thread.drop(gone));
+store
+  .on("messages", (id) => thread.update(id))
+  .on("told", (told) => thread.take(told))
+  .on("hidden", (gone) => thread.drop(gone));
 store.on("settings", (id) => details.changed(id));
 thread.on("send", sent).on("act", ({ action, element, message }) => actions.act(action, element, message));
 thread.on("opened", () => closeSides(thread)).on("closed", () => receipts.look());
-details.on("opened", () => closeSides(details)).on("closed", () => receipts.look()).on("asked", () => details.open(conversation.chatId));
+details
+  .on("opened", () => closeSides(details))
+  .on("closed", () => receipts.look())
+  .on("asked", () => details.open(conversation.chatId));
 details.on("changed", (chat) => store.put(chat)).on("direct", openDirect);
 actions.on("delivery", (message) => delivery.open(message));
 actions.on("readers", ({ message, element }) => readers.open(message, element));
 actions.on("thread", (message) => thread.open(message));
 timeline.on("act", ({ action, element, message }) => actions.act(action, element, message));
 actions.on("reply", (message) => composer.reply(message)).on("edit", (message) => composer.edit(message));
-composer.on("send", sent).on("draft", () => conversations.draw()).on("last", editLast);
+composer
+  .on("send", sent)
+  .on("draft", () => conversations.draw())
+  .on("last", editLast);
 composer.on("edited", edited);
 composer.on("typing", ({ chatId, active }) => socket.send(active ? "typing.start" : "typing.stop", { chatId }));
 teams.on("joined", (chat) => store.put(chat)).on("open", openKnown);
@@ -347,13 +374,17 @@ window.addEventListener("focus", tellFocus);
 window.addEventListener("blur", tellFocus);
 window.addEventListener("storage", ({ key }) => draftWritten(drafts.chatOf(key)));
 window.addEventListener("popstate", () => show(chatIn(location.href)));
-for (const button of document.querySelectorAll("[data-act=new-chat]")) button.addEventListener("click", () => newChat.show());
+for (const button of document.querySelectorAll("[data-act=new-chat]"))
+  button.addEventListener("click", () => newChat.show());
 
-for (const button of document.querySelectorAll("[data-act=teams]")) button.addEventListener("click", () => teams.show());
-for (const button of document.querySelectorAll("[data-act=poll]")) button.addEventListener("click", () => newPoll.show());
-for (const button of document.querySelectorAll("[data-act=attach]")) button.addEventListener("click", () => byId("files").click());
+for (const button of document.querySelectorAll("[data-act=teams]"))
+  button.addEventListener("click", () => teams.show());
+for (const button of document.querySelectorAll("[data-act=poll]"))
+  button.addEventListener("click", () => newPoll.show());
+for (const button of document.querySelectorAll("[data-act=attach]"))
+  button.addEventListener("click", () => byId("files").click());
 
-// --- begin -------------------------------------------------------------------------------------------------------------
+// --- begin ---------------------------------------------------------------------------------------
 
 if (initial.page) {
   store.addPage(initial.chatId, initial.page.messages, initial.page.hasMore);

@@ -1,6 +1,6 @@
 /**
- * Make these elements an element's children, in this order. What stands in its place already is not touched: what is moved
- * or put in again loses the focus, a selection, a film that plays.
+ * Make these elements an element's children, in this order. What stands in its place already is not touched: what is
+ * moved or put in again loses the focus, a selection, a film that plays.
  */
 export function arrange(parent, elements) {
   const wanted = new Set(elements);

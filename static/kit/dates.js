@@ -24,7 +24,11 @@ export const time = (iso) => clock(new Date(iso));
 export const exactTime = (iso) => exact(new Date(iso));
 export const briefTime = (iso) => brief(new Date(iso));
 
-const SPANS = [["minute", 60_000], ["hour", 3_600_000], ["day", 86_400_000]];
+const SPANS = [
+  ["minute", 60_000],
+  ["hour", 3_600_000],
+  ["day", 86_400_000],
+];
 
 /** Return how long ago a moment was: "just now", "5 minutes ago", "yesterday"; the date where it is a week or more. */
 export function ago(iso) {

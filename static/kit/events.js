@@ -37,8 +37,8 @@ export function throttle(action, interval) {
 }
 
 /**
- * Return a function that runs `action(key)` for one call of a key at a time: calls meanwhile become one run after it. Its
- * promise holds until nothing is asked for any more.
+ * Return a function that runs `action(key)` for one call of a key at a time: calls meanwhile become one run after it.
+ * Its promise holds until nothing is asked for any more.
  */
 export function singly(action) {
   const running = new Map();

@@ -1,13 +1,15 @@
 /**
- * Formatting: `parse` is chat/messages/entities.py in JavaScript, rule by rule, and both are tested on tests/fixtures/entities.json;
- * `nodes` draws a text with it. Nothing that people write becomes markup: every word becomes a text node, and every
- * element's name stands here.
+ * Formatting: `parse` is chat/messages/entities.py in JavaScript, rule by rule, and both are tested on
+ * tests/fixtures/entities.json; `nodes` draws a text with it. Nothing that people write becomes markup: every word
+ * becomes a text node, and every element's name stands here.
  */
 import { EMOJI } from "./emoji.js";
 
 const SPACE = "\\t\\n\\v\\f\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 const TOKEN = new RegExp(
-  "(?<code>`+)|(?<mark>\\*+|_+|~+)|(?<link>(?:https?:\\/\\/|mailto:)[^" + SPACE + "<>\"`]+)|(?<mention>@)" +
+  "(?<code>`+)|(?<mark>\\*+|_+|~+)|(?<link>(?:https?:\\/\\/|mailto:)[^" +
+    SPACE +
+    '<>"`]+)|(?<mention>@)' +
     "|(?<emoji>:(?:[+-]1|[a-z][a-z0-9_+-]{1,40}):)",
   "gi",
 );
@@ -30,7 +32,12 @@ export function parse(text, names = []) {
 }
 
 const entity = (type, start, end, open = 0, close = 0, more = {}) => ({
-  type, offset: start, length: end - start, open, close, ...more,
+  type,
+  offset: start,
+  length: end - start,
+  open,
+  close,
+  ...more,
 });
 
 /** Letters, numbers and what is written on them; an emoji's variation selector is none of a word. */
@@ -92,11 +99,11 @@ function codeBlock(first, last, language, empty) {
 }
 
 function* lineOf(text, line, names) {
-  let open = 0;
   const quote = QUOTE.exec(line.text);
   const item = quote ? null : ITEM.exec(line.text);
-  if (quote) yield entity("quote", line.start, line.end, (open = quote[0].length));
-  else if (item) yield entity("list", line.start, line.end, (open = item[0].length), 0, item[1] ? { number: Number(item[1]) } : {});
+  const open = (quote ?? item)?.[0].length ?? 0;
+  if (quote) yield entity("quote", line.start, line.end, open);
+  else if (item) yield entity("list", line.start, line.end, open, 0, item[1] ? { number: Number(item[1]) } : {});
   yield* inline(text, { start: line.start + open, end: line.end }, names);
 }
 
@@ -186,7 +193,7 @@ function mention(text, line, start, names) {
   return longest ? entity("mention", start, longest, 0, 0, { name: text.slice(start + 1, longest) }) : null;
 }
 
-// --- drawing ------------------------------------------------------------------------------------------------------------
+// --- drawing -------------------------------------------------------------------------------------
 
 const ELEMENTS = { bold: "strong", italic: "em", strike: "s", code: "code", codeBlock: "pre", quote: "blockquote" };
 

@@ -1,4 +1,7 @@
-/** Small layers above the page: a menu beside what it belongs to, a question before what cannot be undone, a word about a failure. */
+/**
+ * Small layers above the page: a menu beside what it belongs to, a question before what cannot be undone, a word about
+ * a failure.
+ */
 
 /** Show a popover beside an element, within the window. It closes by itself on Escape and on a press elsewhere. */
 export function openBeside(layer, anchor) {
@@ -12,23 +15,33 @@ export function openBeside(layer, anchor) {
   Object.assign(layer.style, { left: `${left}px`, top: `${top}px` });
 }
 
-/** Fill a menu with `{label, run, danger?, icon?, checked?}` and show it by the name `title`; arrows move within it, and the focus goes back where it was. */
+/**
+ * Fill a menu with `{label, run, danger?, icon?, checked?}` and show it by the name `title`; arrows move within it, and
+ * the focus goes back where it was.
+ */
 export function openMenu(menu, anchor, items, title) {
   menu.setAttribute("aria-label", title);
   const before = document.activeElement;
-  menu.replaceChildren(...items.map(({ label, run, danger, icon, checked }) => {
-    const button = document.createElement("button");
-    Object.assign(button, { type: "button", textContent: label, className: danger ? "menu-item danger" : "menu-item", tabIndex: -1 });
-    button.setAttribute("role", checked === undefined ? "menuitem" : "menuitemradio");
-    if (checked !== undefined) button.setAttribute("aria-checked", String(checked));
-    if (icon) button.prepend(icon);
-    button.addEventListener("click", () => {
-      menu.hidePopover();
-      if (before?.isConnected) before.focus({ preventScroll: true });
-      run();
-    });
-    return button;
-  }));
+  menu.replaceChildren(
+    ...items.map(({ label, run, danger, icon, checked }) => {
+      const button = document.createElement("button");
+      Object.assign(button, {
+        type: "button",
+        textContent: label,
+        className: danger ? "menu-item danger" : "menu-item",
+        tabIndex: -1,
+      });
+      button.setAttribute("role", checked === undefined ? "menuitem" : "menuitemradio");
+      if (checked !== undefined) button.setAttribute("aria-checked", String(checked));
+      if (icon) button.prepend(icon);
+      button.addEventListener("click", () => {
+        menu.hidePopover();
+        if (before?.isConnected) before.focus({ preventScroll: true });
+        run();
+      });
+      return button;
+    }),
+  );
   openBeside(menu, anchor);
   (menu.querySelector("[aria-checked=true]") ?? menu.firstElementChild)?.focus();
 }
@@ -73,7 +86,9 @@ export function say(text) {
   toast.textContent = text;
   toast.hidden = false;
   clearTimeout(timer);
-  timer = setTimeout(() => (toast.hidden = true), 6000);
+  timer = setTimeout(() => {
+    toast.hidden = true;
+  }, 6000);
 }
 
 /** Run what may be refused, and tell why if it is; `undo` takes back what was shown meanwhile. Returns the answer. */

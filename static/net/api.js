@@ -1,4 +1,6 @@
-/** The REST API v1 with the web session's cookie and CSRF token. Answers are JSON; a refusal is thrown as a `Problem`. */
+/**
+ * The REST API v1 with the web session's cookie and CSRF token. Answers are JSON; a refusal is thrown as a `Problem`.
+ */
 
 const BASE = "/api/v1";
 
@@ -37,3 +39,13 @@ export const post = (path, body) => request("POST", path, body);
 export const put = (path, body) => request("PUT", path, body);
 export const patch = (path, body) => request("PATCH", path, body);
 export const remove = (path) => request("DELETE", path);
+
+/** Return whether the session still holds; a server that cannot be reached says nothing against it. */
+export async function signedIn() {
+  try {
+    await get("/me");
+  } catch (fault) {
+    return fault.status !== 401 && fault.status !== 403;
+  }
+  return true;
+}

@@ -2,10 +2,10 @@
  * Messages on their way: kept in IndexedDB until their ack, so that they survive a reload; sent one at a time in a
  * conversation, in the order written, again with the same id where no ack comes, and after five tries on request only.
  *
- * Events: `change` chatId, `acked` {item, ack}.
- * An item: {id, userId, chatId, content, contentType?, data?, replyTo?, threadId?, files?, mentions?, lastSeenSeq?,
- * createdAt, order, tries, state, reason?}, where `replyTo` and `files` are as the message object has them; its state is
- * "pending", "failed", or "acked" for the moment until the message stands in the history.
+ * Events: `change` chatId, `acked` {item, ack}. An item: {id, userId, chatId, content, contentType?, data?, replyTo?,
+ * threadId?, files?, mentions?, lastSeenSeq?, createdAt, order, tries, state, reason?}, where `replyTo` and `files` are
+ * as the message object has them; its state is "pending", "failed", or "acked" for the moment until the message stands
+ * in the history.
  */
 import { Emitter } from "../kit/events.js";
 import { uuid } from "../kit/ids.js";
@@ -28,10 +28,14 @@ const REASONS = {
 
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
-/** Only one tab sends a conversation's messages at a time. Web Locks are missing on plain http: there each tab sends. */
+/**
+ * Only one tab sends a conversation's messages at a time. Web Locks are missing on plain http: there each tab sends.
+ */
 const exclusively = (name, action) => (navigator.locks ? navigator.locks.request(name, action) : action());
 
-/** What stands in for the database in a browser that refuses to keep anything: messages then live as long as the page. */
+/**
+ * What stands in for the database in a browser that refuses to keep anything: messages then live as long as the page.
+ */
 const NOTHING_KEPT = { getAllFromIndex: () => [], put() {}, delete() {} };
 
 const database = () =>
@@ -43,8 +47,14 @@ const database = () =>
 
 /** Return an item as `message.send` takes it. */
 const payload = ({ chatId, content, contentType, data, replyTo, files, mentions, lastSeenSeq }) => ({
-  chatId, content, contentType, data: data ?? undefined, replyTo: replyTo?.id, attachments: files?.map(({ id }) => id),
-  mentions, lastSeenSeq,
+  chatId,
+  content,
+  contentType,
+  data: data ?? undefined,
+  replyTo: replyTo?.id,
+  attachments: files?.map(({ id }) => id),
+  mentions,
+  lastSeenSeq,
 });
 
 export class Outbox extends Emitter {
@@ -90,9 +100,16 @@ export class Outbox extends Emitter {
   /** Take a new message: it is shown at once, kept before it is sent. */
   async add(message) {
     const now = new Date();
-    const order = (this.#newest = Math.max(now.getTime(), this.#newest + 0.001));
+    this.#newest = Math.max(now.getTime(), this.#newest + 0.001);
+    const order = this.#newest;
     const item = {
-      ...message, id: uuid(), userId: this.#userId, createdAt: now.toISOString(), order, tries: 0, state: "pending",
+      ...message,
+      id: uuid(),
+      userId: this.#userId,
+      createdAt: now.toISOString(),
+      order,
+      tries: 0,
+      state: "pending",
     };
     this.#items.set(item.id, item);
     this.emit("change", item.chatId);
@@ -167,7 +184,8 @@ export class Outbox extends Emitter {
     if (fault instanceof NoAnswer) return this.#missed(item);
     // The server has lost what this message answers: better a message without its place in time than none.
     if (fault.code === "CLOCK_AHEAD") return this.#update(item.id, { lastSeenSeq: undefined });
-    if (!TRANSIENT.has(fault.code)) return this.#update(item.id, { state: "failed", reason: REASONS[fault.code] ?? fault.message });
+    if (!TRANSIENT.has(fault.code))
+      return this.#update(item.id, { state: "failed", reason: REASONS[fault.code] ?? fault.message });
     await sleep(fault.retryAfter ?? PATIENCE[item.tries]);
     return fault.code === "RATE_LIMITED" ? undefined : this.#missed(item);
   }

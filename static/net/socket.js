@@ -41,7 +41,9 @@ export class Socket extends Emitter {
   #heartbeat = null;
   #silence = null;
 
-  /** `url` is the socket's address; `signedIn()` tells whether the session still stands, asked after a failed handshake. */
+  /**
+   * `url` is the socket's address; `signedIn()` tells whether the session still stands, asked after a failed handshake.
+   */
   constructor(url, signedIn) {
     super();
     this.#url = url;
@@ -58,7 +60,9 @@ export class Socket extends Emitter {
     this.#connect();
   }
 
-  /** Another window is open, this page is too old, or nobody is signed in: only somebody who asks for it connects again. */
+  /**
+   * Another window is open, this page is too old, or nobody is signed in: only somebody who asks for it connects again.
+   */
   get #over() {
     return Object.values(FINAL).includes(this.state);
   }

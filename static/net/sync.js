@@ -38,7 +38,8 @@ export class Sync extends Emitter {
       this.emit("done");
     } catch (fault) {
       // Without a connection the next hello starts over.
-      if (!(fault instanceof Disconnected || fault instanceof NoAnswer || fault instanceof Refusal)) console.error("A sync failed:", fault);
+      if (!(fault instanceof Disconnected || fault instanceof NoAnswer || fault instanceof Refusal))
+        console.error("A sync failed:", fault);
       if (!(fault instanceof Disconnected)) setTimeout(() => this.run(), fault.retryAfter * 1000 || PAUSE);
     } finally {
       this.#running = false;

@@ -1,6 +1,6 @@
 /**
- * Files on their way into a message: whole up to 10 MB, in chunks above, with their progress; after a broken connection an
- * upload goes on where the server has it.
+ * Files on their way into a message: whole up to 10 MB, in chunks above, with their progress; after a broken connection
+ * an upload goes on where the server has it.
  *
  * Events: `change`.
  */
@@ -24,7 +24,9 @@ export class Uploads extends Emitter {
   #byChat = new Map();
   #chatId = null;
 
-  /** `tray` shows the files; `template` is one of them; `input` chooses, `field` takes pasted ones, `zone` dropped ones. */
+  /**
+   * `tray` shows the files; `template` is one of them; `input` chooses, `field` takes pasted ones, `zone` dropped ones.
+   */
   constructor({ tray, template, input, field, zone }) {
     super();
     this.#tray = tray;
@@ -127,12 +129,16 @@ export class Uploads extends Emitter {
     item.request?.abort();
     const id = item.made?.id ?? item.begun?.id;
     // What was begun and never sent is swept by the server all the same.
-    if (id) api.remove(`/attachments/${id}`).catch((fault) => console.warn("An upload was not cancelled:", fault.message));
+    if (id)
+      api.remove(`/attachments/${id}`).catch((fault) => console.warn("An upload was not cancelled:", fault.message));
     this.#forget(item);
   }
 
   #forget(item) {
-    this.#byChat.set(item.chatId, (this.#byChat.get(item.chatId) ?? []).filter((other) => other !== item));
+    this.#byChat.set(
+      item.chatId,
+      (this.#byChat.get(item.chatId) ?? []).filter((other) => other !== item),
+    );
     this.#changed();
   }
 
@@ -189,7 +195,10 @@ async function inChunks(item, progress) {
     if (item.cancelled) throw new Broken();
     const from = made.received;
     const to = Math.min(file.size, from + Math.min(CHUNK, made.chunkSize ?? CHUNK));
-    const range = { "Content-Range": `bytes ${from}-${to - 1}/${file.size}`, "Content-Type": "application/octet-stream" };
+    const range = {
+      "Content-Range": `bytes ${from}-${to - 1}/${file.size}`,
+      "Content-Type": "application/octet-stream",
+    };
     made = await send(item, "PUT", `/attachments/${made.id}/content`, file.slice(from, to), range, (loaded) => {
       item.sent = from + loaded;
       progress();

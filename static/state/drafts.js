@@ -34,7 +34,10 @@ export class Drafts {
 
   #soon(chatId, pause) {
     clearTimeout(this.#timers.get(chatId));
-    this.#timers.set(chatId, setTimeout(() => this.#tell(chatId), pause));
+    this.#timers.set(
+      chatId,
+      setTimeout(() => this.#tell(chatId), pause),
+    );
   }
 
   /** Take what the server has of another device. Returns whether it says something else than this browser. */

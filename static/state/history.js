@@ -1,11 +1,17 @@
 /**
- * The messages that the page holds of one conversation: an unbroken run in seq order that ends at its newest, or null where
- * none was wanted yet. Plain functions over a conversation of the store; they tell nobody.
+ * The messages that the page holds of one conversation: an unbroken run in seq order that ends at its newest, or null
+ * where none was wanted yet. Plain functions over a conversation of the store; they tell nobody.
  */
 
 /** What is left of a message that was deleted for everyone. */
 export const TOMBSTONE = {
-  status: "deleted", content: "", data: null, attachments: [], mentions: [], mentionsAll: false, reactions: [],
+  status: "deleted",
+  content: "",
+  data: null,
+  attachments: [],
+  mentions: [],
+  mentionsAll: false,
+  reactions: [],
 };
 /** So many characters of a message stand in its quotes. */
 const EXCERPT = 100;
@@ -18,9 +24,21 @@ export const find = (chat, messageId) => chat?.messages?.find(({ id }) => id ===
 
 /** Return an own message as the outbox held it, with what its ack says. */
 export const sent = (item, stored, sender) => ({
-  ...stored, sender, chatId: item.chatId, clientId: item.id, content: item.content, contentType: item.contentType ?? "text",
-  data: item.data ?? null, attachments: item.files ?? [], mentions: item.mentions ?? [], reactions: [],
-  replyTo: item.replyTo ?? null, threadId: item.threadId, status: "active", state: "sent", version: 1,
+  ...stored,
+  sender,
+  chatId: item.chatId,
+  clientId: item.id,
+  content: item.content,
+  contentType: item.contentType ?? "text",
+  data: item.data ?? null,
+  attachments: item.files ?? [],
+  mentions: item.mentions ?? [],
+  reactions: [],
+  replyTo: item.replyTo ?? null,
+  threadId: item.threadId,
+  status: "active",
+  state: "sent",
+  version: 1,
 });
 
 /** Hold a message's latest state: an older rev never overwrites a newer one, and ticks never go back. */
@@ -42,7 +60,8 @@ export function merge(chat, message) {
 /** Put a message into its place; one from before the held ones comes with its page, which may be on its way already. */
 function insert(chat, message) {
   const { messages } = chat;
-  if (message.seq > (messages[0]?.seq ?? chat.seq)) messages.splice(messages.findLastIndex(({ seq }) => seq < message.seq) + 1, 0, message);
+  if (message.seq > (messages[0]?.seq ?? chat.seq))
+    messages.splice(messages.findLastIndex(({ seq }) => seq < message.seq) + 1, 0, message);
   else missed(chat, message.rev);
 }
 
@@ -55,7 +74,8 @@ function missed(chat, rev) {
 function requote(chat, { id, content }) {
   const said = excerpt(content);
   chat.messages.forEach((message, at) => {
-    if (message.replyTo?.id === id) chat.messages[at] = redrawn({ ...message, replyTo: { ...message.replyTo, excerpt: said } });
+    if (message.replyTo?.id === id)
+      chat.messages[at] = redrawn({ ...message, replyTo: { ...message.replyTo, excerpt: said } });
   });
 }
 
@@ -67,7 +87,8 @@ export function amend(chat, messageId, change) {
   if (held) merge(chat, { ...(held.truth ?? held), ...change });
   else {
     missed(chat, change.rev);
-    if (chat.lastMessage?.id === messageId && change.rev >= chat.lastMessage.rev) chat.lastMessage = { ...chat.lastMessage, ...change };
+    if (chat.lastMessage?.id === messageId && change.rev >= chat.lastMessage.rev)
+      chat.lastMessage = { ...chat.lastMessage, ...change };
   }
 }
 
@@ -88,15 +109,17 @@ function replace(chat, message) {
 /** A new reply is told by itself; the message at the thread's beginning has to be counted up here (protocol 2.3). */
 export function countReply(chat, { threadId, seq }) {
   const root = threadId && find(chat, threadId);
-  if (root && seq > (root.lastReplySeq ?? 0)) replace(chat, { ...root, replyCount: (root.replyCount ?? 0) + 1, lastReplySeq: seq });
+  if (root && seq > (root.lastReplySeq ?? 0))
+    replace(chat, { ...root, replyCount: (root.replyCount ?? 0) + 1, lastReplySeq: seq });
 }
 
 /** Forget messages, and that others quote them. Returns those that were here. */
 export function hide(chat, messageIds) {
   const hidden = new Set(messageIds);
   const gone = chat.messages?.filter(({ id }) => hidden.has(id)) ?? [];
-  const stay = chat.messages?.filter(({ id }) => !hidden.has(id)) ?? null;
-  chat.messages = stay && stay.map((message) => (hidden.has(message.replyTo?.id) ? redrawn({ ...message, replyTo: null }) : message));
+  const stay = chat.messages?.filter(({ id }) => !hidden.has(id));
+  const unquoted = (message) => (hidden.has(message.replyTo?.id) ? redrawn({ ...message, replyTo: null }) : message);
+  chat.messages = stay?.map(unquoted) ?? null;
   return gone;
 }
 
@@ -106,12 +129,14 @@ export function edge(chat) {
 }
 
 /**
- * Take a page of history that ends where the held messages began; `hasMore`: there are older ones. Returns false for a page
- * that is void: what is held begins elsewhere by now, or a change of one of its messages went by while it was on its way.
+ * Take a page of history that ends where the held messages began; `hasMore`: there are older ones. Returns false for a
+ * page that is void: what is held begins elsewhere by now, or a change of one of its messages went by while it was on
+ * its way.
  */
 export function addPage(chat, messages, hasMore, from = edge(chat)) {
   const { before, rev, cuts } = from;
-  if (cuts !== chat.cuts || (before !== undefined && before !== chat.messages[0]?.seq) || (chat.missed ?? 0) > rev) return false;
+  if (cuts !== chat.cuts || (before !== undefined && before !== chat.messages[0]?.seq) || (chat.missed ?? 0) > rev)
+    return false;
   const bySeq = new Map([...messages, ...chat.messages].map((message) => [message.seq, message]));
   chat.messages = [...bySeq.values()].sort(BY_SEQ);
   chat.hasOlder = hasMore;

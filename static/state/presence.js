@@ -1,6 +1,6 @@
 /**
- * Who is here: the states of the people on screen, by subscription (protocol 2.2), and the state that the user has chosen.
- * `views/presence-indicators.js` shows them; whom it shows is whom this subscribes to.
+ * Who is here: the states of the people on screen, by subscription (protocol 2.2), and the state that the user has
+ * chosen. `views/presence-indicators.js` shows them; whom it shows is whom this subscribes to.
  */
 import { Refusal } from "../net/socket.js";
 import { throttle } from "../kit/events.js";
@@ -71,7 +71,9 @@ export class Presence {
     this.#draw(changed);
   }
 
-  /** The connection stands again: what it watched is asked anew, and what was chosen is said again where it was lost. */
+  /**
+   * The connection stands again: what it watched is asked anew, and what was chosen is said again where it was lost.
+   */
   greeted({ resumed }) {
     clearTimeout(this.#stale);
     this.#stale = null;
@@ -117,12 +119,19 @@ export class Presence {
   #wanted() {
     const near = (element) => (element.closest(".conversation, .rail") ? 0 : 1);
     const visible = [...this.#shown].filter((element) => !element.closest("[hidden]"));
-    const order = (a, b) => near(a) - near(b) || (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1);
-    return new Set(visible.sort(order).flatMap(({ users }) => users).slice(0, MOST));
+    const order = (a, b) =>
+      near(a) - near(b) || (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1);
+    return new Set(
+      visible
+        .sort(order)
+        .flatMap(({ users }) => users)
+        .slice(0, MOST),
+    );
   }
 
   #draw(changed = null) {
-    for (const element of this.#shown) if (!changed || element.users.some((userId) => changed.has(userId))) element.draw();
+    for (const element of this.#shown)
+      if (!changed || element.users.some((userId) => changed.has(userId))) element.draw();
   }
 
   // --- the user's own state ------------------------------------------------------------------------------------------

@@ -1,29 +1,27 @@
 /**
- * The state: conversations and members' marks; `state/history.js` holds a conversation's messages, `state/unread.js` counts. Every durable
- * change bears a `rev`; one that does not follow on the rev we hold is a gap, never applied: the store asks for a sync
- * instead (protocol 2.4).
+ * The state: conversations and members' marks; `state/history.js` holds a conversation's messages, `state/unread.js`
+ * counts. Every durable change bears a `rev`; one that does not follow on the rev we hold is a gap, never applied: the
+ * store asks for a sync instead (protocol 2.4).
  *
  * Events: `chats` (the list changed), `messages` chatId, `marks` chatId, `incoming` {chatId, seq} (by another person),
- * `settled` clientId (an own message stands in the history), `told` {chatId, id, rev, …} (a message, or what changed of it,
- * held or not), `hidden` {chatId, messageIds}, `gap` chatId, `unknown` chatId (to be fetched: it is new, or its settings
- * changed), `unlisted` [{chatId, seq, rev}] (a sync named them, and the list may have them by now), `summary` chatId (too much
- * at once: to be synced, soon), `stale` chatId (its cache was dropped), `removed` chatId, `settings` chatId (a known
- * conversation came afresh), `draft` chatId (begun or ended on another device).
+ * `settled` clientId (an own message stands in the history), `told` {chatId, id, rev, …} (a message, or what changed of
+ * it, held or not), `hidden` {chatId, messageIds}, `gap` chatId, `unknown` chatId (to be fetched: it is new, or its
+ * settings changed), `unlisted` [{chatId, seq, rev}] (a sync named them, and the list may have them by now), `summary`
+ * chatId (too much at once: to be synced, soon), `stale` chatId (its cache was dropped), `removed` chatId, `settings`
+ * chatId (a known conversation came afresh), `draft` chatId (begun or ended on another device).
  */
 import { Emitter } from "../kit/events.js";
 import * as history from "./history.js";
+import * as members from "./members.js";
+import { byPinThenTime } from "./order.js";
 import * as unread from "./unread.js";
-
-const compare = (a, b) => (a < b ? -1 : Number(a > b));
-
-export const isMuted = ({ mutedUntil }) => Boolean(mutedUntil) && new Date(mutedUntil) > new Date();
 
 export class Store extends Emitter {
   me;
   /** What the user has chosen in anonymous polls, by message: their results do not say it. */
   votes = new Map();
   #chats = new Map();
-  /** Watermarks of what a sync named and this page does not know: new, or left out of the list (somebody is blocked). */
+  /** Watermarks of conversations that a sync named and this page does not know: new, or blocked. */
   #leftOut = new Map();
 
   /** `me` is the user's id; `chats` are conversations as the REST API gives them. */
@@ -39,9 +37,7 @@ export class Store extends Emitter {
 
   /** Return the conversations as the list shows them: pinned first, then the newest. */
   list() {
-    const moment = (chat) => chat.lastMessage?.createdAt ?? chat.createdAt;
-    const order = (a, b) => Number(b.pinned) - Number(a.pinned) || compare(moment(b), moment(a)) || compare(b.id, a.id);
-    return [...this.#chats.values()].sort(order);
+    return [...this.#chats.values()].sort(byPinThenTime);
   }
 
   /** What is archived is out of the way, and counts nothing; nor does what is left out because somebody is blocked. */
@@ -51,7 +47,10 @@ export class Store extends Emitter {
 
   /** Return every conversation's watermark, the payload of `sync.request`. */
   watermarks() {
-    return Object.fromEntries([...this.#leftOut, ...[...this.#chats.values()].map(({ id, seq, rev }) => [id, { seq, rev }])]);
+    return Object.fromEntries([
+      ...this.#leftOut,
+      ...[...this.#chats.values()].map(({ id, seq, rev }) => [id, { seq, rev }]),
+    ]);
   }
 
   /** What was `unlisted` could not be loaded: let the next sync name it again. */
@@ -71,8 +70,7 @@ export class Store extends Emitter {
   /** Return people's names by what is known of a conversation, "Somebody" for who is not listed. */
   nameOf(chat, userId) {
     if (userId === this.me) return "You";
-    const said = () => chat.messages?.find(({ sender }) => sender.id === userId)?.sender;
-    return (chat.members.find((member) => member.userId === userId) ?? said())?.displayName ?? "Somebody";
+    return members.nameOf(chat, userId);
   }
 
   /** Return whether the user may change a conversation that is no direct one. */
@@ -122,12 +120,16 @@ export class Store extends Emitter {
     return chat;
   }
 
-  /** Return where a conversation's held messages begin: what the next page is asked for with, and given to `addPage`. */
+  /**
+   * Return where a conversation's held messages begin: what the next page is asked for with, and given to `addPage`.
+   */
   edge(chatId) {
     return history.edge(this.open(chatId));
   }
 
-  /** Take a page of history that ends at `edge`; `hasMore`: there are older ones. Returns false where it is void by now. */
+  /**
+   * Take a page of history that ends at `edge`; `hasMore`: there are older ones. Returns false where it is void by now.
+   */
   addPage(chatId, messages, hasMore, edge = undefined) {
     const taken = history.addPage(this.open(chatId), messages, hasMore, edge);
     if (!taken) return false;
@@ -151,7 +153,8 @@ export class Store extends Emitter {
     }
     for (const chatId of removed) this.#remove(chatId);
     const upTo = { ...asked, ...Object.fromEntries(chats.map((part) => [part.chatId, part])) };
-    for (const chat of badges ? this.#chats.values() : []) unread.counted(chat, this.me, badges[chat.id] ?? 0, upTo[chat.id]?.seq ?? -1);
+    for (const chat of badges ? this.#chats.values() : [])
+      unread.counted(chat, this.me, badges[chat.id] ?? 0, upTo[chat.id]?.seq ?? -1);
     this.emit("chats");
     if (unlisted.length) this.emit("unlisted", unlisted);
   }
@@ -167,7 +170,14 @@ export class Store extends Emitter {
     if (!chat) return;
     const next = rev === chat.rev + 1;
     if (next || rev <= chat.rev) {
-      this.#arrive(chat, history.sent(item, { id: messageId, seq, rev, createdAt }, { id: this.me, displayName: this.mine(chat)?.displayName ?? "" }));
+      this.#arrive(
+        chat,
+        history.sent(
+          item,
+          { id: messageId, seq, rev, createdAt },
+          { id: this.me, displayName: this.mine(chat)?.displayName ?? "" },
+        ),
+      );
       if (next) this.#advance(chat, seq, rev);
       this.emit("messages", chat.id);
       this.emit("chats");
@@ -182,7 +192,7 @@ export class Store extends Emitter {
     this.emit("messages", chat.id);
   }
 
-  // --- what the user does, shown before the server has said so -------------------------------------------------------------
+  // --- what the user does, shown before the server has said so -----------------------------------
 
   message(chatId, messageId) {
     return history.find(this.#chats.get(chatId), messageId);
@@ -315,7 +325,7 @@ export class Store extends Emitter {
     const chat = this.#chats.get(part.chatId);
     for (const message of part.messages) this.#arrive(chat, message);
     if (part.chat) this.#hold(part.chat, chat);
-    else if (part.members) this.#adoptMembers(chat, part.members);
+    else if (part.members) members.adopt(chat, part.members);
     this.#hide(chat, part.hidden ?? []);
     this.#advance(chat, part.seq, part.rev);
     if (!part.hasMore) chat.waiting = 0;
@@ -334,7 +344,8 @@ export class Store extends Emitter {
     chat.lastMessage = message;
     history.countReply(chat, message);
     // Sending is not reading: the mark moves over an own message that follows on it, and over nobody else's.
-    if (own && message.contentType !== "system" && this.mine(chat)?.readSeq >= message.seq - 1) this.readUpTo(chat.id, message.seq);
+    if (own && message.contentType !== "system" && this.mine(chat)?.readSeq >= message.seq - 1)
+      this.readUpTo(chat.id, message.seq);
     if (own) return;
     // Nothing comes from somebody blocked: it is over.
     if (chat.blocked) this.emit("unknown", chat.id);
@@ -361,17 +372,17 @@ export class Store extends Emitter {
   }
 
   /**
-   * A known conversation keeps its watermark and what hangs on it: only frames and syncs, without a hole, move those. Of two
-   * snapshots that overtake each other the newer one stays.
+   * A known conversation keeps its watermark and what hangs on it: only frames and syncs, without a hole, move those.
+   * Of two snapshots that overtake each other the newer one stays.
    */
   #hold(chat, known) {
     if (known && !known.stale) {
       if (chat.rev < known.shownRev) return;
-      const { seq, rev, lastMessage, unreadCount, mentionCount, members, ...rest } = chat;
+      const { seq, rev, lastMessage, unreadCount, mentionCount, members: listed, ...rest } = chat;
       const { draft } = known;
       Object.assign(known, rest, { shownRev: rev });
       known.lastMessage ??= lastMessage;
-      this.#adoptMembers(known, members);
+      members.adopt(known, listed);
       if ((draft ?? "") !== (chat.draft ?? "")) this.emit("draft", chat.id);
     } else {
       const begin = { messages: known?.messages ?? null, hasOlder: true, seenRev: 0, shownRev: chat.rev, stale: false };
@@ -379,15 +390,6 @@ export class Store extends Emitter {
       this.#leftOut.delete(chat.id);
       if (chat.unreadCount > 0) this.emit("incoming", { chatId: chat.id, seq: chat.seq });
     }
-  }
-
-  /** Marks never move back: a snapshot may be older than the receipts that were pushed since. */
-  #adoptMembers(chat, members) {
-    const held = new Map(chat.members.map((member) => [member.userId, member]));
-    const latest = (member, field) => Math.max(member[field], held.get(member.userId)?.[field] ?? 0);
-    chat.members = members.map((member) => ({
-      ...member, deliveredSeq: latest(member, "deliveredSeq"), readSeq: latest(member, "readSeq"),
-    }));
   }
 
   #remove(chatId) {

@@ -1,6 +1,6 @@
 /**
- * Return what the others know of an own message: `{state, seenBy}`, state sent, delivered or seen, seenBy by names; `me` is
- * the user's id. Told by the members' marks; the server's word may be more.
+ * Return what the others know of an own message: `{state, seenBy}`, state sent, delivered or seen, seenBy by names;
+ * `me` is the user's id. Told by the members' marks; the server's word may be more.
  */
 export function ticks(chat, me, message) {
   const others = chat.members.filter(({ userId }) => userId !== me);

@@ -37,7 +37,10 @@ export class Typing extends Emitter {
   }
 
   line(chatId) {
-    return wording([...this.#in(chatId).values()].map((person) => person.displayName), this.#more.get(chatId));
+    return wording(
+      [...this.#in(chatId).values()].map((person) => person.displayName),
+      this.#more.get(chatId),
+    );
   }
 
   #begin(chatId, { userId, displayName }) {

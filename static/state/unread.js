@@ -1,6 +1,6 @@
 /**
- * How much is unread in a conversation: counted here as messages come and go, corrected by the server's word. Plain functions
- * over a conversation of the store; `me` is the user's id.
+ * How much is unread in a conversation: counted here as messages come and go, corrected by the server's word. Plain
+ * functions over a conversation of the store; `me` is the user's id.
  */
 
 const readSeq = (chat, me) => chat.members.find(({ userId }) => userId === me)?.readSeq ?? 0;
@@ -30,13 +30,16 @@ export function gone(chat, me, message) {
 export function read(chat, me, seq) {
   if (chat.messages?.[0]?.seq <= seq + 1) {
     const left = chat.messages.filter((message) => isUnread(chat, me, message.truth ?? message));
-    Object.assign(chat, { unreadCount: left.length, mentionCount: left.filter((message) => names(me, message)).length });
+    Object.assign(chat, {
+      unreadCount: left.length,
+      mentionCount: left.filter((message) => names(me, message)).length,
+    });
   } else bound(chat, chat.seq - seq);
 }
 
 /**
- * Take the server's count, as it was with the message `upTo`: not if more has come since, and no more than there are above
- * what this page has read. It says nothing of mentions: they stay.
+ * Take the server's count, as it was with the message `upTo`: not if more has come since, and no more than there are
+ * above what this page has read. It says nothing of mentions: they stay.
  */
 export function counted(chat, me, unreadCount, upTo) {
   if (chat.seq > upTo) return;

@@ -89,7 +89,10 @@ export class Composer extends Emitter {
     this.#field.focus();
   }
 
-  /** Change an own message: its words, or those that were refused, stand here until they are sent, or given up by Escape. */
+  /**
+   * Change an own message: its words, or those that were refused, stand here until they are sent, or given up by
+   * Escape.
+   */
   edit(message, content = message.content) {
     this.#quoted = null;
     this.#editing = message;
@@ -135,7 +138,10 @@ export class Composer extends Emitter {
   #send() {
     const content = this.#field.value.trim();
     if (this.#tooLong(content)) return;
-    if (this.#uploads.busy && !this.#editing) return void (this.#notice.textContent = "A file is still on its way.");
+    if (this.#uploads.busy && !this.#editing) {
+      this.#notice.textContent = "A file is still on its way.";
+      return;
+    }
     const mentions = mentioned(content, this.#people(this.#chatId));
     if (this.#editing) {
       if (!content) return;

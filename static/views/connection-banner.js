@@ -4,7 +4,11 @@ const PATIENCE = 1500;
 const SOFT = new Set(["connecting", "waiting"]);
 /** What the parts that the server may shed are called. */
 const PARTS = {
-  typing: "typing indicators", receipts: "read marks", presence: "presence", search: "search", media: "files",
+  typing: "typing indicators",
+  receipts: "read marks",
+  presence: "presence",
+  search: "search",
+  media: "files",
 };
 
 export class Banners {

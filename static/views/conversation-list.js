@@ -3,7 +3,7 @@ import { listTime } from "../kit/dates.js";
 import { throttle } from "../kit/events.js";
 import { initial, many, tombstone } from "./message.js";
 import { arrange } from "../kit/children.js";
-import { isMuted } from "../state/store.js";
+import { isMuted } from "../state/order.js";
 
 const DRAW_EVERY = 100;
 /** What stands in the list for a message without words. */
@@ -56,7 +56,10 @@ export class Conversations {
     const chats = all.filter((chat) => !chat.archived || this.#archived || chat.id === this.#openId);
     const wanted = new Set(chats.map((chat) => chat.id));
     for (const id of this.#nodes.keys()) if (!wanted.has(id)) this.#nodes.delete(id);
-    arrange(this.#list, chats.map((chat) => this.#node(chat)));
+    arrange(
+      this.#list,
+      chats.map((chat) => this.#node(chat)),
+    );
     this.#empty.hidden = chats.length > 0;
     this.#toggle.hidden = !all.some((chat) => chat.archived);
     this.#renderTotal();

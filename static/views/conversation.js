@@ -20,7 +20,13 @@ export class Conversation {
   constructor(app, store, timeline) {
     const part = (name) => app.querySelector(`[data-part="chat-${name}"]`);
     this.#app = app;
-    this.#parts = { view: part("view"), none: part("none"), name: part("name"), about: part("about"), avatar: part("avatar") };
+    this.#parts = {
+      view: part("view"),
+      none: part("none"),
+      name: part("name"),
+      about: part("about"),
+      avatar: part("avatar"),
+    };
     this.#parts.loading = part("loading");
     this.#parts.loading.lastElementChild.addEventListener("click", () => this.older(this.chatId));
     this.#parts.line = part("line");

@@ -6,18 +6,26 @@ import { many } from "./message.js";
 
 const HIDDEN = {
   sendReadReceipts: "Does not tell others what they have read, so you cannot know whether they have seen it.",
-  showReadReceipts: "You have turned read receipts off in your settings, so you are not shown whether they have seen it.",
+  showReadReceipts:
+    "You have turned read receipts off in your settings, so you are not shown whether they have seen it.",
 };
 
 /** Return what is known of a recipient, in sentences that go on from their name. */
 export function sentences({ state, devices, hiddenBy }) {
-  const first = (field) => devices.map((device) => device[field]).filter(Boolean).sort()[0];
+  const first = (field) =>
+    devices
+      .map((device) => device[field])
+      .filter(Boolean)
+      .sort()[0];
   const since = (word, moment) => (moment ? `, ${word} ${briefTime(moment)}` : "");
   const on = devices.length > 1 ? many(devices.length, "device") : "their device";
   const reasons = hiddenBy.flatMap((rule) => HIDDEN[rule] ?? []);
   if (state === "seen") return [`Has seen it${since("first on", first("seenAt"))}.`];
   if (state === "delivered") {
-    return [`Has it on ${on}${since("since", first("deliveredAt"))}.`, ...(reasons.length ? reasons : ["Has not had it on screen yet."])];
+    return [
+      `Has it on ${on}${since("since", first("deliveredAt"))}.`,
+      ...(reasons.length ? reasons : ["Has not had it on screen yet."]),
+    ];
   }
   return ["Has it on no device yet. It waits on the server and is handed over when they next connect.", ...reasons];
 }
@@ -40,10 +48,11 @@ export class Delivery {
     this.#message = message;
     const trace = await this.#ask("");
     if (!trace) return;
-    const handed = trace.published
-      ? "Everybody has been told of it."
-      : "The server is still telling people of it.";
-    this.#body.replaceChildren(paragraph(`Stored on ${exactTime(trace.storedAt)}. ${handed}`), document.createElement("ul"));
+    const handed = trace.published ? "Everybody has been told of it." : "The server is still telling people of it.";
+    this.#body.replaceChildren(
+      paragraph(`Stored on ${exactTime(trace.storedAt)}. ${handed}`),
+      document.createElement("ul"),
+    );
     if (!trace.recipients.length) this.#body.append(paragraph("There was nobody else here when it was sent."));
     this.#add(trace);
     this.#dialog.showModal();

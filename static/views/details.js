@@ -1,6 +1,6 @@
 /**
- * What a conversation is and who is in it, beside it: members with their roles, what admins may change, and what the user
- * sets for themself. Everything is asked of the server; the page shows what it answers.
+ * What a conversation is and who is in it, beside it: members with their roles, what admins may change, and what the
+ * user sets for themself. Everything is asked of the server; the page shows what it answers.
  *
  * Events: `changed` conversation, `direct` userId, `opened`, `closed`.
  */
@@ -9,11 +9,16 @@ import { briefTime } from "../kit/dates.js";
 import { Emitter } from "../kit/events.js";
 import { ask, attempt, openMenu, say } from "../kit/popovers.js";
 import { initial, many } from "./message.js";
-import { isMuted } from "../state/store.js";
+import { isMuted } from "../state/order.js";
 
 const ROLES = { owner: "Owner", admin: "Admin", member: "" };
 const HOUR = 3_600_000;
-const MUTES = [["For 1 hour", HOUR], ["For 8 hours", 8 * HOUR], ["For a week", 7 * 24 * HOUR], ["Until I turn it on", 3650 * 24 * HOUR]];
+const MUTES = [
+  ["For 1 hour", HOUR],
+  ["For 8 hours", 8 * HOUR],
+  ["For a week", 7 * 24 * HOUR],
+  ["Until I turn it on", 3650 * 24 * HOUR],
+];
 const KINDS = { group: "group", channel: "channel", broadcast: "broadcast", direct: "conversation" };
 const PAUSE = 250;
 
@@ -71,7 +76,9 @@ export class Details extends Emitter {
 
   async #load(cursor = "") {
     const chatId = this.#chatId;
-    const page = await attempt(() => api.get(`/conversations/${chatId}/members${cursor && `?cursor=${encodeURIComponent(cursor)}`}`));
+    const page = await attempt(() =>
+      api.get(`/conversations/${chatId}/members${cursor && `?cursor=${encodeURIComponent(cursor)}`}`),
+    );
     if (!page || chatId !== this.#chatId) return;
     this.#members = cursor ? [...this.#members, ...page.results] : page.results;
     this.#cursor = page.hasMore ? page.nextCursor : null;
@@ -110,16 +117,28 @@ export class Details extends Emitter {
     const name = field("Name", chat.name, 100);
     const topic = field("Topic", chat.topic ?? "", 250);
     const history = check("New members see what was said before", chat.sharesHistory);
-    form.append(name, topic, history, foot("Save", "Cancel", () => this.#toggle(form)));
+    form.append(
+      name,
+      topic,
+      history,
+      foot("Save", "Cancel", () => this.#toggle(form)),
+    );
     form.hidden = true;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      const body = { name: name.lastChild.value.trim(), topic: topic.lastChild.value.trim(), sharesHistory: history.firstChild.checked };
+      const body = {
+        name: name.lastChild.value.trim(),
+        topic: topic.lastChild.value.trim(),
+        sharesHistory: history.firstChild.checked,
+      };
       this.#toggle(form);
       this.#change(() => api.patch(`/conversations/${chat.id}`, body));
     });
     const around = element("div", "");
-    around.append(button("Edit", "button quiet slim", () => this.#toggle(form), "edit"), form);
+    around.append(
+      button("Edit", "button quiet slim", () => this.#toggle(form), "edit"),
+      form,
+    );
     return around;
   }
 
@@ -133,13 +152,25 @@ export class Details extends Emitter {
     const muted = isMuted(chat);
     const set = (body) => () => this.#mine(body);
     const list = element("div", "details-actions");
-    const mute = (event) => openMenu(this.#menu, event.currentTarget, MUTES.map(([label, span]) => ({
-      label, run: set({ mutedUntil: new Date(Date.now() + span).toISOString() }),
-    })), "Mute");
+    const mute = (event) =>
+      openMenu(
+        this.#menu,
+        event.currentTarget,
+        MUTES.map(([label, span]) => ({
+          label,
+          run: set({ mutedUntil: new Date(Date.now() + span).toISOString() }),
+        })),
+        "Mute",
+      );
     list.append(
       button(muted ? "Unmute" : "Mute…", "row-button", muted ? set({ mutedUntil: null }) : mute, "mute"),
       button(chat.pinned ? "Unpin" : "Pin", "row-button", set({ pinned: !chat.pinned }), "pin"),
-      button(chat.archived ? "Take out of the archive" : "Archive", "row-button", set({ archived: !chat.archived }), "archive"),
+      button(
+        chat.archived ? "Take out of the archive" : "Archive",
+        "row-button",
+        set({ archived: !chat.archived }),
+        "archive",
+      ),
       button("Mark as unread", "row-button", set({ markedUnread: true }), "unread"),
     );
     return section("", list);
@@ -170,7 +201,12 @@ export class Details extends Emitter {
     const items = me ? [] : this.#can(chat, member);
     if (items.length) {
       const title = `More about ${member.displayName}`;
-      const more = button("⋯", "icon-button small", (event) => openMenu(this.#menu, event.currentTarget, items, title), `member-${member.userId}`);
+      const more = button(
+        "⋯",
+        "icon-button small",
+        (event) => openMenu(this.#menu, event.currentTarget, items, title),
+        `member-${member.userId}`,
+      );
       more.setAttribute("aria-label", title);
       item.append(more);
     }
@@ -181,8 +217,10 @@ export class Details extends Emitter {
   #can(chat, { userId, displayName, role }) {
     const mine = this.#store.mine(chat)?.role;
     const items = [{ label: "Write to them", run: () => this.emit("direct", userId) }];
-    const become = (wanted) => () => this.#change(() => api.patch(`/conversations/${chat.id}/members/${userId}`, { role: wanted }));
-    if (["owner", "admin"].includes(mine) && role === "member") items.push({ label: "Make admin", run: become("admin") });
+    const become = (wanted) => () =>
+      this.#change(() => api.patch(`/conversations/${chat.id}/members/${userId}`, { role: wanted }));
+    if (["owner", "admin"].includes(mine) && role === "member")
+      items.push({ label: "Make admin", run: become("admin") });
     if (mine === "owner" && role === "admin") items.push({ label: "Make member", run: become("member") });
     if (mine === "owner") items.push({ label: "Hand over", run: () => this.#handOver(displayName, become("owner")) });
     if (mine === "owner" || (mine === "admin" && role === "member")) {
@@ -214,17 +252,22 @@ export class Details extends Emitter {
 
   async #find(chat, words, list) {
     const asked = ++this.#asked;
-    if (!words) return (list.hidden = true);
+    if (!words) {
+      list.hidden = true;
+      return;
+    }
     const answer = await attempt(() => api.get(`/users?q=${encodeURIComponent(words)}`));
     if (!answer || asked !== this.#asked) return;
     const here = new Set(this.#members.map(({ userId }) => userId));
     const people = answer.results.filter(({ id }) => !here.has(id)).slice(0, 6);
     list.hidden = false;
-    list.replaceChildren(...people.map(({ id, displayName }) => {
-      const item = element("li", "");
-      item.append(button(displayName, "person", () => this.#addMember(chat, id, displayName), `add-${id}`));
-      return item;
-    }));
+    list.replaceChildren(
+      ...people.map(({ id, displayName }) => {
+        const item = element("li", "");
+        item.append(button(displayName, "person", () => this.#addMember(chat, id, displayName), `add-${id}`));
+        return item;
+      }),
+    );
     if (!people.length) list.append(element("li", "nobody", "Nobody else of that name."));
   }
 
@@ -247,7 +290,8 @@ export class Details extends Emitter {
     if (chat) this.emit("changed", chat);
     if (chat) await this.#load();
     // The keyboard goes on where it was, unless it has gone elsewhere meanwhile.
-    if (key && document.activeElement === document.body) this.#body.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
+    if (key && document.activeElement === document.body)
+      this.#body.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
     return chat;
   }
 
@@ -260,28 +304,51 @@ export class Details extends Emitter {
   }
 
   async #handOver(name, run) {
-    if (await ask({ title: `Hand over to ${name}?`, text: "You stay an admin. Only the new owner can hand it back.", action: "Hand over" })) run();
+    if (
+      await ask({
+        title: `Hand over to ${name}?`,
+        text: "You stay an admin. Only the new owner can hand it back.",
+        action: "Hand over",
+      })
+    )
+      run();
   }
 
   async #removeMember(chat, userId, name) {
-    if (!(await ask({ title: `Remove ${name}?`, text: "They will not see what is said from now on.", action: "Remove" }))) return;
+    if (
+      !(await ask({ title: `Remove ${name}?`, text: "They will not see what is said from now on.", action: "Remove" }))
+    )
+      return;
     await attempt(() => api.remove(`/conversations/${chat.id}/members/${userId}`));
     this.#load();
   }
 
   async #leave(chat) {
-    const question = { title: `Leave ${this.#store.title(chat)}?`, text: "You will not see what is said from now on.", action: "Leave" };
+    const question = {
+      title: `Leave ${this.#store.title(chat)}?`,
+      text: "You will not see what is said from now on.",
+      action: "Leave",
+    };
     if (await ask(question)) attempt(() => api.remove(`/conversations/${chat.id}/members/${this.#store.me}`));
   }
 
   async #dissolve(chat) {
-    const question = { title: `Dissolve ${this.#store.title(chat)}?`, text: "Nobody will be in it any more. This cannot be undone.", action: "Dissolve" };
+    const question = {
+      title: `Dissolve ${this.#store.title(chat)}?`,
+      text: "Nobody will be in it any more. This cannot be undone.",
+      action: "Dissolve",
+    };
     if (await ask(question)) attempt(() => api.remove(`/conversations/${chat.id}`));
   }
 }
 
 const about = ({ kind, private: closed }) =>
-  ({ direct: "Conversation of two", group: "Group", channel: closed ? "Private channel" : "Channel", broadcast: "Broadcast" })[kind];
+  ({
+    direct: "Conversation of two",
+    group: "Group",
+    channel: closed ? "Private channel" : "Channel",
+    broadcast: "Broadcast",
+  })[kind];
 
 function element(name, className, textContent = "") {
   return Object.assign(document.createElement(name), { className, textContent });
@@ -317,6 +384,9 @@ export function check(label, checked) {
 
 export function foot(save, cancel, close) {
   const made = element("div", "form-foot");
-  made.append(button(cancel, "button quiet slim", close, "cancel"), Object.assign(element("button", "button slim", save), { type: "submit" }));
+  made.append(
+    button(cancel, "button quiet slim", close, "cancel"),
+    Object.assign(element("button", "button slim", save), { type: "submit" }),
+  );
   return made;
 }

@@ -36,7 +36,11 @@ export class Mentions {
     const typed = begun[1].toLocaleLowerCase();
     const people = this.#people().map(({ displayName }) => ({ name: displayName, detail: "" }));
     const group = people.length > 1 ? EVERYONE : [];
-    const fits = ({ name }) => name.toLocaleLowerCase().split(" ").some((_, at, words) => words.slice(at).join(" ").startsWith(typed));
+    const fits = ({ name }) =>
+      name
+        .toLocaleLowerCase()
+        .split(" ")
+        .some((_, at, words) => words.slice(at).join(" ").startsWith(typed));
     this.#found = [...people, ...group].filter(fits).slice(0, MOST);
     this.#from = before.length - begun[1].length;
     this.#at = 0;
@@ -45,17 +49,19 @@ export class Mentions {
 
   #draw() {
     this.#list.hidden = this.#found.length === 0;
-    this.#list.replaceChildren(...this.#found.map(({ name, detail }, at) => {
-      const item = document.createElement("li");
-      item.id = `${this.#list.id}-${at}`;
-      item.setAttribute("role", "option");
-      item.setAttribute("aria-selected", String(at === this.#at));
-      item.dataset.at = at;
-      const words = Object.assign(document.createElement("bdi"), { textContent: name });
-      const more = Object.assign(document.createElement("span"), { textContent: detail, className: "option-detail" });
-      item.append(words, more);
-      return item;
-    }));
+    this.#list.replaceChildren(
+      ...this.#found.map(({ name, detail }, at) => {
+        const item = document.createElement("li");
+        item.id = `${this.#list.id}-${at}`;
+        item.setAttribute("role", "option");
+        item.setAttribute("aria-selected", String(at === this.#at));
+        item.dataset.at = at;
+        const words = Object.assign(document.createElement("bdi"), { textContent: name });
+        const more = Object.assign(document.createElement("span"), { textContent: detail, className: "option-detail" });
+        item.append(words, more);
+        return item;
+      }),
+    );
     if (this.#list.hidden) this.#field.removeAttribute("aria-activedescendant");
     else this.#field.setAttribute("aria-activedescendant", `${this.#list.id}-${this.#at}`);
   }

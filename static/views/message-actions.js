@@ -1,5 +1,6 @@
 /**
- * What can be done with a message: its menu, reactions, deletion, votes. Each shows at once and is taken back if refused.
+ * What can be done with a message: its menu, reactions, deletion, votes. Each shows at once and is taken back if
+ * refused.
  *
  * Events: `reply` message, `edit` message, `thread` message, `readers` {message, element}, `delivery` message.
  */
@@ -62,7 +63,8 @@ export class Actions extends Emitter {
     if (message.content) items.push({ label: "Copy text", run: () => copy(message.content) });
     if (this.mayEdit(message)) items.push({ label: "Edit", run: () => this.emit("edit", message) });
     if (message.status === "edited") items.push({ label: "Edit history", run: () => this.#history(message) });
-    if (own && chat.kind !== "direct") items.push({ label: "Who has seen it", run: () => this.emit("readers", { message, element }) });
+    if (own && chat.kind !== "direct")
+      items.push({ label: "Who has seen it", run: () => this.emit("readers", { message, element }) });
     if (own) items.push({ label: "Delivery details", run: () => this.emit("delivery", message) });
     items.push({ label: "Delete for me", danger: true, run: () => this.#delete(message, "self") });
     if (own || this.#store.isAdmin(chat)) {
@@ -99,7 +101,9 @@ export class Actions extends Emitter {
   toggle({ chatId, id: messageId, ...shown }, emoji) {
     const message = this.#store.message(chatId, messageId) ?? shown;
     const given = message.reactions?.find((reaction) => reaction.emoji === emoji)?.userIds.includes(this.#store.me);
-    const undo = this.#store.pretend(chatId, messageId, { reactions: toggled(message.reactions ?? [], emoji, this.#store.me) });
+    const undo = this.#store.pretend(chatId, messageId, {
+      reactions: toggled(message.reactions ?? [], emoji, this.#store.me),
+    });
     const action = given ? "remove" : "add";
     attempt(() => this.#socket.request("message.react", { messageId, emoji, action }), undo);
   }
@@ -117,7 +121,11 @@ export class Actions extends Emitter {
     const everyone = scope === "everyone";
     const question = everyone
       ? { title: "Delete for everyone?", text: "Nobody will be able to read this message any more.", action: "Delete" }
-      : { title: "Delete for you?", text: "The others keep this message. It disappears on all of your devices.", action: "Delete" };
+      : {
+          title: "Delete for you?",
+          text: "The others keep this message. It disappears on all of your devices.",
+          action: "Delete",
+        };
     if (!(await ask(question))) return;
     const undo = everyone
       ? this.#store.pretend(chatId, messageId, { ...TOMBSTONE, deletedBy: this.#store.me })
@@ -129,13 +137,18 @@ export class Actions extends Emitter {
     const page = await attempt(() => api.get(`/messages/${id}/versions`));
     if (!page) return;
     const list = this.#versions.querySelector("[data-part=list]");
-    list.replaceChildren(...page.results.map(({ content, writtenAt }) => {
-      const item = document.createElement("li");
-      const moment = Object.assign(document.createElement("time"), { dateTime: writtenAt, textContent: exactTime(writtenAt) });
-      const words = Object.assign(document.createElement("p"), { textContent: content, dir: "auto" });
-      item.append(moment, words);
-      return item;
-    }));
+    list.replaceChildren(
+      ...page.results.map(({ content, writtenAt }) => {
+        const item = document.createElement("li");
+        const moment = Object.assign(document.createElement("time"), {
+          dateTime: writtenAt,
+          textContent: exactTime(writtenAt),
+        });
+        const words = Object.assign(document.createElement("p"), { textContent: content, dir: "auto" });
+        item.append(moment, words);
+        return item;
+      }),
+    );
     this.#versions.showModal();
   }
 
@@ -145,7 +158,10 @@ export class Actions extends Emitter {
     const without = mine.filter((at) => at !== option);
     const options = mine.includes(option) ? without : data.multiple ? [...mine, option] : [option];
     if (data.anonymous) this.#store.votes.set(id, options);
-    await attempt(() => api.put(`/messages/${id}/vote`, { options }), () => this.#store.votes.delete(id));
+    await attempt(
+      () => api.put(`/messages/${id}/vote`, { options }),
+      () => this.#store.votes.delete(id),
+    );
   }
 
   /** Return what the user has chosen so far; an anonymous poll's results do not say it. */
@@ -156,7 +172,12 @@ export class Actions extends Emitter {
 }
 
 function pick(name, emoji) {
-  const button = Object.assign(document.createElement("button"), { type: "button", textContent: emoji, className: "pick", tabIndex: -1 });
+  const button = Object.assign(document.createElement("button"), {
+    type: "button",
+    textContent: emoji,
+    className: "pick",
+    tabIndex: -1,
+  });
   button.dataset.emoji = emoji;
   button.title = `:${name}:`;
   button.setAttribute("aria-label", name.replaceAll("_", " "));

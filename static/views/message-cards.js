@@ -20,16 +20,31 @@ const CARDS = {
     options.setAttribute("role", "group");
     options.setAttribute("aria-label", data.question);
     options.append(...data.options.map(asOption).map((option, at) => choice(option, at, { ...data, total }, row)));
-    const kind = [data.closed ? "Closed" : data.multiple ? "Choose any" : "Choose one", data.anonymous ? "anonymous" : ""];
-    const about = element("p", "poll-about", `${kind.filter(Boolean).join(", ")} · ${total} ${total === 1 ? "vote" : "votes"}`);
+    const kind = [
+      data.closed ? "Closed" : data.multiple ? "Choose any" : "Choose one",
+      data.anonymous ? "anonymous" : "",
+    ];
+    const about = element(
+      "p",
+      "poll-about",
+      `${kind.filter(Boolean).join(", ")} · ${total} ${total === 1 ? "vote" : "votes"}`,
+    );
     if (id && sender.id === row.mine?.id && !data.closed) about.append(closer());
     return [question, options, about];
   },
   location: ({ data: { latitude, longitude, name, address } }) => {
     const point = `${latitude.toFixed(5)}, ${longitude.toFixed(5)}`;
     const link = element("a", "place", point);
-    Object.assign(link, { href: `https://www.openstreetmap.org/?mlat=${latitude}&mlon=${longitude}`, target: "_blank", rel: "noopener noreferrer" });
-    return [element("p", "card-name", name ?? "Location"), ...(address ? [element("p", "card-detail", address)] : []), link];
+    Object.assign(link, {
+      href: `https://www.openstreetmap.org/?mlat=${latitude}&mlon=${longitude}`,
+      target: "_blank",
+      rel: "noopener noreferrer",
+    });
+    return [
+      element("p", "card-name", name ?? "Location"),
+      ...(address ? [element("p", "card-detail", address)] : []),
+      link,
+    ];
   },
   contact: ({ data: { userId, name, phone, email } }, { nameOf }) => {
     const parts = [element("p", "card-name", name ?? nameOf(userId))];

@@ -1,4 +1,6 @@
-/** A message's files: pictures with their size reserved, players, cards to download, and what stands in for the rest. */
+/**
+ * A message's files: pictures with their size reserved, players, cards to download, and what stands in for the rest.
+ */
 import * as api from "../net/api.js";
 import { say } from "../kit/popovers.js";
 import { sizeOf } from "../kit/sizes.js";
@@ -34,7 +36,10 @@ const notice = ({ name, status }, words) =>
 function followed(link, { id }) {
   let asked = false;
   link.addEventListener("click", async (event) => {
-    if (asked) return (asked = false);
+    if (asked) {
+      asked = false;
+      return;
+    }
     event.preventDefault();
     try {
       link.href = (await api.get(`/attachments/${id}`)).url;
@@ -50,12 +55,18 @@ function followed(link, { id }) {
 /** As `followed`, for what loads by itself: when that fails, once, and from where it was. */
 function loaded(shown, { id }, part) {
   let asked = false;
-  for (const name of ["load", "loadeddata"]) shown.addEventListener(name, () => (asked = false));
+  for (const name of ["load", "loadeddata"]) {
+    shown.addEventListener(name, () => {
+      asked = false;
+    });
+  }
   shown.addEventListener("error", async () => {
     if (asked) return;
     asked = true;
     const { currentTime, paused = true } = shown;
-    const fresh = await api.get(`/attachments/${id}`).catch((fault) => console.warn("A file has no link:", fault.message));
+    const fresh = await api
+      .get(`/attachments/${id}`)
+      .catch((fault) => console.warn("A file has no link:", fault.message));
     if (!fresh?.[part]) return;
     shown.src = fresh[part];
     if (currentTime) shown.currentTime = currentTime;
@@ -71,7 +82,12 @@ function picture(file) {
   const shot = element("img", "", { src: thumbnailUrl, alt: name, loading: "lazy", decoding: "async" });
   shot.width = Math.max(48, Math.round((width ?? LONGEST) * scale));
   shot.height = Math.max(48, Math.round((height ?? LONGEST) * scale));
-  const link = element("a", "shot", { href: url, target: "_blank", rel: "noopener", title: name }, loaded(shot, file, "thumbnailUrl"));
+  const link = element(
+    "a",
+    "shot",
+    { href: url, target: "_blank", rel: "noopener", title: name },
+    loaded(shot, file, "thumbnailUrl"),
+  );
   return followed(link, file);
 }
 
@@ -116,8 +132,13 @@ function wave(levels) {
 function download(file) {
   const { name, size, url, mimeType } = file;
   const kind = (name.match(/\.([a-z0-9]{1,5})$/i)?.[1] ?? mimeType.split("/")[1] ?? "file").slice(0, 5);
-  const words = element("span", "file-words", {}, element("bdi", "file-name", { textContent: name }),
-    element("span", "file-size", { textContent: sizeOf(size) }));
+  const words = element(
+    "span",
+    "file-words",
+    {},
+    element("bdi", "file-name", { textContent: name }),
+    element("span", "file-size", { textContent: sizeOf(size) }),
+  );
   const sign = element("span", "file-sign", { textContent: kind.toUpperCase() });
   sign.setAttribute("aria-hidden", "true");
   return followed(element("a", "file", { href: url, download: name }, sign, words), file);

@@ -1,7 +1,7 @@
 /**
- * Fills the server's message markup (`templates/chat/message.html`, shipped as a `<template>`): the one place that knows
- * its parts. A row is what stands in the timeline:
- * {key, message, own, first, last, group, state, seenBy, reason, names, mine, nameOf}.
+ * Fills the server's message markup (`templates/chat/message.html`, shipped as a `<template>`): the one place that
+ * knows its parts. A row is what stands in the timeline: {key, message, own, first, last, group, state, seenBy, reason,
+ * names, mine, nameOf}.
  */
 import { fillCard } from "./message-cards.js";
 import { dayKey, exactTime, time } from "../kit/dates.js";
@@ -15,7 +15,10 @@ const MOST_NAMED = 20;
 export const initial = (name) => ([...name.trim()][0] ?? "?").toUpperCase();
 export const many = (count, one, more = `${one}s`) => `${count} ${count === 1 ? one : more}`;
 
-/** What a part shows: it is drawn anew only for something else, or a selection, a film that plays, the focus would be lost. */
+/**
+ * What a part shows: it is drawn anew only for something else, or a selection, a film that plays, the focus would be
+ * lost.
+ */
 const shown = new WeakMap();
 
 function drawOnce(element, what, draw) {
@@ -44,7 +47,9 @@ function fillText(node, { message, names, mine, nameOf }) {
   const { status, content } = message;
   text.hidden = status !== "deleted" && !content;
   const words = status === "deleted" ? tombstone(message, nameOf) : content;
-  drawOnce(text, [words, status === "deleted", message.contentType, names, mine], () => drawText(text, { words, message, names, mine }));
+  drawOnce(text, [words, status === "deleted", message.contentType, names, mine], () =>
+    drawText(text, { words, message, names, mine }),
+  );
 }
 
 function drawText(text, { words, message: { status, contentType }, names, mine }) {
@@ -77,12 +82,18 @@ function fillQuote(node, { replyTo, status }) {
   part(node, "quote").dataset.to = quote?.id ?? "";
 }
 
-/** Each emoji with how many gave it; pressed, it gives or takes back one's own. Who gave it stands in its name and tooltip. */
+/**
+ * Each emoji with how many gave it; pressed, it gives or takes back one's own. Who gave it stands in its name and
+ * tooltip.
+ */
 function fillReactions(node, { message, nameOf, me }) {
   const row = part(node, "reactions");
   const reactions = message.reactions ?? [];
   row.hidden = reactions.length === 0;
-  const named = reactions.map((reaction) => ({ ...reaction, names: reaction.userIds.slice(0, MOST_NAMED).map(nameOf) }));
+  const named = reactions.map((reaction) => ({
+    ...reaction,
+    names: reaction.userIds.slice(0, MOST_NAMED).map(nameOf),
+  }));
   drawOnce(row, named, () => row.replaceChildren(...named.map((reaction) => reactionChip(reaction, me))));
 }
 
@@ -112,7 +123,11 @@ function fillReaders(node, { message, own, group, last, seenBy }) {
 function classes(node, { message, own, first, last, state, mine }) {
   node.className = "message";
   const marks = {
-    own, first, last, failed: state === "failed", system: message.contentType === "system",
+    own,
+    first,
+    last,
+    failed: state === "failed",
+    system: message.contentType === "system",
     deleted: message.status === "deleted",
     mentioned: !own && (message.mentionsAll || message.mentions?.includes(mine?.id)),
   };
@@ -132,8 +147,12 @@ export function fill(node, row) {
   fillText(node, { ...row, mine: row.mine?.name });
   fillQuote(node, message);
   const { attachments, data, contentType, status } = message;
-  drawOnce(part(node, "files"), [attachments, data, contentType, status], () => fillFiles(part(node, "files"), message));
-  drawOnce(part(node, "card"), [data, contentType, status, row.votes, message.id], () => fillCard(part(node, "card"), message, row));
+  drawOnce(part(node, "files"), [attachments, data, contentType, status], () =>
+    fillFiles(part(node, "files"), message),
+  );
+  drawOnce(part(node, "card"), [data, contentType, status, row.votes, message.id], () =>
+    fillCard(part(node, "card"), message, row),
+  );
   fillTime(node, message);
   fillTicks(node, row);
   fillReactions(node, { ...row, me: row.mine?.id });
@@ -148,5 +167,21 @@ export function fill(node, row) {
 /** Return what decides how a row looks: equal signatures need no new filling. */
 export function signature({ message, own, first, last, group, state, seenBy, reason, names = [] }) {
   const { id, rev, status, createdAt, drawn, replyCount } = message;
-  return [id, rev, drawn, replyCount, status, createdAt, own, first, last, group, state, seenBy, reason, names, dayKey(createdAt)].join("|");
+  return [
+    id,
+    rev,
+    drawn,
+    replyCount,
+    status,
+    createdAt,
+    own,
+    first,
+    last,
+    group,
+    state,
+    seenBy,
+    reason,
+    names,
+    dayKey(createdAt),
+  ].join("|");
 }

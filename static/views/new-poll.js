@@ -23,12 +23,23 @@ export class NewPoll extends Emitter {
   #create(event) {
     event.preventDefault();
     const question = this.#part("question").value.trim();
-    const lines = this.#part("options").value.split("\n").map((line) => line.trim().slice(0, 300));
+    const lines = this.#part("options")
+      .value.split("\n")
+      .map((line) => line.trim().slice(0, 300));
     const options = [...new Set(lines.filter(Boolean))];
-    const trouble = !question ? "Ask something." : options.length < 2 || options.length > 20 ? "A poll has 2 to 20 answers." : "";
+    const trouble = !question
+      ? "Ask something."
+      : options.length < 2 || options.length > 20
+        ? "A poll has 2 to 20 answers."
+        : "";
     this.#part("trouble").textContent = trouble;
     if (trouble) return;
     this.#dialog.close();
-    this.emit("created", { question, options, multiple: this.#part("multiple").checked, anonymous: this.#part("anonymous").checked });
+    this.emit("created", {
+      question,
+      options,
+      multiple: this.#part("multiple").checked,
+      anonymous: this.#part("anonymous").checked,
+    });
   }
 }

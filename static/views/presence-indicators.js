@@ -11,7 +11,12 @@ import { ago, time } from "../kit/dates.js";
 import { arrows, attempt, openMenu } from "../kit/popovers.js";
 
 const STATUSES = {
-  available: "Available", away: "Away", dnd: "Do not disturb", brb: "Be right back", in_meeting: "In a meeting", offline: "Offline",
+  available: "Available",
+  away: "Away",
+  dnd: "Do not disturb",
+  brb: "Be right back",
+  in_meeting: "In a meeting",
+  offline: "Offline",
 };
 const CHOICES = { ...STATUSES, offline: "Appear offline" };
 
@@ -53,7 +58,7 @@ export function define(presence) {
       presence.leave(this);
     }
 
-    attributeChangedCallback(name, before, now) {
+    attributeChangedCallback(_name, before, now) {
       if (this.isConnected && before !== now) presence.touched(this);
     }
   }
@@ -93,7 +98,17 @@ export function define(presence) {
 /** Let a button open the menu of the user's own states. */
 export function choosing(button, menu, presence) {
   arrows(menu);
-  button.addEventListener("click", () => openMenu(menu, button, Object.entries(CHOICES).map(([status, label]) => ({
-    label, icon: sign(status), checked: presence.chosen === status, run: () => attempt(() => presence.choose(status)),
-  })), "Your state"));
+  button.addEventListener("click", () =>
+    openMenu(
+      menu,
+      button,
+      Object.entries(CHOICES).map(([status, label]) => ({
+        label,
+        icon: sign(status),
+        checked: presence.chosen === status,
+        run: () => attempt(() => presence.choose(status)),
+      })),
+      "Your state",
+    ),
+  );
 }

@@ -1,4 +1,6 @@
-/** Who has seen a message, asked of the server when somebody wants to know: names as far as the conversation lists them. */
+/**
+ * Who has seen a message, asked of the server when somebody wants to know: names as far as the conversation lists them.
+ */
 import * as api from "../net/api.js";
 import { exactTime, listTime } from "../kit/dates.js";
 import { openBeside } from "../kit/popovers.js";
@@ -36,7 +38,10 @@ export class Readers {
   /** Return the title and the elements below it. */
   async #load({ id, chatId }) {
     try {
-      const [state, page] = await Promise.all([api.get(`/messages/${id}/delivery-state`), api.get(`/messages/${id}/receipts`)]);
+      const [state, page] = await Promise.all([
+        api.get(`/messages/${id}/delivery-state`),
+        api.get(`/messages/${id}/receipts`),
+      ]);
       return this.#told(this.#store.chat(chatId), state, page);
     } catch (fault) {
       const known = fault.name !== "TypeError" && fault.message;
@@ -46,13 +51,17 @@ export class Readers {
 
   #told(chat, { counts, readBy, deliveredTo }, { named, results }) {
     const title = `Seen by ${counts.seen} of ${counts.recipients}`;
-    if (!named) return [title, [paragraph(`Delivered to ${counts.delivered}.`), paragraph("This conversation lists no names.")]];
+    if (!named)
+      return [title, [paragraph(`Delivered to ${counts.delivered}.`), paragraph("This conversation lists no names.")]];
     const waiting = deliveredTo.filter((userId) => !readBy.includes(userId));
-    return [title, [
-      ...this.#people(chat, "Seen", readBy, times(results, "seen")),
-      ...this.#people(chat, "Delivered", waiting, times(results, "delivered")),
-      ...(readBy.length || waiting.length ? [] : [paragraph("It has reached nobody yet.")]),
-    ]];
+    return [
+      title,
+      [
+        ...this.#people(chat, "Seen", readBy, times(results, "seen")),
+        ...this.#people(chat, "Delivered", waiting, times(results, "delivered")),
+        ...(readBy.length || waiting.length ? [] : [paragraph("It has reached nobody yet.")]),
+      ],
+    ];
   }
 
   #people(chat, heading, userIds, moments) {

@@ -48,13 +48,21 @@ export class Teams extends Emitter {
   }
 
   #list() {
-    return this.#draw(() => "Teams", () => api.get("/teams"), ({ results }) => {
-      const list = element("ul", "rows-list");
-      list.setAttribute("aria-label", "Your teams");
-      list.append(...results.map((team) => row(team.name, many(team.memberCount, "member"), team.id, () => this.#team(team.id))));
-      const none = element("p", "nobody", "You are in no team yet. Make one, or have somebody add you to theirs.");
-      return [results.length ? list : none, this.#newTeam()];
-    });
+    return this.#draw(
+      () => "Teams",
+      () => api.get("/teams"),
+      ({ results }) => {
+        const list = element("ul", "rows-list");
+        list.setAttribute("aria-label", "Your teams");
+        list.append(
+          ...results.map((team) =>
+            row(team.name, many(team.memberCount, "member"), team.id, () => this.#team(team.id)),
+          ),
+        );
+        const none = element("p", "nobody", "You are in no team yet. Make one, or have somebody add you to theirs.");
+        return [results.length ? list : none, this.#newTeam()];
+      },
+    );
   }
 
   #newTeam() {
@@ -71,7 +79,12 @@ export class Teams extends Emitter {
       channels: await all(`/teams/${teamId}/channels`),
       people: await all(`/teams/${teamId}/members`),
     });
-    return this.#draw(({ team }) => team.name, load, (found) => this.#parts(found), { back: true });
+    return this.#draw(
+      ({ team }) => team.name,
+      load,
+      (found) => this.#parts(found),
+      { back: true },
+    );
   }
 
   #parts({ team, channels, people }) {
@@ -79,13 +92,20 @@ export class Teams extends Emitter {
     const list = element("ul", "rows-list");
     list.setAttribute("aria-label", "Channels");
     list.append(...channels.map((channel) => this.#channel(channel)));
-    const parts = [heading("Channels"), channels.length ? list : element("p", "nobody", "No channels yet."), this.#newChannel(team, admin)];
+    const parts = [
+      heading("Channels"),
+      channels.length ? list : element("p", "nobody", "No channels yet."),
+      this.#newChannel(team, admin),
+    ];
     const members = element("ul", "members");
     members.setAttribute("aria-label", "People of the team");
     members.append(...people.map((person) => this.#person(team, person, admin)));
     parts.push(heading(many(team.memberCount, "member")));
     if (admin) parts.push(this.#adding(team, people));
-    parts.push(members, button("Leave team", "button quiet danger slim", () => this.#leave(team), "leave-team"));
+    parts.push(
+      members,
+      button("Leave team", "button quiet danger slim", () => this.#leave(team), "leave-team"),
+    );
     return parts;
   }
 
@@ -115,7 +135,12 @@ export class Teams extends Emitter {
     const fields = admin ? [name, topic, closed, broadcast] : [name, topic, closed];
     return folded("New channel", fields, async () => {
       const kind = broadcast.firstChild.checked ? "broadcast" : "channel";
-      const body = { kind, name: name.lastChild.value.trim(), topic: topic.lastChild.value.trim(), private: closed.firstChild.checked };
+      const body = {
+        kind,
+        name: name.lastChild.value.trim(),
+        topic: topic.lastChild.value.trim(),
+        private: closed.firstChild.checked,
+      };
       const chat = await attempt(() => api.post(`/teams/${team.id}/channels`, body));
       if (!chat) return;
       this.emit("joined", chat);
@@ -152,11 +177,13 @@ export class Teams extends Emitter {
       if (mine !== asked) return;
       const others = answer?.results.filter(({ id }) => !here.has(id)).slice(0, 6) ?? [];
       found.hidden = others.length === 0;
-      found.replaceChildren(...others.map(({ id, displayName }) => {
-        const item = element("li", "");
-        item.append(button(displayName, "person", () => this.#add(team, id), `add-${id}`));
-        return item;
-      }));
+      found.replaceChildren(
+        ...others.map(({ id, displayName }) => {
+          const item = element("li", "");
+          item.append(button(displayName, "person", () => this.#add(team, id), `add-${id}`));
+          return item;
+        }),
+      );
     };
     query.lastChild.addEventListener("input", () => {
       clearTimeout(timer);

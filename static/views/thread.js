@@ -1,6 +1,6 @@
 /**
- * A thread: the message at which it begins and the replies to it, with a mark of what has been read in it. It opens beside
- * the conversation; what arrives there, arrives here.
+ * A thread: the message at which it begins and the replies to it, with a mark of what has been read in it. It opens
+ * beside the conversation; what arrives there, arrives here.
  *
  * Events: `send` message, `act` {action, element, message}, `opened`, `closed`.
  */
@@ -37,7 +37,13 @@ export class Thread extends Emitter {
     super();
     const part = (name) => panel.querySelector(`[data-part="${name}"]`);
     this.#panel = panel;
-    this.#parts = { log: part("log"), scroller: part("scroller"), form: part("form"), unread: part("unread"), field: panel.querySelector("textarea") };
+    this.#parts = {
+      log: part("log"),
+      scroller: part("scroller"),
+      form: part("form"),
+      unread: part("unread"),
+      field: panel.querySelector("textarea"),
+    };
     this.#template = template;
     this.#store = store;
     this.#outbox = outbox;
@@ -83,8 +89,11 @@ export class Thread extends Emitter {
   async #pages(rootId) {
     const found = [];
     for (let cursor = "", more = true; more; ) {
-      const page = await api.get(`/messages/${rootId}/replies?limit=100${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
-      if (!cursor && rootId === this.#root) this.#parts.unread.textContent = page.unreadCount ? `${page.unreadCount} new` : "";
+      const page = await api.get(
+        `/messages/${rootId}/replies?limit=100${cursor && `&cursor=${encodeURIComponent(cursor)}`}`,
+      );
+      if (!cursor && rootId === this.#root)
+        this.#parts.unread.textContent = page.unreadCount ? `${page.unreadCount} new` : "";
       found.push(...page.results);
       ({ nextCursor: cursor, hasMore: more } = page);
     }
@@ -141,8 +150,14 @@ export class Thread extends Emitter {
     const messages = [...this.#held.values()].sort((a, b) => a.seq - b.seq);
     const known = new Set(messages.map(({ clientId }) => clientId));
     const waiting = this.#outbox.of(chat.id).filter((item) => item.threadId === this.#root && !known.has(item.id));
-    const rows = [...messages.map((message) => this.#row(chat, message)), ...waiting.map((item) => waitingRow(this.#store, chat, item))];
-    arrange(log, rows.map((row) => this.#node(row)));
+    const rows = [
+      ...messages.map((message) => this.#row(chat, message)),
+      ...waiting.map((item) => waitingRow(this.#store, chat, item)),
+    ];
+    arrange(
+      log,
+      rows.map((row) => this.#node(row)),
+    );
     if (atEnd) scroller.scrollTop = scroller.scrollHeight;
     this.#mark(messages.at(-1)?.seq ?? 0);
   }
@@ -169,7 +184,9 @@ export class Thread extends Emitter {
   #mark(seq) {
     if (seq <= this.#read || !document.hasFocus()) return;
     this.#read = seq;
-    api.post(`/messages/${this.#root}/replies/read`, { seq }).catch((fault) => console.warn("A thread was not marked as read:", fault.message));
+    api
+      .post(`/messages/${this.#root}/replies/read`, { seq })
+      .catch((fault) => console.warn("A thread was not marked as read:", fault.message));
   }
 
   #write(text) {
@@ -196,7 +213,13 @@ export class Thread extends Emitter {
     const mentions = mentioned(content, this.#store.others(this.#store.chat(this.#chatId)));
     const replyTo = { id: root.id, senderName: root.sender.displayName, excerpt: excerpt(root.content) };
     this.#write("");
-    this.emit("send", { chatId: this.#chatId, content, replyTo, threadId: root.id, ...(mentions.length ? { mentions } : {}) });
+    this.emit("send", {
+      chatId: this.#chatId,
+      content,
+      replyTo,
+      threadId: root.id,
+      ...(mentions.length ? { mentions } : {}),
+    });
   }
 
   #clicked(event) {
@@ -205,6 +228,7 @@ export class Thread extends Emitter {
     if (element?.dataset.act === "retry") this.#outbox.retry(key);
     if (element?.dataset.act === "discard") this.#outbox.discard(key);
     const message = this.#held.get(id);
-    if (message && element.dataset.act !== "readers") this.emit("act", { action: element.dataset.act, element, message });
+    if (message && element.dataset.act !== "readers")
+      this.emit("act", { action: element.dataset.act, element, message });
   }
 }

@@ -2,9 +2,8 @@
  * The open conversation's messages: one keyed list of day headings, the unread divider, messages and pending messages,
  * reconciled with the page. Keeps the reader's place: at the bottom it stays there, elsewhere nothing moves.
  *
- * The scroller is laid out from its bottom (`column-reverse`): scrollTop is 0 there and negative above.
- * Events: `older` (the reader nears the oldest message), `drawn`, `act` {action, element, message} (something is asked of
- * a message).
+ * The scroller is laid out from its bottom (`column-reverse`): scrollTop is 0 there and negative above. Events: `older`
+ * (the reader nears the oldest message), `drawn`, `act` {action, element, message} (something is asked of a message).
  */
 import { dayKey, dayName } from "../kit/dates.js";
 import { Emitter, throttle } from "../kit/events.js";
@@ -100,8 +99,8 @@ export class Timeline extends Emitter {
     const known = new Set(chat.messages.map((message) => message.clientId));
     const waiting = this.#outbox.of(chat.id).filter((item) => !known.has(item.id));
     const rows = [...stored, ...waiting.map((item) => this.#waitingRow(chat, item, group))];
-    rows.forEach((row, at) => (row.first = !joins(rows[at - 1], row, this.#divider)));
-    rows.forEach((row, at) => (row.last = rows[at + 1]?.first ?? true));
+    for (const [at, row] of rows.entries()) row.first = !joins(rows[at - 1], row, this.#divider);
+    for (const [at, row] of rows.entries()) row.last = rows[at + 1]?.first ?? true;
     return rows;
   }
 
@@ -225,7 +224,9 @@ export class Timeline extends Emitter {
   /** The pill counts what others have sent since the reader was last at the end. */
   #count(chat) {
     if (this.atEnd) this.#lastSeen = chat.seq;
-    const missed = (chat.messages ?? []).filter(({ seq, sender }) => seq > this.#lastSeen && sender.id !== this.#store.me);
+    const missed = (chat.messages ?? []).filter(
+      ({ seq, sender }) => seq > this.#lastSeen && sender.id !== this.#store.me,
+    );
     this.#pill.hidden = missed.length === 0;
     this.#pill.querySelector("[data-part=count]").textContent = missed.length || "";
   }
@@ -291,9 +292,15 @@ export class Timeline extends Emitter {
 /** Return the row of a message that waits in the outbox. */
 export function waitingRow(store, chat, item) {
   const message = {
-    sender: { id: store.me, displayName: "You" }, contentType: item.contentType ?? "text", status: "active",
-    replyTo: item.replyTo ?? null, content: item.content, createdAt: item.createdAt, data: item.data,
-    attachments: item.files, mentions: item.mentions,
+    sender: { id: store.me, displayName: "You" },
+    contentType: item.contentType ?? "text",
+    status: "active",
+    replyTo: item.replyTo ?? null,
+    content: item.content,
+    createdAt: item.createdAt,
+    data: item.data,
+    attachments: item.files,
+    mentions: item.mentions,
   };
   const state = { pending: "sending", failed: "failed", acked: "sent" }[item.state];
   return { key: item.id, message, own: true, state, seenBy: [], reason: item.reason, ...context(store, chat, message) };

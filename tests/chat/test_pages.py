@@ -29,7 +29,7 @@ def state_of(page: bytes) -> Any:
 
 def texts_in(page: bytes) -> list[str]:
     body = page.decode().split("<template")[0]
-    return re.findall(r'<div class="text" data-part="text" dir="auto">(.*?)</div>', body, re.S)
+    return re.findall(r'<div class="text" data-part="text" dir="auto"\s*>(.*?)</div>', body, re.S)
 
 
 def test_a_conversation_arrives_with_its_newest_fifty_messages_as_html_and_as_state() -> None:
