@@ -126,12 +126,13 @@ def members_of(viewer: Viewer, conversation_ids: Sequence[int]) -> dict[int, lis
         "conversations": list(conversation_ids),
         "small": settings.LIMITS.fanout_threshold,
     }
-    found: dict[int, list[ConversationMember]] = {id_: [] for id_ in conversation_ids}
+    members: dict[int, list[ConversationMember]] = {id_: [] for id_ in conversation_ids}
     with connection.cursor() as cursor:
         cursor.execute(MEMBERS, values)
         for row in cursor.fetchall():
-            found[row[0]].append(_member(row))
-    return found
+            listed = _Listed(*row)
+            members[listed.conversation_id].append(_member(listed))
+    return members
 
 
 def page(viewer: Viewer, conversation_id: int, *, after: int = 0) -> tuple[list[ConversationMember], int | None]:
@@ -145,19 +146,31 @@ def page(viewer: Viewer, conversation_id: int, *, after: int = 0) -> tuple[list[
     }
     with connection.cursor() as cursor:
         cursor.execute(PAGE, values)
-        found = [_member(row) for row in cursor.fetchall()]
-    kept = found[:PAGE_SIZE]
-    return kept, kept[-1].n if len(found) > len(kept) else None
+        members = [_member(_Listed(*row)) for row in cursor.fetchall()]
+    kept = members[:PAGE_SIZE]
+    return kept, kept[-1].n if len(members) > len(kept) else None
 
 
-def _member(row: Sequence[Any]) -> ConversationMember:
-    _, n, user, name, role, joined, read_seq, delivered = row
+class _Listed(NamedTuple):
+    """A row of MEMBERS and PAGE."""
+
+    conversation_id: int
+    n: int
+    user_id: int
+    display_name: str
+    role: str
+    joined_seq: int
+    read_seq: int
+    delivered_seq: int
+
+
+def _member(row: _Listed) -> ConversationMember:
     return ConversationMember(
-        n=n,
-        user_id=str(user),
-        display_name=name,
-        role=role,
-        joined_seq=joined,
-        delivered_seq=delivered,
-        read_seq=read_seq,
+        n=row.n,
+        user_id=str(row.user_id),
+        display_name=row.display_name,
+        role=row.role,
+        joined_seq=row.joined_seq,
+        delivered_seq=row.delivered_seq,
+        read_seq=row.read_seq,
     )

@@ -1,6 +1,7 @@
 """How far the outbox is behind, for operators: `/metrics` and `manage.py outbox` show it."""
 
 from collections.abc import Sequence
+from itertools import starmap
 from typing import NamedTuple
 
 from django.db import connection
@@ -43,6 +44,6 @@ def backlog(reactions: Sequence[Reaction]) -> Backlog:
         cursor.execute(ROWS)
         rows, seconds = cursor.fetchone()
         cursor.execute(JOBS)
-        lags = {row[0]: Lag(*row) for row in cursor.fetchall()}
+        lags = {lag.reaction: lag for lag in starmap(Lag, cursor.fetchall())}
     idle = {reaction.name: Lag(reaction.name, 0, 0, 0, 0.0) for reaction in reactions}
     return Backlog(rows, seconds, sorted((idle | lags).values()))

@@ -110,8 +110,8 @@ def audience(conversation_id: int, known: Known | None = None) -> Audience:
         else:
             cursor.execute(NEWS_OF_MEMBERS, values | known._asdict())
         rows = cursor.fetchall()
-    version, settled, n, seq = rows[0][:4] if rows else (0, 0, 0, 0)
-    members = [Interval(*row[4:]) for row in rows if row[4] is not None]
+    version, settled, n, seq, *_ = rows[0] if rows else (0, 0, 0, 0)
+    members = [Interval(user, joined, left) for _, _, _, _, user, joined, left in rows if user is not None]
     return Audience(version, settled, Known(n, seq), members)
 
 

@@ -160,8 +160,8 @@ def store_within(draft: Draft) -> Stored:
     """
     with transaction.atomic(), django_connection.cursor() as cursor:
         cursor.execute(STORE, _columns([draft], careful=True))
-        row = cursor.fetchone()
-        stored = Stored(*row)._replace(attachments=wire_json(row[-1]))
+        *columns, attachments = cursor.fetchone()
+        stored = Stored._make((*columns, wire_json(attachments)))
         transaction.on_commit(partial(tell_stored, [draft], [stored]))
     answer = _judge(stored)
     if isinstance(answer, BaseException):

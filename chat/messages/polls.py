@@ -42,8 +42,9 @@ class Voted(NamedTuple):
 
 
 class Ballot(NamedTuple):
-    """One person's choice of one option."""
+    """One person's choice of one option. `id` is the row's, by which pages go on."""
 
+    id: int
     option: int
     user_id: int
     display_name: str
@@ -143,5 +144,5 @@ def ballots(viewer: int, message_id: int, *, after: int = 0, limit: int) -> Ball
         values = {"conversation": int(message.chat_id), "message": message_id, "after": after, "limit": limit + 1}
         cursor.execute(WHO, values)
         rows = cursor.fetchall()
-    kept = rows[:limit]
-    return Ballots(mine, [Ballot(*row[1:]) for row in kept], kept[-1][0] if len(rows) > limit else None)
+    kept = [Ballot(*row) for row in rows[:limit]]
+    return Ballots(mine, kept, kept[-1].id if len(rows) > limit else None)

@@ -60,8 +60,9 @@ class Reacted(NamedTuple):
 
 
 class Who(NamedTuple):
-    """One person's emoji."""
+    """One person's emoji. `id` is the row's, by which pages go on."""
 
+    id: int
     emoji: str
     user_id: int
     display_name: str
@@ -138,5 +139,5 @@ def people(viewer: int, message_id: int, *, emoji: str | None = None, after: int
     with connection.cursor() as cursor:
         cursor.execute(WHO, {**values, "limit": limit + 1})
         rows = cursor.fetchall()
-    kept = rows[:limit]
-    return People([Who(*row[1:]) for row in kept], kept[-1][0] if len(rows) > limit else None)
+    kept = [Who(*row) for row in rows[:limit]]
+    return People(kept, kept[-1].id if len(rows) > limit else None)

@@ -112,7 +112,7 @@ def threads(viewer: int, conversation_id: int, *, before: int | None = None, lim
     roots = {int(m.id): m for m in history.read(ROOTS, viewer, conversation=conversation_id, roots=ids)} if ids else {}
     unread = _unread(viewer, conversation_id, ids)
     listed = [Thread(root, roots.get(root), last, unread[root]) for root, last in kept]
-    return Threads(listed, kept[-1][1] if len(rows) > limit else None)
+    return Threads(listed, listed[-1].last_seq if len(rows) > limit else None)
 
 
 def _unread(viewer: int, conversation_id: int, roots: Sequence[int]) -> dict[int, int]:

@@ -6,6 +6,7 @@ between them; what is sent twice is the same state twice.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -140,6 +141,20 @@ class Standing(NamedTuple):
     def too_large(self) -> bool:
         """Too much is missing, or the client holds what this server has lost: its cache is worth nothing."""
         return self.missing > settings.LIMITS.sync_too_large or self.seq > self.last_seq
+
+
+class Recent(NamedTuple):
+    """A row of LATELY: a chat in which something happened since a moment.
+
+    `seq` is the last one before that moment, `new_messages` at most REPLAYED; `settings_rev` is None where the chat's
+    settings stayed.
+    """
+
+    id: int
+    seq: int
+    new_messages: int
+    too_many_changes: bool
+    settings_rev: int | None
 
 
 class Granted(NamedTuple):
@@ -289,47 +304,57 @@ def replay(viewer: Viewer, since: datetime) -> list[bytes] | None:
     """
     with connection.cursor() as cursor:
         cursor.execute(LATELY, {"viewer": viewer.user_id, "since": since, "most": REPLAYED})
-        rows = cursor.fetchall()
-    if sum(count for _, _, count, _, _ in rows) >= REPLAYED or any(outrun for _, _, _, outrun, _ in rows):
+        chats = [Recent(*row) for row in cursor.fetchall()]
+    if sum(chat.new_messages for chat in chats) >= REPLAYED or any(chat.too_many_changes for chat in chats):
         return None
-    told = _replayed(viewer, rows, since) if rows else []
-    if told is None:
+    frames = _replayed(viewer, chats, since) if chats else []
+    if frames is None:
         return None
-    settings_told = [(rev, ChatChanged(chat_id=str(id_), rev=rev)) for id_, _, _, _, rev in rows if rev is not None]
-    told += [(rev, codec.frame("chat.updated", payload)) for rev, payload in settings_told]
+    for chat in chats:
+        if chat.settings_rev is not None:
+            payload = ChatChanged(chat_id=str(chat.id), rev=chat.settings_rev)
+            frames.append(Frame(chat.settings_rev, codec.frame("chat.updated", payload)))
     return (
-        [frame for _, frame in sorted(told, key=_rev)]
+        [frame.bytes for frame in sorted(frames, key=attrgetter("rev"))]
         + _hidden_since(viewer.user_id, since)
         + _own_since(viewer, since)
         + _left_since(viewer.user_id, since)
     )
 
 
-Told = tuple[int, bytes]
+class Frame(NamedTuple):
+    """An encoded frame and the rev that orders it among the others of the replay."""
+
+    rev: int
+    bytes: bytes
 
 
-def _replayed(viewer: Viewer, rows: Sequence[Sequence[Any]], since: datetime) -> list[Told] | None:
-    ids, seqs = [row[0] for row in rows], [row[1] for row in rows]
+def _replayed(viewer: Viewer, chats: Sequence[Recent], since: datetime) -> list[Frame] | None:
+    ids, seqs = [chat.id for chat in chats], [chat.seq for chat in chats]
     user = viewer.user_id
     states = {id_: ticks(listed, user) for id_, listed in members_of(viewer, ids).items()}
     values = {"conversations": ids, "since": since, "limit": REPLAYED}
     changed = history.read(history.LATELY, user, states, seqs=[2**62] * len(ids), **values)
-    found = history.read(history.NEWER, user, states, conversations=ids, seqs=seqs, limits=[REPLAYED] * len(ids))
-    if len(found) + len(changed) >= REPLAYED:
+    newer = history.read(history.NEWER, user, states, conversations=ids, seqs=seqs, limits=[REPLAYED] * len(ids))
+    if len(newer) + len(changed) >= REPLAYED:
         return None
-    known = {m.id for m in changed}
-    new = [(m.rev, MessageNew(chat_id=m.chat_id, message=m)) for m in found if m.id not in known]
-    told = [(rev, codec.frame("message.new", payload)) for rev, payload in new]
-    return told + [
-        (m.rev, codec.frame("message.updated", MessageUpdated(chat_id=m.chat_id, message=m))) for m in changed
+    repeated = {m.id for m in changed}
+    new = [
+        Frame(m.rev, codec.frame("message.new", MessageNew(chat_id=m.chat_id, message=m)))
+        for m in newer
+        if m.id not in repeated
     ]
+    updated = [
+        Frame(m.rev, codec.frame("message.updated", MessageUpdated(chat_id=m.chat_id, message=m))) for m in changed
+    ]
+    return new + updated
 
 
 def _own_since(viewer: Viewer, since: datetime) -> list[bytes]:
     """Return the frames of what the viewer has set for themself since a moment, on another device."""
     with connection.cursor() as cursor:
         cursor.execute(OWN_LATELY, {"viewer": viewer.user_id, "since": since, "most": REFRESHED})
-        chats = queries.conversations(viewer, [row[0] for row in cursor.fetchall()])
+        chats = queries.conversations(viewer, [id_ for (id_,) in cursor.fetchall()])
     return [codec.frame("chat.updated", ChatChanged(chat_id=chat.id, chat=chat)) for chat in chats.values()]
 
 
@@ -338,10 +363,6 @@ def _left_since(viewer: int, since: datetime) -> list[bytes]:
         cursor.execute(LEFT_LATELY, {"viewer": viewer, "since": since})
         gone = [ChatChanged(chat_id=str(id_)) for (id_,) in cursor.fetchall()]
     return [codec.frame("chat.removed", payload) for payload in gone]
-
-
-def _rev(told: Told) -> int:
-    return told[0]
 
 
 def _hidden_since(viewer: int, since: datetime) -> list[bytes]:
