@@ -24,7 +24,7 @@ def text_of(who: Person, text: str) -> Locator:
     return who.message(text).last.locator(".text")
 
 
-def test_an_edit_is_seen_by_the_other_with_its_history(person: NewPerson) -> None:
+def test_edit_and_its_history_are_shown_to_the_other_user(person: NewPerson) -> None:
     ada, grace, _ = two_in(person)
     ada.send("teh *build* is green")
     expect(grace.message("teh build")).to_be_visible()
@@ -41,7 +41,7 @@ def test_an_edit_is_seen_by_the_other_with_its_history(person: NewPerson) -> Non
     expect(dialog.get_by_role("listitem").locator("p")).to_have_text(["the *build* is green", "teh *build* is green"])
 
 
-def test_arrow_up_edits_the_last_own_message_and_escape_gives_up(person: NewPerson) -> None:
+def test_arrow_up_edits_the_last_own_message_and_escape_cancels(person: NewPerson) -> None:
     ada, grace, _ = two_in(person)
     ada.send("first")
     grace.send("second")
@@ -54,7 +54,7 @@ def test_arrow_up_edits_the_last_own_message_and_escape_gives_up(person: NewPers
     expect(ada.page.locator("#context")).to_be_hidden()
 
 
-def test_a_message_deleted_for_everyone_leaves_a_tombstone(person: NewPerson) -> None:
+def test_message_deleted_for_everyone_leaves_a_tombstone(person: NewPerson) -> None:
     ada, grace, _ = two_in(person)
     ada.send("never mind")
     expect(grace.message("never mind")).to_be_visible()
@@ -65,7 +65,7 @@ def test_a_message_deleted_for_everyone_leaves_a_tombstone(person: NewPerson) ->
         expect(who.message("never mind")).to_have_count(0)
 
 
-def test_an_admin_who_deletes_is_named(person: NewPerson) -> None:
+def test_tombstone_names_the_deleting_admin(person: NewPerson) -> None:
     ada, grace, _ = two_in(person)
     grace.send("buy now")
     expect(ada.message("buy now")).to_be_visible()
@@ -75,7 +75,7 @@ def test_an_admin_who_deletes_is_named(person: NewPerson) -> None:
     expect(ada.message("You deleted a message")).to_be_visible()
 
 
-def test_a_message_deleted_for_oneself_goes_on_all_own_devices_and_nowhere_else(person: NewPerson) -> None:
+def test_message_deleted_for_oneself_disappears_on_own_devices_only(person: NewPerson) -> None:
     ada, grace, chat = two_in(person)
     ada.send("hide me")
     other = grace.elsewhere()
@@ -88,7 +88,7 @@ def test_a_message_deleted_for_oneself_goes_on_all_own_devices_and_nowhere_else(
     expect(ada.message("hide me")).to_be_visible()
 
 
-def test_reactions_are_given_counted_named_and_taken_back(person: NewPerson) -> None:
+def test_reactions_are_added_counted_named_and_removed(person: NewPerson) -> None:
     ada, grace, _ = two_in(person)
     ada.send("shipped")
     grace.message("shipped").hover()
@@ -106,7 +106,7 @@ def test_reactions_are_given_counted_named_and_taken_back(person: NewPerson) -> 
     expect(chip).to_have_attribute("aria-pressed", "false")
 
 
-def test_a_refused_reaction_is_taken_back_and_said(person: NewPerson) -> None:
+def test_refused_reaction_is_reverted_with_a_notice(person: NewPerson) -> None:
     ada, grace, _ = two_in(person)
     ada.send("shipped")
     expect(grace.message("shipped")).to_be_visible()
@@ -118,7 +118,7 @@ def test_a_refused_reaction_is_taken_back_and_said(person: NewPerson) -> None:
     expect(grace.message("shipped").locator(".reaction")).to_have_count(0)
 
 
-def test_a_reply_quotes_and_leads_to_what_it_answers(person: NewPerson) -> None:
+def test_reply_quotes_and_links_its_message(person: NewPerson) -> None:
     ada, grace, _ = two_in(person)
     ada.send("shall we?")
     do(grace, "shall we?", "Reply")
@@ -131,7 +131,7 @@ def test_a_reply_quotes_and_leads_to_what_it_answers(person: NewPerson) -> None:
     expect(ada.message("shall we?").first.locator(".thread-link")).to_have_text("1 reply")
 
 
-def test_a_thread_shows_its_replies_and_takes_new_ones_live(person: NewPerson) -> None:
+def test_thread_shows_replies_and_receives_new_ones_live(person: NewPerson) -> None:
     ada, grace, _ = two_in(person)
     ada.send("the root")
     do(grace, "the root", "Open thread")
@@ -152,7 +152,7 @@ def test_a_thread_shows_its_replies_and_takes_new_ones_live(person: NewPerson) -
     expect(thread).to_be_hidden()
 
 
-def test_a_mention_is_suggested_sent_and_marked(person: NewPerson) -> None:
+def test_mention_is_suggested_sent_and_marked(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     chat, other = ada.group_with("Compilers", grace), ada.direct_with(grace)
     ada.open(f"/c/{chat}/")
@@ -169,7 +169,7 @@ def test_a_mention_is_suggested_sent_and_marked(person: NewPerson) -> None:
     expect(grace.item("Compilers").locator(".mention-sign")).to_be_hidden()
 
 
-def test_a_poll_is_made_voted_in_and_closed(person: NewPerson) -> None:
+def test_poll_is_created_voted_in_and_closed(person: NewPerson) -> None:
     ada, grace, _ = two_in(person)
     ada.page.get_by_role("button", name="Make a poll").click()
     ada.page.get_by_label("Question", exact=True).fill("Lunch?")
@@ -187,7 +187,7 @@ def test_a_poll_is_made_voted_in_and_closed(person: NewPerson) -> None:
     expect(poll.get_by_role("button", name="Salad")).to_be_disabled()
 
 
-def test_an_anonymous_poll_keeps_several_answers_of_one_person(person: NewPerson) -> None:
+def test_anonymous_poll_keeps_several_answers_of_one_user(person: NewPerson) -> None:
     ada, grace, chat = two_in(person)
     poll = {"question": "When?", "options": ["Mon", "Tue", "Wed"], "multiple": True, "anonymous": True}
     ada.account.call("POST", f"/conversations/{chat}/messages", {"contentType": "poll", "data": poll})
@@ -201,7 +201,7 @@ def test_an_anonymous_poll_keeps_several_answers_of_one_person(person: NewPerson
     expect(here.locator(".poll-count")).to_have_text(["0", "0", "1"])
 
 
-def test_a_place_and_a_card_are_shown(person: NewPerson) -> None:
+def test_location_and_contact_are_shown(person: NewPerson) -> None:
     ada, grace, chat = two_in(person)
     place = {"latitude": 52.52, "longitude": 13.405, "name": "The office"}
     grace.account.call("POST", f"/conversations/{chat}/messages", {"contentType": "location", "data": place})
@@ -211,7 +211,7 @@ def test_a_place_and_a_card_are_shown(person: NewPerson) -> None:
     expect(ada.message("Barbara").get_by_role("link", name="+49 30 1234")).to_have_attribute("href", "tel:+49301234")
 
 
-def test_what_happened_while_away_is_there_on_return(person: NewPerson) -> None:
+def test_changes_while_offline_appear_on_return(person: NewPerson) -> None:
     ada, grace, _ = two_in(person)
     ada.send("will change")
     ada.send("will go")

@@ -30,7 +30,7 @@ def group(person: NewPerson) -> tuple[Person, Person, str]:
     return ada, grace, chat
 
 
-def test_a_group_is_renamed_for_everybody(person: NewPerson) -> None:
+def test_group_is_renamed_for_all_members(person: NewPerson) -> None:
     ada, grace, _ = group(person)
     panel = details(ada)
     panel.get_by_role("button", name="Edit").click()
@@ -65,7 +65,7 @@ def test_members_are_added_promoted_and_removed(person: NewPerson) -> None:
     expect(panel.locator(".member")).to_have_count(2)
 
 
-def test_a_group_is_handed_over_and_left(person: NewPerson) -> None:
+def test_owner_hands_a_group_over_and_leaves(person: NewPerson) -> None:
     ada, grace, _ = group(person)
     panel = details(ada)
     more(panel, grace, "Hand over")
@@ -77,7 +77,7 @@ def test_a_group_is_handed_over_and_left(person: NewPerson) -> None:
     expect(grace.page.get_by_text("1 member", exact=True).first).to_be_visible()
 
 
-def test_a_dissolved_group_is_gone_for_everybody(person: NewPerson) -> None:
+def test_dissolved_group_disappears_for_all_members(person: NewPerson) -> None:
     ada, grace, _ = group(person)
     details(ada).get_by_role("button", name="Dissolve group").click()
     confirm(ada, "Dissolve")
@@ -85,7 +85,7 @@ def test_a_dissolved_group_is_gone_for_everybody(person: NewPerson) -> None:
         expect(who.item("Compilers")).to_have_count(0)
 
 
-def test_mute_pin_archive_and_unread_are_ones_own_on_all_devices(person: NewPerson) -> None:
+def test_own_preferences_apply_on_all_own_devices(person: NewPerson) -> None:
     ada, _, _ = group(person)
     other = ada.elsewhere()
     other.open("/")
@@ -102,7 +102,7 @@ def test_mute_pin_archive_and_unread_are_ones_own_on_all_devices(person: NewPers
     expect(other.item("Compilers").locator(".badge")).to_be_visible()
 
 
-def test_an_archived_conversation_is_out_of_the_way_and_found_again(person: NewPerson) -> None:
+def test_archived_conversation_is_hidden_and_can_be_found(person: NewPerson) -> None:
     ada, grace, _ = group(person)
     elsewhere = ada.direct_with(grace)
     details(ada).get_by_role("button", name="Archive", exact=True).click()
@@ -113,7 +113,7 @@ def test_an_archived_conversation_is_out_of_the_way_and_found_again(person: NewP
     expect(ada.item("Compilers")).to_be_visible()
 
 
-def test_a_draft_follows_to_another_device(person: NewPerson) -> None:
+def test_draft_appears_on_another_device(person: NewPerson) -> None:
     ada, _, chat = group(person)
     other = ada.elsewhere()
     other.open(f"/c/{chat}/")
@@ -130,7 +130,7 @@ def team_of(*people: Person) -> dict[str, Any]:
     return team
 
 
-def test_a_team_is_made_and_a_channel_joined_and_talked_in(person: NewPerson) -> None:
+def test_team_is_created_and_its_channel_joined_and_used(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     ada.open("/")
     ada.page.get_by_role("button", name="Teams").click()

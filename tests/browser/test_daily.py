@@ -16,7 +16,7 @@ def post(who: Person, chat: str, **body: object) -> str:
     return str(who.account.call("POST", f"/conversations/{chat}/messages", body)["message"]["id"])
 
 
-def test_a_refused_edit_gives_its_words_back(person: NewPerson) -> None:
+def test_refused_edit_restores_its_text(person: NewPerson) -> None:
     ada, _, _ = two_in(person)
     ada.send("teh build")
     expect(ada.ticks("teh build")).to_have_attribute("data-state", "sent")
@@ -30,7 +30,7 @@ def test_a_refused_edit_gives_its_words_back(person: NewPerson) -> None:
     expect(ada.message("teh build")).to_be_visible()
 
 
-def test_what_was_sent_in_one_tab_does_not_stay_in_the_field_of_another(person: NewPerson) -> None:
+def test_message_sent_in_one_tab_clears_the_draft_in_another(person: NewPerson) -> None:
     ada, _, chat = two_in(person)
     ada.write("sent only once")
     other = ada.tab()
@@ -43,7 +43,7 @@ def test_what_was_sent_in_one_tab_does_not_stay_in_the_field_of_another(person: 
     expect(field).to_have_value("")
 
 
-def test_each_thread_keeps_what_is_written_in_it(person: NewPerson) -> None:
+def test_each_thread_keeps_its_own_draft(person: NewPerson) -> None:
     ada, _, _ = two_in(person)
     for text in ("the first root", "the second root"):
         ada.send(text)
@@ -59,7 +59,7 @@ def test_each_thread_keeps_what_is_written_in_it(person: NewPerson) -> None:
     expect(ada.message("the first root")).to_be_focused()
 
 
-def test_a_reply_in_a_thread_shows_before_it_is_sent_and_says_if_it_fails(person: NewPerson) -> None:
+def test_thread_reply_is_shown_optimistically_and_reports_failure(person: NewPerson) -> None:
     ada, _, _ = two_in(person)
     ada.send("the root")
     expect(ada.ticks("the root")).to_have_attribute("data-state", "sent")
@@ -75,7 +75,7 @@ def test_a_reply_in_a_thread_shows_before_it_is_sent_and_says_if_it_fails(person
     expect(thread.locator(".message").last.locator(".ticks")).to_have_attribute("aria-label", "Sent")
 
 
-def test_a_thread_older_than_what_the_page_holds_is_alive(person: NewPerson) -> None:
+def test_thread_of_an_unloaded_root_updates_live(person: NewPerson) -> None:
     ada, grace, chat = two_in(person)
     root = post(grace, chat, content="the old root")
     for number in range(60):
@@ -95,7 +95,7 @@ def test_a_thread_older_than_what_the_page_holds_is_alive(person: NewPerson) -> 
     expect(old).to_contain_text("the old root, edited")
 
 
-def test_a_tick_or_a_reaction_leaves_the_words_and_what_is_selected_alone(person: NewPerson) -> None:
+def test_tick_or_reaction_keeps_the_text_selection(person: NewPerson) -> None:
     ada, grace, chat = two_in(person)
     ada.send("select me")
     expect(ada.ticks("select me")).to_have_attribute("data-state", "sent")
@@ -111,7 +111,7 @@ def test_a_tick_or_a_reaction_leaves_the_words_and_what_is_selected_alone(person
     assert ada.page.evaluate("() => String(getSelection())") == "select me"
 
 
-def test_a_poll_is_voted_in_and_closed_with_the_keyboard_alone(person: NewPerson) -> None:
+def test_poll_is_voted_in_and_closed_by_keyboard_only(person: NewPerson) -> None:
     ada, _, chat = two_in(person)
     post(ada, chat, contentType="poll", data={"question": "Lunch?", "options": ["Soup", "Salad"]})
     poll = ada.page.get_by_role("group", name="Lunch?")
@@ -133,7 +133,7 @@ def test_a_poll_is_voted_in_and_closed_with_the_keyboard_alone(person: NewPerson
     expect(salad).to_be_disabled()
 
 
-def test_what_fails_in_a_dialog_is_said_before_it(person: NewPerson) -> None:
+def test_dialog_failure_is_shown_in_front_of_the_dialog(person: NewPerson) -> None:
     ada = person("Ada")
     ada.open("/")
     ada.page.get_by_role("button", name="Teams").click()
@@ -148,7 +148,7 @@ def test_what_fails_in_a_dialog_is_said_before_it(person: NewPerson) -> None:
     assert ada.page.evaluate(top, toast.bounding_box()) == "toast"
 
 
-def test_messages_that_could_not_be_loaded_are_asked_for_again(person: NewPerson) -> None:
+def test_failed_history_load_is_retried(person: NewPerson) -> None:
     ada, grace, _ = two_in(person)
     other = ada.direct_with(grace)
     grace.say(other, "hello Ada")
@@ -161,7 +161,7 @@ def test_messages_that_could_not_be_loaded_are_asked_for_again(person: NewPerson
     expect(ada.message("hello Ada")).to_be_visible()
 
 
-def test_a_conversation_with_somebody_blocked_stays_out_of_the_list(person: NewPerson) -> None:
+def test_conversation_with_a_blocked_user_is_not_listed(person: NewPerson) -> None:
     ada, grace, _ = two_in(person)
     grace.say(ada.direct_with(grace), "hello Ada")
     ada.account.call("PUT", f"/me/blocks/{grace.account.id}")
@@ -175,7 +175,7 @@ def test_a_conversation_with_somebody_blocked_stays_out_of_the_list(person: NewP
     expect(ada.item(grace.name)).to_have_count(0)
 
 
-def test_news_of_a_conversation_with_somebody_blocked_do_not_bring_it_back(person: NewPerson) -> None:
+def test_events_of_a_conversation_with_a_blocked_user_do_not_list_it(person: NewPerson) -> None:
     ada, grace, chat = two_in(person)
     direct = ada.direct_with(grace)
     grace.say(direct, "hello Ada")
@@ -188,7 +188,7 @@ def test_news_of_a_conversation_with_somebody_blocked_do_not_bring_it_back(perso
     expect(ada.item(grace.name)).to_have_count(0)
 
 
-def test_an_archived_conversation_is_known_without_being_asked_for_and_counts_nothing(person: NewPerson) -> None:
+def test_archived_conversation_is_known_and_not_counted(person: NewPerson) -> None:
     ada, grace, chat = two_in(person)
     other = ada.direct_with(grace)
     body = {"archived": True}
@@ -205,7 +205,7 @@ def test_an_archived_conversation_is_known_without_being_asked_for_and_counts_no
     assert not [url for url in asked if url.endswith(f"/conversations/{other}")]
 
 
-def test_a_page_that_is_not_there_says_so_in_the_houses_dress(person: NewPerson) -> None:
+def test_not_found_page_uses_the_app_layout(person: NewPerson) -> None:
     ada = person("Ada")
     ada.page.goto(f"{ada.base}/c/1/")
     expect(ada.page.get_by_role("heading", name="There is nothing here")).to_be_visible()
@@ -213,7 +213,7 @@ def test_a_page_that_is_not_there_says_so_in_the_houses_dress(person: NewPerson)
     ada.connected()
 
 
-def test_what_stands_behind_a_thread_is_not_seen(person: NewPerson) -> None:
+def test_message_behind_an_open_thread_is_not_seen(person: NewPerson) -> None:
     ada, grace = person("Ada", width=600), person("Grace")
     chat = ada.group_with("Compilers", grace)
     grace.say(chat, "the root")
@@ -231,7 +231,7 @@ def test_what_stands_behind_a_thread_is_not_seen(person: NewPerson) -> None:
     expect(grace.ticks("behind it")).to_have_attribute("data-state", "seen")
 
 
-def test_a_quote_of_what_is_further_up_says_so(person: NewPerson) -> None:
+def test_quote_of_an_unloaded_message_says_that_it_is_further_up(person: NewPerson) -> None:
     ada, grace, chat = two_in(person)
     root = post(grace, chat, content="long ago")
     for number in range(60):
@@ -242,7 +242,7 @@ def test_a_quote_of_what_is_further_up_says_so(person: NewPerson) -> None:
     expect(ada.page.locator("#toast")).to_contain_text("further up")
 
 
-def test_the_open_conversation_chosen_again_keeps_what_is_being_changed(person: NewPerson) -> None:
+def test_choosing_the_open_conversation_again_keeps_the_edit(person: NewPerson) -> None:
     ada, _, _ = two_in(person)
     ada.send("teh build")
     expect(ada.ticks("teh build")).to_have_attribute("data-state", "sent")

@@ -18,7 +18,7 @@ def details(who: Person, text: str) -> Locator:
 
 
 @pytest.mark.parametrize("width", [1280, 320])
-def test_each_recipient_has_their_answer(person: NewPerson, width: int) -> None:
+def test_receipt_details_list_each_recipient(person: NewPerson, width: int) -> None:
     ada, grace, edsger, barbara = (
         person("Ada", width=width, height=640), person("Grace"), person("Edsger"), person("Barbara"),
     )  # fmt: skip
@@ -45,7 +45,7 @@ def test_each_recipient_has_their_answer(person: NewPerson, width: int) -> None:
     expect(ada.message("Did you see it?")).to_be_focused()
 
 
-def test_what_privacy_hides_is_said(person: NewPerson) -> None:
+def test_receipts_hidden_by_privacy_have_a_text(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     chat = ada.direct_with(grace)
     grace.account.call("PATCH", "/me/privacy", {"sendReadReceipts": False})
@@ -60,7 +60,7 @@ def test_what_privacy_hides_is_said(person: NewPerson) -> None:
     expect(details(ada, "And now?")).to_contain_text("You have turned read receipts off in your settings")
 
 
-def test_others_messages_have_no_such_details_and_a_refusal_is_said(person: NewPerson) -> None:
+def test_receipt_details_are_for_own_messages_and_report_refusal(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     chat = ada.group_with("Compilers", grace)
     grace.say(chat, "by another")
@@ -78,7 +78,7 @@ def test_others_messages_have_no_such_details_and_a_refusal_is_said(person: NewP
     expect(ada.page.locator("#toast")).to_contain_text("lists no names")
 
 
-def test_a_message_that_all_were_told_of_is_said_to_be_so(person: NewPerson) -> None:
+def test_fully_delivered_message_shows_delivered(person: NewPerson) -> None:
     """No worker runs for the browser tests, so the answer of one that has run is put in."""
     ada, grace = person("Ada"), person("Grace")
     chat = ada.direct_with(grace)

@@ -66,7 +66,7 @@ def uploaded(page: Page, name: str) -> Locator:
     return item
 
 
-def test_a_picture_is_shown_once_it_is_examined_in_the_room_kept_for_it(person: NewPerson) -> None:
+def test_image_appears_in_its_reserved_space_after_processing(person: NewPerson) -> None:
     ada, grace, _ = two_in(person)
     ada.page.locator("#files").set_input_files(
         [FilePayload(name="green.png", mimeType="image/png", buffer=png(640, 480))]
@@ -83,7 +83,7 @@ def test_a_picture_is_shown_once_it_is_examined_in_the_room_kept_for_it(person: 
         assert picture.evaluate("(image) => image.naturalWidth") > 0
 
 
-def test_a_picture_that_was_examined_before_it_was_sent_is_shown_to_its_sender_too(person: NewPerson) -> None:
+def test_image_processed_before_sending_is_shown_to_its_sender(person: NewPerson) -> None:
     ada, _, _ = two_in(person)
     ada.page.locator("#files").set_input_files([FilePayload(name="green.png", mimeType="image/png", buffer=png())])
     uploaded(ada.page, "green.png")
@@ -92,7 +92,7 @@ def test_a_picture_that_was_examined_before_it_was_sent_is_shown_to_its_sender_t
     expect(ada.message("early").get_by_role("img", name="green.png")).to_be_visible()
 
 
-def test_a_file_is_sent_without_words_and_downloaded(person: NewPerson) -> None:
+def test_file_is_sent_without_text_and_downloaded(person: NewPerson) -> None:
     ada, grace, _ = two_in(person)
     ada.page.locator("#files").set_input_files([NOTES])
     uploaded(ada.page, "notes.txt")
@@ -118,7 +118,7 @@ def test_files_are_dropped_and_pasted(person: NewPerson) -> None:
     expect(ada.page.locator("#tray li")).to_have_count(2)
 
 
-def test_an_upload_shows_its_progress_holds_the_message_and_is_cancelled(person: NewPerson) -> None:
+def test_upload_shows_progress_blocks_its_message_and_can_be_cancelled(person: NewPerson) -> None:
     ada, _, _ = two_in(person)
     held: list[Route] = []
     ada.page.route("**/api/v1/attachments", lambda route: held.append(route))
@@ -137,7 +137,7 @@ def asks_the_server(page: Page) -> None:
     assert page.evaluate("fetch('/api/v1/contract').then(({ ok }) => ok)")
 
 
-def test_an_upload_that_is_cancelled_while_it_waits_is_not_begun_anew(person: NewPerson) -> None:
+def test_cancelled_waiting_upload_is_not_restarted(person: NewPerson) -> None:
     ada, _, _ = two_in(person)
     tries: list[str] = []
 
@@ -156,7 +156,7 @@ def test_an_upload_that_is_cancelled_while_it_waits_is_not_begun_anew(person: Ne
     assert tries == ["POST"]
 
 
-def test_a_large_upload_that_is_cancelled_while_it_is_begun_sends_no_byte(person: NewPerson, tmp_path: Path) -> None:
+def test_large_upload_cancelled_at_its_start_sends_no_byte(person: NewPerson, tmp_path: Path) -> None:
     ada, _, _ = two_in(person)
     large = tmp_path / "large.bin"
     large.write_bytes(bytes(range(256)) * 43_000)
@@ -180,9 +180,7 @@ def test_a_large_upload_that_is_cancelled_while_it_is_begun_sends_no_byte(person
     assert pieces == []
 
 
-def test_a_large_file_goes_on_however_often_it_breaks_while_some_of_it_arrives(
-    person: NewPerson, tmp_path: Path
-) -> None:
+def test_upload_continues_after_any_number_of_breaks_that_make_progress(person: NewPerson, tmp_path: Path) -> None:
     """The stand-in for the server stands in the page: 75 requests by way of Playwright took longer than any one wait."""
     ada, _, _ = two_in(person)
     large, step = tmp_path / "large.bin", 1_000_000
@@ -195,7 +193,7 @@ def test_a_large_file_goes_on_however_often_it_breaks_while_some_of_it_arrives(
     assert ada.page.evaluate("window.breakingServer") == {"received": 25 * step, "breaks": 25}
 
 
-def test_a_large_file_goes_in_chunks_and_goes_on_after_a_break(person: NewPerson, tmp_path: Path) -> None:
+def test_large_file_is_uploaded_in_chunks_and_continues_after_a_break(person: NewPerson, tmp_path: Path) -> None:
     ada, _, _ = two_in(person)
     large = tmp_path / "large.bin"
     large.write_bytes(bytes(range(256)) * 43_000)
@@ -218,7 +216,7 @@ def test_a_large_file_goes_in_chunks_and_goes_on_after_a_break(person: NewPerson
     assert hashlib.sha256(whole).digest() == hashlib.sha256(large.read_bytes()).digest()
 
 
-def test_a_link_that_has_ended_is_asked_for_anew(person: NewPerson) -> None:
+def test_expired_file_link_is_renewed(person: NewPerson) -> None:
     ada, _, _ = two_in(person)
     ada.page.locator("#files").set_input_files(
         [NOTES, FilePayload(name="green.png", mimeType="image/png", buffer=png())]
@@ -245,7 +243,7 @@ def test_a_link_that_has_ended_is_asked_for_anew(person: NewPerson) -> None:
 
 
 @pytest.mark.parametrize(("status", "words"), [("rejected", "was not accepted"), ("expired", "is no longer kept")])
-def test_what_cannot_be_had_says_why(person: NewPerson, status: str, words: str) -> None:
+def test_unavailable_file_shows_its_reason(person: NewPerson, status: str, words: str) -> None:
     ada, grace, chat = two_in(person)
     ada.page.locator("#files").set_input_files([NOTES])
     uploaded(ada.page, "notes.txt")
@@ -257,7 +255,7 @@ def test_what_cannot_be_had_says_why(person: NewPerson, status: str, words: str)
     expect(grace.message("see here").get_by_role("link")).to_have_count(0)
 
 
-def test_a_voice_message_has_its_shape_length_and_player(person: NewPerson) -> None:
+def test_voice_message_has_a_waveform_length_and_player(person: NewPerson) -> None:
     ada, grace, chat = two_in(person)
     ada.page.locator("#files").set_input_files([FilePayload(name="voice.ogg", mimeType="audio/ogg", buffer=OGG)])
     uploaded(ada.page, "voice.ogg")

@@ -36,13 +36,13 @@ def blank(server: Server, new_page: NewPage) -> Page:
     return page
 
 
-def test_the_page_reads_formatting_as_the_server_does(server: Server, new_page: NewPage) -> None:
+def test_page_parses_formatting_like_the_server(server: Server, new_page: NewPage) -> None:
     found = blank(server, new_page).evaluate(PARSED, FIXTURE)
     for case, entities in zip(FIXTURE, found, strict=True):
         assert entities == case["entities"], case["title"]
 
 
-def test_nothing_but_known_elements_and_web_addresses_is_drawn(server: Server, new_page: NewPage) -> None:
+def test_formatting_renders_only_known_elements_and_web_links(server: Server, new_page: NewPage) -> None:
     for case, drawn in zip(FIXTURE, blank(server, new_page).evaluate(DRAWN, FIXTURE), strict=True):
         assert set(drawn["names"]) <= ELEMENTS, case["title"]
         assert set(drawn["attributes"]) <= ATTRIBUTES, case["title"]
@@ -51,7 +51,7 @@ def test_nothing_but_known_elements_and_web_addresses_is_drawn(server: Server, n
             assert drawn["text"] == case["text"]
 
 
-def test_marks_are_left_out_and_lines_of_a_kind_stand_together(server: Server, new_page: NewPage) -> None:
+def test_formatting_marks_are_hidden_and_list_lines_are_joined(server: Server, new_page: NewPage) -> None:
     page = blank(server, new_page)
 
     def shape(text: str, *names: str) -> Any:

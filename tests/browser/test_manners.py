@@ -19,7 +19,7 @@ def two_talking(person: NewPerson) -> tuple[Person, Person]:
     return ada, grace
 
 
-def test_typing_goes_out_on_the_first_key_then_every_three_seconds_and_stops(person: NewPerson) -> None:
+def test_typing_is_sent_on_the_first_key_then_every_three_seconds(person: NewPerson) -> None:
     ada, grace = two_talking(person)
     ada.page.clock.install()
     sent = ada.wire.sent
@@ -37,7 +37,7 @@ def test_typing_goes_out_on_the_first_key_then_every_three_seconds_and_stops(per
     expect(grace.typing_line).to_have_text("")
 
 
-def test_what_nobody_looks_at_is_delivered_and_not_seen(person: NewPerson) -> None:
+def test_message_in_a_background_page_is_delivered_and_not_seen(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     chat = ada.direct_with(grace)
     ada.open(f"/c/{chat}/")
@@ -52,7 +52,7 @@ def test_what_nobody_looks_at_is_delivered_and_not_seen(person: NewPerson) -> No
     expect(ada.ticks("is anybody looking?")).to_have_attribute("data-state", "seen")
 
 
-def test_marks_stay_within_their_rates_in_a_flood(person: NewPerson) -> None:
+def test_marks_are_throttled_in_a_flood(person: NewPerson) -> None:
     ada, grace = two_talking(person)
     chat = ada.page.url.split("/")[-2]
     begun = time.monotonic()

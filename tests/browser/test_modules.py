@@ -3,7 +3,7 @@
 from tests.browser.modules import Run
 
 
-def test_the_next_rev_is_applied_and_one_after_it_is_a_gap(run: Run) -> None:
+def test_next_rev_is_applied_and_a_later_one_is_a_gap(run: Run) -> None:
     assert run("""
         store.apply(said(5, 5));
         store.apply(said(7, 7));
@@ -11,7 +11,7 @@ def test_the_next_rev_is_applied_and_one_after_it_is_a_gap(run: Run) -> None:
     """) == [["text 5"], {"9": {"seq": 5, "rev": 5}}, [["incoming", 5], ["gap", "9"]]]
 
 
-def test_a_known_rev_changes_nothing(run: Run) -> None:
+def test_known_rev_changes_nothing(run: Run) -> None:
     assert run("""
         store.apply(said(5, 5));
         store.apply(said(5, 5, { content: "again" }));
@@ -19,7 +19,7 @@ def test_a_known_rev_changes_nothing(run: Run) -> None:
     """) == [["text 5"], 1]
 
 
-def test_a_sync_fills_the_gap_in_order_and_asks_again_where_frames_went_by_meanwhile(run: Run) -> None:
+def test_sync_fills_the_gap_and_repeats_after_frames_meanwhile(run: Run) -> None:
     part = '{ chatId: "9", members: [person("1"), person("2")], hasMore: false, tooLarge: false,'
     assert run(f"""
         store.apply(said(6, 6));
@@ -31,14 +31,14 @@ def test_a_sync_fills_the_gap_in_order_and_asks_again_where_frames_went_by_meanw
     """) == [[["text 5", "text 6"], 3], ["text 5", "text 6", "text 7", "text 8"], 3]
 
 
-def test_an_ack_across_a_gap_leaves_the_message_to_the_sync(run: Run) -> None:
+def test_ack_across_a_gap_leaves_the_message_to_the_sync(run: Run) -> None:
     assert run("""
         store.acked({ id: "mine", chatId: "9", content: "hi" }, { messageId: "m6", seq: 6, rev: 6, createdAt: "" });
         return [texts(), heard];
     """) == [[], [["gap", "9"]]]
 
 
-def test_an_acked_message_takes_its_place_and_its_echo_is_no_second_one(run: Run) -> None:
+def test_acked_message_takes_its_place_and_its_echo_is_ignored(run: Run) -> None:
     assert run("""
         store.acked({ id: "c5", chatId: "9", content: "hi" }, { messageId: "m5", seq: 5, rev: 5, createdAt: "" });
         store.apply(said(5, 5, { sender: { id: "1", displayName: "P1" }, content: "hi" }));
@@ -46,7 +46,7 @@ def test_an_acked_message_takes_its_place_and_its_echo_is_no_second_one(run: Run
     """) == [["hi"], 0, [["settled", "c5"]]]
 
 
-def test_a_chat_that_is_too_far_behind_is_dropped_and_its_fresh_state_taken_whole(run: Run) -> None:
+def test_chat_too_far_behind_is_replaced_by_its_fresh_state(run: Run) -> None:
     assert run("""
         store.apply(said(5, 5));
         store.applySync({ chats: [{ chatId: "9", messages: [], members: [], seq: 900, rev: 950, hasMore: false,
@@ -57,7 +57,7 @@ def test_a_chat_that_is_too_far_behind_is_dropped_and_its_fresh_state_taken_whol
     """) == [None, ["stale", "9"], 890, {"9": {"seq": 900, "rev": 950}}]
 
 
-def test_a_snapshot_of_a_known_chat_moves_no_watermark_past_unseen_frames(run: Run) -> None:
+def test_snapshot_of_a_known_chat_keeps_the_watermark(run: Run) -> None:
     assert run("""
         store.put(chat("9", { seq: 6, rev: 6, name: "Renamed", lastMessage: message(6, 6) }));
         store.apply(said(5, 5));
@@ -66,7 +66,7 @@ def test_a_snapshot_of_a_known_chat_moves_no_watermark_past_unseen_frames(run: R
     """) == [["text 5", "text 6"], "Renamed"]
 
 
-def test_marks_only_move_forward(run: Run) -> None:
+def test_read_marks_only_advance(run: Run) -> None:
     assert (
         run("""
         const receipt = (seq) => store.apply({ type: "read.receipt", payload: { chatId: "9", userId: "2", seq } });
@@ -79,7 +79,7 @@ def test_marks_only_move_forward(run: Run) -> None:
     )
 
 
-def test_ticks_say_what_all_others_have(run: Run) -> None:
+def test_ticks_show_the_state_shared_by_all_others(run: Run) -> None:
     assert run("""
         store.put(chat("8", { kind: "group", memberCount: 3, members: [person("1"), person("2"), person("3")] }));
         const { ticks } = await import("/static/state/ticks.js");
@@ -101,7 +101,7 @@ def test_ticks_say_what_all_others_have(run: Run) -> None:
     ]
 
 
-def test_receipts_move_marks_and_ones_own_reading_the_count(run: Run) -> None:
+def test_receipts_move_marks_and_own_reading_the_unread_count(run: Run) -> None:
     assert run("""
         store.on("marks", (chatId) => heard.push(["marks", chatId]));
         store.put(chat("8", { unreadCount: 2, seq: 6, rev: 6 }));
@@ -115,7 +115,7 @@ def test_receipts_move_marks_and_ones_own_reading_the_count(run: Run) -> None:
     """) == [4, 3, 0, [["marks", "9"], ["marks", "9"], ["marks", "8"]]]
 
 
-def test_reading_on_another_device_clears_the_count_here(run: Run) -> None:
+def test_reading_on_another_device_clears_the_unread_count(run: Run) -> None:
     assert run("""
         store.apply(said(5, 5));
         store.apply(said(6, 6));
@@ -126,7 +126,7 @@ def test_reading_on_another_device_clears_the_count_here(run: Run) -> None:
     """) == [1, 0]
 
 
-def test_what_is_unknown_or_removed_is_said(run: Run) -> None:
+def test_unknown_content_and_deleted_messages_have_a_text(run: Run) -> None:
     assert run("""
         store.apply({ type: "message.new", payload: { chatId: "77", message: message(1, 1) } });
         store.apply({ type: "chat.removed", payload: { chatId: "9" } });
@@ -134,7 +134,7 @@ def test_what_is_unknown_or_removed_is_said(run: Run) -> None:
     """) == [[["unknown", "77"], ["removed", "9"]], 0]
 
 
-def test_edits_and_deletions_show(run: Run) -> None:
+def test_edits_and_deletions_are_shown(run: Run) -> None:
     assert run("""
         store.apply(said(5, 5));
         store.apply({ type: "message.updated", payload: { chatId: "9",
@@ -145,7 +145,7 @@ def test_edits_and_deletions_show(run: Run) -> None:
     """) == [["edited", "edited"], "deleted", "deleted"]
 
 
-def test_the_typing_line_counts_to_two(run: Run) -> None:
+def test_typing_line_names_two_typists(run: Run) -> None:
     assert run("""
         const { wording } = await import("/static/state/typing.js");
         const several = [[], ["Ada"], ["Ada", "Bob"], ["Ada", "Bob", "Chen"]].map((names) => wording(names));
@@ -159,7 +159,7 @@ def test_the_typing_line_counts_to_two(run: Run) -> None:
     ]
 
 
-def test_the_servers_counts_hold_unless_the_page_has_read_further(run: Run) -> None:
+def test_server_counts_win_unless_the_page_has_read_further(run: Run) -> None:
     assert run("""
         const counts = () => ["9", "8"].map((id) => store.chat(id).unreadCount);
         store.put(chat("8", { seq: 9, rev: 9, unreadCount: 9, members: [person("1"), person("3")] }));
@@ -171,7 +171,7 @@ def test_the_servers_counts_hold_unless_the_page_has_read_further(run: Run) -> N
     """) == [[2, 9], [0, 0]]
 
 
-def test_a_changed_message_is_taken_as_new_where_it_is_not_held_and_an_older_rev_never_overwrites(run: Run) -> None:
+def test_unknown_changed_message_is_added_and_an_older_rev_is_ignored(run: Run) -> None:
     assert run("""
         const updated = (seq, rev, content) => store.apply({ type: "message.updated",
           payload: { chatId: "9", message: message(seq, rev, { content, status: "edited" }) } });
@@ -183,7 +183,7 @@ def test_a_changed_message_is_taken_as_new_where_it_is_not_held_and_an_older_rev
     """) == ["newer", "not seen before"]
 
 
-def test_what_one_deletes_for_oneself_is_gone_and_makes_no_rev(run: Run) -> None:
+def test_deletion_for_oneself_removes_the_message_without_a_rev(run: Run) -> None:
     assert run("""
         store.apply(said(5, 5));
         store.apply(said(6, 6));
@@ -194,7 +194,7 @@ def test_what_one_deletes_for_oneself_is_gone_and_makes_no_rev(run: Run) -> None
     """) == [["text 5"], "m5", 6, []]
 
 
-def test_a_deletion_for_everyone_leaves_nothing_of_the_message_but_who_did_it(run: Run) -> None:
+def test_deletion_for_everyone_leaves_only_its_actor(run: Run) -> None:
     assert run("""
         store.apply(said(5, 5, { reactions: [{ emoji: "👍", count: 1, userIds: ["2"] }], mentionsAll: true }));
         store.apply({ type: "message.deleted", payload: { chatId: "9", messageId: "m5", seq: 5, rev: 6, by: "1" } });
@@ -203,7 +203,7 @@ def test_a_deletion_for_everyone_leaves_nothing_of_the_message_but_who_did_it(ru
     """) == ["deleted", "", "1", [], False]
 
 
-def test_a_change_of_the_conversation_moves_its_rev_and_asks_for_its_state(run: Run) -> None:
+def test_conversation_change_moves_the_rev_and_requests_the_state(run: Run) -> None:
     assert run("""
         store.apply({ type: "chat.updated", payload: { chatId: "9", rev: 5 } });
         const asked = [heard.splice(0), store.watermarks()["9"].rev];
@@ -213,7 +213,7 @@ def test_a_change_of_the_conversation_moves_its_rev_and_asks_for_its_state(run: 
     """) == [[["unknown", "9"]], 5, True, {"seq": 4, "rev": 5}, [["unknown", "70"]]]
 
 
-def test_a_summary_is_counted_until_a_sync_has_brought_it(run: Run) -> None:
+def test_summary_counts_until_a_sync_delivers_its_messages(run: Run) -> None:
     assert run("""
         store.on("summary", (chatId) => heard.push(["summary", chatId]));
         const told = (rev, count) => store.apply({ type: "message.summary",
@@ -226,7 +226,7 @@ def test_a_summary_is_counted_until_a_sync_has_brought_it(run: Run) -> None:
     """) == [2, 0, ["text 5", "text 6"], [["summary", "9"]]]
 
 
-def test_a_reply_is_counted_once_at_the_message_that_it_answers(run: Run) -> None:
+def test_reply_is_counted_once_at_its_root(run: Run) -> None:
     assert (
         run("""
         store.apply(said(5, 5));
@@ -251,7 +251,7 @@ def test_mentions_are_counted_until_they_are_read(run: Run) -> None:
     """) == [2, 0]
 
 
-def test_what_is_shown_early_is_taken_back_unless_the_server_has_spoken(run: Run) -> None:
+def test_optimistic_change_is_reverted_unless_the_server_changed_it(run: Run) -> None:
     assert run("""
         store.apply(said(5, 5));
         store.pretend("9", "m5", { content: "mine" })();
@@ -264,7 +264,7 @@ def test_what_is_shown_early_is_taken_back_unless_the_server_has_spoken(run: Run
     """) == [["text 5"], ["mine"], ["theirs"]]
 
 
-def test_reactions_toggle(run: Run) -> None:
+def test_reactions_can_be_toggled(run: Run) -> None:
     assert run("""
         const { toggled } = await import("/static/views/message-actions.js");
         const one = toggled([], "👍", "1");

@@ -54,7 +54,7 @@ def choose(who: Person, label: str) -> None:
     who.page.get_by_role("menuitemradio", name=label).click()
 
 
-def test_each_state_is_told_to_who_looks_with_words_and_a_sign_of_its_own(person: NewPerson, brisk: Server) -> None:
+def test_each_presence_state_has_its_own_text_and_shape(person: NewPerson, brisk: Server) -> None:
     ada, grace, chat = acquainted(person, brisk.url)
     ada.open(f"/c/{chat}/")
     expect(line(ada)).to_have_text("Offline")
@@ -76,7 +76,7 @@ def test_each_state_is_told_to_who_looks_with_words_and_a_sign_of_its_own(person
         assert findings(ada.page) == []
 
 
-def test_a_choice_stays_over_a_reload_and_is_marked_in_the_menu(person: NewPerson, brisk: Server) -> None:
+def test_chosen_status_survives_a_reload_and_is_marked_in_the_menu(person: NewPerson, brisk: Server) -> None:
     ada, grace, chat = acquainted(person, brisk.url)
     ada.open(f"/c/{chat}/")
     grace.open(f"/c/{chat}/")
@@ -96,7 +96,7 @@ def test_a_choice_stays_over_a_reload_and_is_marked_in_the_menu(person: NewPerso
     expect(line(ada)).to_have_text("Do not disturb")
 
 
-def test_who_does_nothing_is_away_and_back_with_the_first_movement(person: NewPerson, hasty: Server) -> None:
+def test_idle_user_is_away_until_the_first_input(person: NewPerson, hasty: Server) -> None:
     ada, grace, chat = acquainted(person, hasty.url)
     ada.open(f"/c/{chat}/")
     grace.open(f"/c/{chat}/")
@@ -105,7 +105,7 @@ def test_who_does_nothing_is_away_and_back_with_the_first_movement(person: NewPe
     expect(line(ada)).to_have_text("Available")
 
 
-def test_who_has_gone_was_last_seen_and_the_words_go_on(person: NewPerson, brisk: Server) -> None:
+def test_offline_user_shows_a_live_last_seen_time(person: NewPerson, brisk: Server) -> None:
     ada, grace, chat = acquainted(person, brisk.url)
     ada.page.clock.install()
     ada.open(f"/c/{chat}/")
@@ -127,7 +127,7 @@ def test_who_has_gone_was_last_seen_and_the_words_go_on(person: NewPerson, brisk
         ({"status": "away", "lastSeen": timedelta(minutes=7, seconds=1)}, "Away, last seen 7 minutes ago"),
     ],
 )
-def test_what_is_known_is_said_and_what_is_not_is_nothing(
+def test_known_presence_has_a_text_and_unknown_presence_none(
     person: NewPerson, state: dict[str, object], shown: str
 ) -> None:
     ada, grace = person("Ada"), person("Grace")
@@ -144,7 +144,7 @@ def test_what_is_known_is_said_and_what_is_not_is_nothing(
         expect(dot).to_be_hidden()
 
 
-def test_a_page_watches_who_stands_on_it_again_on_each_way_and_before_ten_minutes(
+def test_presence_subscriptions_are_renewed_on_reconnect_and_before_they_expire(
     person: NewPerson,
 ) -> None:
     ada, grace = person("Ada"), person("Grace")
@@ -165,7 +165,7 @@ def test_a_page_watches_who_stands_on_it_again_on_each_way_and_before_ten_minute
     assert f"/c/{chat}/" in ada.page.url
 
 
-def test_a_group_counts_who_is_available_and_its_details_mark_each(person: NewPerson, brisk: Server) -> None:
+def test_group_shows_its_available_count_and_each_members_presence(person: NewPerson, brisk: Server) -> None:
     ada, grace, edsger = (person(name, base=brisk.url) for name in ("Ada", "Grace", "Edsger"))
     chat = ada.group_with("Compilers", grace, edsger)
     ada.open(f"/c/{chat}/")
@@ -180,7 +180,7 @@ def test_a_group_counts_who_is_available_and_its_details_mark_each(person: NewPe
     assert findings(ada.page) == []
 
 
-def test_presence_fits_into_320_px(person: NewPerson, brisk: Server) -> None:
+def test_presence_fits_into_a_narrow_page(person: NewPerson, brisk: Server) -> None:
     ada, _, chat = acquainted(person, brisk.url, width=320, height=640)
     ada.open("/")
     ada.page.get_by_role("button", name="Your state").click()

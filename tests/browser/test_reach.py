@@ -36,7 +36,7 @@ def findings(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 320])
-def test_axe_finds_nothing_serious_on_any_page(person: NewPerson, new_page: NewPage, scheme: str, width: int) -> None:
+def test_axe_finds_no_serious_fault_on_any_page(person: NewPerson, new_page: NewPage, scheme: str, width: int) -> None:
     ada, grace = person("Ada", width=width, color_scheme=scheme), person("Grace")
     chat = ada.group_with("Compilers", grace)
     grace.say(chat, "see https://example.org/")
@@ -65,7 +65,7 @@ def test_axe_finds_nothing_serious_on_any_page(person: NewPerson, new_page: NewP
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 320])
-def test_axe_finds_nothing_serious_in_what_can_be_done(person: NewPerson, scheme: str, width: int) -> None:
+def test_axe_finds_no_serious_fault_in_dialogs_and_menus(person: NewPerson, scheme: str, width: int) -> None:
     ada, grace = person("Ada", width=width, color_scheme=scheme), person("Grace")
     chat = ada.group_with("Compilers", grace)
     call = grace.account.call
@@ -122,7 +122,7 @@ def test_axe_finds_nothing_serious_in_what_can_be_done(person: NewPerson, scheme
     sound("team")
 
 
-def test_a_message_is_acted_on_with_the_keyboard_alone(person: NewPerson) -> None:
+def test_message_actions_work_by_keyboard_only(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     chat = ada.direct_with(grace)
     grace.say(chat, "hello Ada")
@@ -145,7 +145,7 @@ def test_a_message_is_acted_on_with_the_keyboard_alone(person: NewPerson) -> Non
     expect(ada.message("hello Grace").locator(".quote")).to_contain_text("hello Ada")
 
 
-def test_the_keyboard_alone_is_enough(person: NewPerson) -> None:
+def test_whole_page_works_by_keyboard_only(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     first, _ = ada.direct_with(grace), ada.group_with("Compilers", grace)
     grace.say(first, "hello Ada")
@@ -175,7 +175,7 @@ def test_the_keyboard_alone_is_enough(person: NewPerson) -> None:
     expect(field).to_be_focused()
 
 
-def test_a_group_is_made_with_the_keyboard_alone(person: NewPerson) -> None:
+def test_group_is_created_by_keyboard_only(person: NewPerson) -> None:
     ada, grace, edsger = person("Ada"), person("Grace"), person("Edsger")
     ada.open("/")
     walk_to(ada.page, "[data-act=new-chat]")
@@ -202,7 +202,7 @@ def test_escape_closes_the_dialog_and_focus_returns(person: NewPerson) -> None:
     expect(button).to_be_focused()
 
 
-def test_at_320_px_one_pane_shows_at_a_time_and_back_works(person: NewPerson) -> None:
+def test_narrow_page_shows_one_pane_with_a_back_button(person: NewPerson) -> None:
     ada, grace = person("Ada", width=320, height=568), person("Grace")
     chat = ada.direct_with(grace)
     grace.say(chat, "a message with averyveryverylongwordthatnobodycouldpossiblybreakanywhere in it")
@@ -230,7 +230,7 @@ def test_at_320_px_one_pane_shows_at_a_time_and_back_works(person: NewPerson) ->
     expect(conversation).to_be_hidden()
 
 
-def test_a_hidden_conversation_is_not_seen(person: NewPerson) -> None:
+def test_message_behind_a_hidden_page_is_not_seen(person: NewPerson) -> None:
     ada, grace = person("Ada", width=320), person("Grace")
     chat = ada.direct_with(grace)
     ada.open("/")
@@ -241,7 +241,7 @@ def test_a_hidden_conversation_is_not_seen(person: NewPerson) -> None:
     assert "read.mark" not in ada.wire.sent
 
 
-def test_the_message_list_is_a_polite_log_with_named_landmarks(person: NewPerson) -> None:
+def test_message_list_is_a_polite_log_with_named_landmarks(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     chat = ada.direct_with(grace)
     ada.open(f"/c/{chat}/")
@@ -252,7 +252,7 @@ def test_the_message_list_is_a_polite_log_with_named_landmarks(person: NewPerson
     expect(ada.item(grace.name)).to_have_attribute("aria-current", "page")
 
 
-def test_signing_up_in_the_browser_leads_to_an_empty_list(new_page: NewPage, server: Server) -> None:
+def test_sign_up_leads_to_an_empty_list(new_page: NewPage, server: Server) -> None:
     page = new_page()
     page.goto(f"{server.url}/")
     page.get_by_role("link", name="Make an account").click()
@@ -263,9 +263,7 @@ def test_signing_up_in_the_browser_leads_to_an_empty_list(new_page: NewPage, ser
     expect(page.get_by_text("No conversations yet.")).to_be_visible()
 
 
-def test_signing_in_in_the_browser_leads_to_the_newest_conversation(
-    new_page: NewPage, server: Server, person: NewPerson
-) -> None:
+def test_sign_in_leads_to_the_newest_conversation(new_page: NewPage, server: Server, person: NewPerson) -> None:
     ada, grace = register(server.url, "Ada"), person("Grace")
     grace.say(grace.direct_with(Person(ada, new_page)), "hello Ada")
     page = new_page()
@@ -279,7 +277,7 @@ def test_signing_in_in_the_browser_leads_to_the_newest_conversation(
     expect(page.get_by_role("log").get_by_text("hello Ada")).to_be_visible()
 
 
-def test_a_conversation_of_others_does_not_exist(person: NewPerson) -> None:
+def test_conversation_of_others_shows_not_found(person: NewPerson) -> None:
     ada, grace, edsger = person("Ada"), person("Grace"), person("Edsger")
     chat = ada.direct_with(grace)
     answer = edsger.page.goto(f"{edsger.base}/c/{chat}/")

@@ -26,7 +26,7 @@ def in_view(locator: Locator) -> None:
     expect(locator).to_be_in_viewport()
 
 
-def test_the_page_arrives_with_the_newest_messages_before_any_script(person: NewPerson, new_page: NewPage) -> None:
+def test_page_has_its_newest_messages_without_scripts(person: NewPerson, new_page: NewPage) -> None:
     ada, _, chat = talk(person, count=3)
     page = new_page(java_script_enabled=False, storage_state=ada.page.context.storage_state())
     page.goto(f"{ada.base}/c/{chat}/")
@@ -34,7 +34,7 @@ def test_the_page_arrives_with_the_newest_messages_before_any_script(person: New
     expect(page.locator("#chats a[aria-current]")).to_contain_text("number 3")
 
 
-def test_it_opens_at_the_first_unread_message_below_a_divider(person: NewPerson) -> None:
+def test_conversation_opens_at_the_first_unread_message_below_a_divider(person: NewPerson) -> None:
     ada, _, chat = talk(person, count=19)
     ada.open(f"/c/{chat}/")
     in_view(ada.message("number 1").first)
@@ -42,7 +42,7 @@ def test_it_opens_at_the_first_unread_message_below_a_divider(person: NewPerson)
     expect(ada.page.get_by_role("heading", name="Today")).to_be_visible()
 
 
-def test_an_answer_from_elsewhere_leaves_unread_what_nobody_has_looked_at(person: NewPerson) -> None:
+def test_message_from_another_own_device_does_not_mark_earlier_ones_as_read(person: NewPerson) -> None:
     ada, grace, chat = talk(person, count=2)
     ada.say(chat, "I am on my way, and have read nothing")
     grace.say(chat, "number 3")
@@ -57,7 +57,7 @@ def test_an_answer_from_elsewhere_leaves_unread_what_nobody_has_looked_at(person
     expect(ada.item(grace.name).locator(".badge")).to_be_hidden()
 
 
-def test_older_pages_come_while_scrolling_up_and_nothing_jumps(person: NewPerson) -> None:
+def test_scrolling_up_loads_older_pages_without_a_jump(person: NewPerson) -> None:
     ada, grace, chat = talk(person, count=19)
     for batch in range(3):
         for number in range(19):
@@ -70,7 +70,7 @@ def test_older_pages_come_while_scrolling_up_and_nothing_jumps(person: NewPerson
     in_view(ada.message("later 0.7"))
 
 
-def test_a_new_message_does_not_move_a_reader_who_has_scrolled_up(person: NewPerson) -> None:
+def test_new_message_keeps_the_scroll_position_of_a_reader_further_up(person: NewPerson) -> None:
     ada, grace, chat = talk(person, count=19)
     ada.open(f"/c/{chat}/")
     grace.open(f"/c/{chat}/")
@@ -92,7 +92,7 @@ def test_a_new_message_does_not_move_a_reader_who_has_scrolled_up(person: NewPer
     expect(grace.ticks("look down here")).to_have_attribute("data-state", "seen")
 
 
-def test_at_the_end_the_page_follows(person: NewPerson) -> None:
+def test_page_at_the_end_follows_new_messages(person: NewPerson) -> None:
     ada, grace, chat = talk(person, count=19)
     ada.open(f"/c/{chat}/")
     grace.open(f"/c/{chat}/")
@@ -103,7 +103,7 @@ def test_at_the_end_the_page_follows(person: NewPerson) -> None:
     expect(ada.page.get_by_role("button", name="New messages")).to_be_hidden()
 
 
-def test_a_draft_stays_with_its_conversation(person: NewPerson) -> None:
+def test_draft_stays_with_its_conversation(person: NewPerson) -> None:
     ada, grace, edsger = person("Ada"), person("Grace"), person("Edsger")
     first, _ = ada.direct_with(grace), ada.direct_with(edsger)
     ada.open(f"/c/{first}/")
@@ -118,7 +118,7 @@ def test_a_draft_stays_with_its_conversation(person: NewPerson) -> None:
     expect(ada.page).to_have_url(f"{ada.base}/c/{first}/")
 
 
-def test_messages_of_one_sender_stand_together_and_links_are_links(person: NewPerson) -> None:
+def test_messages_of_one_sender_are_grouped_and_links_are_clickable(person: NewPerson) -> None:
     ada, _, chat = talk(person, count=2)
     ada.open(f"/c/{chat}/")
     ada.send("see https://example.org/a?b=1, then\nanswer <b>boldly</b>")
@@ -131,7 +131,7 @@ def test_messages_of_one_sender_stand_together_and_links_are_links(person: NewPe
     expect(ada.log.locator(".message.first")).to_have_count(2)
 
 
-def test_a_flood_is_shown_in_order_whole_and_in_few_elements(person: NewPerson) -> None:
+def test_flood_of_messages_is_shown_in_order_with_few_elements(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     chat = ada.direct_with(grace)
     ada.open(f"/c/{chat}/")
@@ -151,7 +151,7 @@ def test_a_flood_is_shown_in_order_whole_and_in_few_elements(person: NewPerson) 
     expect(ada.log.locator(f".message[data-seq='{420 - len(shown)}']")).to_have_count(1)
 
 
-def test_every_conversation_is_listed_however_many(person: NewPerson) -> None:
+def test_long_conversation_list_is_complete(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     for number in range(55):
         ada.group_with(f"group {number}", grace)

@@ -10,7 +10,7 @@ MARKUP = "document.body.insertAdjacentHTML('beforeend', '<b>no</b>')"
 THROW = "setTimeout(() => { throw new Error('on purpose'); })"
 
 
-def test_a_broken_rule_is_seen_by_every_browser_test(new_page: NewPage, server: Server, faults: list[str]) -> None:
+def test_csp_violation_fails_any_browser_test(new_page: NewPage, server: Server, faults: list[str]) -> None:
     page = new_page()
     page.goto(f"{server.url}/accounts/login/")
     with page.context.expect_event("weberror"):
@@ -24,7 +24,7 @@ def test_a_broken_rule_is_seen_by_every_browser_test(new_page: NewPage, server: 
     faults.clear()
 
 
-def test_nothing_that_people_write_becomes_markup(person: NewPerson) -> None:
+def test_user_text_never_becomes_markup(person: NewPerson) -> None:
     evil = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
     ada, grace = person(f"Ada {evil[:60]}"), person("Grace")
     chat = ada.group_with(f"{evil[:80]}", grace)
@@ -39,7 +39,7 @@ def test_nothing_that_people_write_becomes_markup(person: NewPerson) -> None:
     expect(grace.message("live")).to_contain_text(evil)
 
 
-def test_a_stranger_sees_only_the_way_in(new_page: NewPage, server: Server) -> None:
+def test_anonymous_visitor_sees_only_the_sign_in_page(new_page: NewPage, server: Server) -> None:
     page = new_page()
     for path in ("/", "/c/1/", "/settings/"):
         page.goto(server.url + path)

@@ -11,7 +11,7 @@ def readers(who: Person) -> Locator:
     return who.page.locator("#readers")
 
 
-def test_ticks_say_in_words_how_far_a_message_has_come(person: NewPerson) -> None:
+def test_ticks_have_a_text_for_each_state(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     chat = ada.direct_with(grace)
     ada.open(f"/c/{chat}/")
@@ -28,7 +28,7 @@ def test_ticks_say_in_words_how_far_a_message_has_come(person: NewPerson) -> Non
 
 
 @pytest.mark.parametrize("width", [1280, 320])
-def test_seen_by_opens_its_list_for_hand_and_keyboard(person: NewPerson, width: int) -> None:
+def test_seen_by_list_opens_by_mouse_and_keyboard(person: NewPerson, width: int) -> None:
     ada, grace, edsger = person("Ada", width=width, height=640), person("Grace"), person("Edsger")
     chat = ada.group_with("Compilers", grace, edsger)
     ada.open(f"/c/{chat}/")
@@ -59,7 +59,7 @@ def test_seen_by_opens_its_list_for_hand_and_keyboard(person: NewPerson, width: 
     expect(message).to_be_focused()
 
 
-def test_a_conversation_that_lists_no_names_tells_numbers(person: NewPerson) -> None:
+def test_seen_list_without_names_shows_numbers(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     chat = ada.group_with("Compilers", grace)
     ada.account.call("PATCH", f"/conversations/{chat}/receipts", {"names": False})
@@ -72,7 +72,7 @@ def test_a_conversation_that_lists_no_names_tells_numbers(person: NewPerson) -> 
     expect(readers(ada)).not_to_contain_text(grace.name)
 
 
-def test_who_does_not_tell_is_not_listed_as_having_seen(person: NewPerson) -> None:
+def test_user_without_read_receipts_is_not_listed_as_having_seen(person: NewPerson) -> None:
     ada, grace, edsger = person("Ada"), person("Grace"), person("Edsger")
     chat = ada.group_with("Compilers", grace, edsger)
     grace.account.call("PATCH", "/me/privacy", {"sendReadReceipts": False})

@@ -5,7 +5,7 @@ from tests.browser.modules import Run
 GROUP = 'chat("8", { kind: "group", memberCount: 3, members: [person("1"), person("2"), { ...person("3"), joinedSeq: 9, readSeq: 9 }] })'
 
 
-def test_a_sync_leaves_the_mentions_where_they_are(run: Run) -> None:
+def test_sync_keeps_mention_counts(run: Run) -> None:
     assert run("""
         store.apply(said(5, 5, { mentions: ["1"] }));
         store.applySync({ chats: [], badges: { 9: 1 } });
@@ -15,7 +15,7 @@ def test_a_sync_leaves_the_mentions_where_they_are(run: Run) -> None:
     """) == [1, 0]
 
 
-def test_a_count_that_is_older_than_what_has_come_is_not_taken(run: Run) -> None:
+def test_outdated_unread_count_is_ignored(run: Run) -> None:
     assert run("""
         const asked = store.watermarks();
         store.put(chat("70", { unreadCount: 3 }));
@@ -28,7 +28,7 @@ def test_a_count_that_is_older_than_what_has_come_is_not_taken(run: Run) -> None
     """) == [2, 2, 3]
 
 
-def test_unread_is_what_others_say_and_has_not_been_taken_back(run: Run) -> None:
+def test_unread_counts_messages_of_others_that_are_not_deleted(run: Run) -> None:
     assert run("""
         const counts = () => [store.chat("9").unreadCount, store.chat("9").mentionCount];
         store.apply(said(5, 5, { contentType: "system" }));
@@ -47,7 +47,7 @@ def test_unread_is_what_others_say_and_has_not_been_taken_back(run: Run) -> None
     """) == [[3, 1], [2, 0], [1, 0], [1, 0], [0, 0]]
 
 
-def test_an_own_message_reads_what_others_said_before_it_for_nobody(run: Run) -> None:
+def test_own_message_does_not_mark_earlier_ones_as_read(run: Run) -> None:
     assert run("""
         const counts = () => [store.chat("9").unreadCount, store.mine(store.chat("9")).readSeq];
         const own = (seq) => said(seq, seq, { sender: { id: "1", displayName: "P1" } });
@@ -60,7 +60,7 @@ def test_an_own_message_reads_what_others_said_before_it_for_nobody(run: Run) ->
     """) == [[0, 5], [1, 5]]
 
 
-def test_what_was_read_before_its_frame_came_is_not_unread(run: Run) -> None:
+def test_message_read_before_its_frame_arrived_is_not_unread(run: Run) -> None:
     assert run("""
         store.addPage("9", [message(4, 4), message(5, 5)], false);
         store.readUpTo("9", 5);
@@ -69,7 +69,7 @@ def test_what_was_read_before_its_frame_came_is_not_unread(run: Run) -> None:
     """) == [0, ["text 4", "text 5"]]
 
 
-def test_what_is_archived_or_left_out_counts_nothing_in_the_total(run: Run) -> None:
+def test_archived_and_unlisted_chats_are_not_in_the_total(run: Run) -> None:
     assert (
         run("""
         store.put(chat("8", { archived: true, unreadCount: 4 }));
@@ -81,7 +81,7 @@ def test_what_is_archived_or_left_out_counts_nothing_in_the_total(run: Run) -> N
     )
 
 
-def test_what_somebody_blocked_says_again_has_the_conversation_asked_for(run: Run) -> None:
+def test_message_after_an_unblock_requests_the_conversation(run: Run) -> None:
     assert run("""
         const unknown = [];
         store.on("unknown", (chatId) => unknown.push(chatId));
@@ -98,14 +98,14 @@ def test_what_somebody_blocked_says_again_has_the_conversation_asked_for(run: Ru
     """) == [[], ["7"], 6]
 
 
-def test_a_changed_message_that_is_not_known_counts_as_a_new_one(run: Run) -> None:
+def test_unknown_changed_message_counts_as_new(run: Run) -> None:
     assert run("""
         store.apply({ type: "message.updated", payload: { chatId: "9", message: message(5, 5, { status: "edited" }) } });
         return [store.chat("9").unreadCount, store.watermarks()["9"], store.chat("9").lastMessage.id, heard];
     """) == [1, {"seq": 5, "rev": 5}, "m5", [["incoming", 5]]]
 
 
-def test_a_page_that_was_asked_for_before_the_messages_were_cut_is_void(run: Run) -> None:
+def test_history_page_requested_before_a_cut_is_discarded(run: Run) -> None:
     assert run("""
         store.addPage("9", [message(3, 3), message(4, 4)], true);
         const edge = store.edge("9");
@@ -117,7 +117,7 @@ def test_a_page_that_was_asked_for_before_the_messages_were_cut_is_void(run: Run
     """) == [False, False, [], True]
 
 
-def test_a_page_that_misses_a_change_which_went_by_is_void(run: Run) -> None:
+def test_history_page_that_misses_a_live_change_is_discarded(run: Run) -> None:
     assert run("""
         const edge = store.edge("9");
         store.apply({ type: "message.updated", payload: { chatId: "9", message: message(3, 5, { content: "edited" }) } });
@@ -127,14 +127,14 @@ def test_a_page_that_misses_a_change_which_went_by_is_void(run: Run) -> None:
     """) == [False, True, ["edited"]]
 
 
-def test_an_own_message_that_comes_with_a_page_is_settled(run: Run) -> None:
+def test_own_message_in_a_history_page_is_confirmed(run: Run) -> None:
     assert run("""
         store.addPage("9", [message(3, 3), message(4, 4, { sender: { id: "1" } })], false);
         return heard;
     """) == [["settled", "c4"]]
 
 
-def test_a_quote_says_what_its_message_says_now(run: Run) -> None:
+def test_quote_shows_the_current_text_of_its_message(run: Run) -> None:
     assert run("""
         const quoting = (seq, id) => said(seq, seq, { replyTo: { id, senderName: "P2", excerpt: "text" } });
         const quotes = () => store.chat("9").messages.map(({ replyTo }) => replyTo && replyTo.excerpt);
@@ -149,7 +149,7 @@ def test_a_quote_says_what_its_message_says_now(run: Run) -> None:
     """) == [[None, "edited"], [None, ""], [None]]
 
 
-def test_a_refused_change_is_taken_back_though_the_message_changed_otherwise_meanwhile(run: Run) -> None:
+def test_refused_optimistic_change_is_reverted_after_other_changes(run: Run) -> None:
     assert run("""
         store.apply(said(5, 5));
         const undo = store.pretend("9", "m5", { content: "mine" });
@@ -160,7 +160,7 @@ def test_a_refused_change_is_taken_back_though_the_message_changed_otherwise_mea
     """) == [["text 5"], 1]
 
 
-def test_two_refusals_leave_nothing_of_what_was_shown_early(run: Run) -> None:
+def test_two_refusals_revert_both_optimistic_changes(run: Run) -> None:
     assert run("""
         store.apply(said(5, 5));
         const first = store.pretend("9", "m5", { content: "first" });
@@ -171,7 +171,7 @@ def test_two_refusals_leave_nothing_of_what_was_shown_early(run: Run) -> None:
     """) == ["text 5"]
 
 
-def test_ticks_never_go_back(run: Run) -> None:
+def test_ticks_never_regress(run: Run) -> None:
     assert run("""
         const mine = { sender: { id: "1", displayName: "P1" }, state: "delivered" };
         store.applySync({ chats: [{ chatId: "9", messages: [message(5, 5, mine)], members: null, seq: 5, rev: 5 }] });
@@ -180,7 +180,7 @@ def test_ticks_never_go_back(run: Run) -> None:
     """) == ["delivered", ["text 5"]]
 
 
-def test_who_came_later_has_not_seen_what_was_said_before(run: Run) -> None:
+def test_later_member_is_not_listed_as_having_seen_older_messages(run: Run) -> None:
     assert run(f"""
         const {{ ticks }} = await import("/static/state/ticks.js");
         store.put({GROUP});
@@ -191,7 +191,7 @@ def test_who_came_later_has_not_seen_what_was_said_before(run: Run) -> None:
     """) == [{"state": "sent", "seenBy": []}, {"state": "seen", "seenBy": ["P2"]}]
 
 
-def test_of_two_snapshots_that_overtake_each_other_the_newer_one_stays(run: Run) -> None:
+def test_newer_of_two_reordered_snapshots_wins(run: Run) -> None:
     assert run("""
         store.put(chat("9", { rev: 6, name: "new", members: [person("1"), person("2"), person("3")] }));
         store.put(chat("9", { rev: 5, name: "old" }));
@@ -202,7 +202,7 @@ def test_of_two_snapshots_that_overtake_each_other_the_newer_one_stays(run: Run)
     """) == ["new", "new", 3, True]
 
 
-def test_what_the_list_leaves_out_is_named_in_the_next_sync_and_taken_once_it_is_told(run: Run) -> None:
+def test_unlisted_chat_is_named_in_the_next_sync_and_added_by_its_event(run: Run) -> None:
     assert run("""
         const told = [];
         store.on("unlisted", (parts) => told.push(parts.map(({ chatId }) => chatId)));
@@ -227,7 +227,7 @@ def test_what_the_list_leaves_out_is_named_in_the_next_sync_and_taken_once_it_is
     ]
 
 
-def test_what_waited_in_a_chat_that_is_dropped_waits_no_more(run: Run) -> None:
+def test_pending_messages_of_a_dropped_chat_are_discarded(run: Run) -> None:
     assert (
         run("""
         store.apply({ type: "message.summary", payload: { chatId: "9", count: 600, fromSeq: 5, toSeq: 604, rev: 604 } });
@@ -238,14 +238,14 @@ def test_what_waited_in_a_chat_that_is_dropped_waits_no_more(run: Run) -> None:
     )
 
 
-def test_conversations_of_the_same_moment_keep_their_order(run: Run) -> None:
+def test_conversations_of_the_same_time_keep_their_order(run: Run) -> None:
     assert run("""
         for (const id of ["6", "8", "7"]) store.put(chat(id));
         return store.list().map(({ id }) => id);
     """) == ["9", "8", "7", "6"]
 
 
-def test_a_burst_asks_twice_at_most(run: Run) -> None:
+def test_burst_of_notices_causes_at_most_two_requests(run: Run) -> None:
     assert run("""
         const { singly } = await import("/static/kit/events.js");
         const asked = [];
@@ -256,7 +256,7 @@ def test_a_burst_asks_twice_at_most(run: Run) -> None:
     """) == ["a", "b", "a", "a"]
 
 
-def test_more_watermarks_than_a_frame_takes_go_over_rest(run: Run) -> None:
+def test_large_sync_request_goes_over_rest(run: Run) -> None:
     assert run("""
         const { Sync } = await import("/static/net/sync.js");
         const asked = [];
@@ -270,7 +270,7 @@ def test_more_watermarks_than_a_frame_takes_go_over_rest(run: Run) -> None:
     """) == [["/api/v1/sync", 2001]]
 
 
-def test_a_message_is_sent_though_nothing_can_be_kept(run: Run) -> None:
+def test_message_is_sent_without_local_storage(run: Run) -> None:
     assert run("""
         const { Outbox } = await import("/static/net/outbox.js");
         IDBObjectStore.prototype.put = IDBObjectStore.prototype.delete = () => { throw new DOMException("full", "QuotaExceededError"); };

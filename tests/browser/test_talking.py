@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 from tests.browser.person import NewPerson
 
 
-def test_a_message_is_typed_delivered_seen_and_answered(person: NewPerson) -> None:
+def test_message_is_typed_delivered_seen_and_answered(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     chat = ada.direct_with(grace)
     ada.open(f"/c/{chat}/")
@@ -24,7 +24,7 @@ def test_a_message_is_typed_delivered_seen_and_answered(person: NewPerson) -> No
     assert ada.texts() == grace.texts() == ["Did the build go through?", "All green."]
 
 
-def test_a_message_is_delivered_before_it_is_seen(person: NewPerson) -> None:
+def test_message_is_delivered_before_it_is_seen(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     chat, other = ada.direct_with(grace), grace.group_with("Elsewhere", ada)
     ada.open(f"/c/{chat}/")
@@ -42,7 +42,7 @@ def test_a_message_is_delivered_before_it_is_seen(person: NewPerson) -> None:
     expect(grace.item(ada.name).locator(".badge")).to_be_hidden()
 
 
-def test_a_message_to_nobody_online_is_only_sent(person: NewPerson) -> None:
+def test_message_to_offline_members_shows_sent(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     chat = ada.direct_with(grace)
     ada.open(f"/c/{chat}/")
@@ -50,7 +50,7 @@ def test_a_message_to_nobody_online_is_only_sent(person: NewPerson) -> None:
     expect(ada.ticks("Anybody there?")).to_have_attribute("aria-label", "Sent")
 
 
-def test_a_group_shows_how_many_have_seen_it_and_who_types(person: NewPerson) -> None:
+def test_group_shows_seen_count_and_typists(person: NewPerson) -> None:
     ada, grace, edsger = person("Ada"), person("Grace"), person("Edsger")
     chat = ada.group_with("Compilers", grace, edsger)
     for each in (ada, grace, edsger):
@@ -67,7 +67,7 @@ def test_a_group_shows_how_many_have_seen_it_and_who_types(person: NewPerson) ->
     expect(ada.message("No")).to_contain_text(edsger.name)
 
 
-def test_the_typing_line_moves_nothing(person: NewPerson) -> None:
+def test_typing_line_causes_no_layout_shift(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     chat = ada.direct_with(grace)
     ada.open(f"/c/{chat}/")
@@ -78,7 +78,7 @@ def test_the_typing_line_moves_nothing(person: NewPerson) -> None:
     assert grace.page.locator("#composer").bounding_box() == before
 
 
-def test_a_conversation_is_started_from_the_page(person: NewPerson) -> None:
+def test_direct_chat_is_started_from_the_page(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     ada.open("/")
     grace.open("/")
@@ -91,7 +91,7 @@ def test_a_conversation_is_started_from_the_page(person: NewPerson) -> None:
     expect(grace.item(ada.name)).to_contain_text("First!")
 
 
-def test_a_group_is_started_from_the_page(person: NewPerson) -> None:
+def test_group_is_started_from_the_page(person: NewPerson) -> None:
     ada, grace, edsger = person("Ada"), person("Grace"), person("Edsger")
     ada.open("/")
     grace.open("/")
@@ -105,7 +105,7 @@ def test_a_group_is_started_from_the_page(person: NewPerson) -> None:
     expect(grace.item("Reading circle")).to_be_visible()
 
 
-def test_a_device_is_signed_out_from_the_settings(person: NewPerson) -> None:
+def test_device_is_signed_out_from_the_settings(person: NewPerson) -> None:
     here = person("Ada")
     there = here.elsewhere()
     here.open("/")
@@ -119,7 +119,7 @@ def test_a_device_is_signed_out_from_the_settings(person: NewPerson) -> None:
     expect(there.page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_two_tabs_of_one_browser_show_the_same(person: NewPerson) -> None:
+def test_two_tabs_show_the_same_state(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     chat = ada.direct_with(grace)
     ada.open(f"/c/{chat}/")
@@ -138,7 +138,7 @@ def test_two_tabs_of_one_browser_show_the_same(person: NewPerson) -> None:
     assert ada.texts() == other.texts() == grace.texts()
 
 
-def test_what_waits_is_sent_once_by_whichever_tab_is_first(person: NewPerson) -> None:
+def test_pending_message_is_sent_once_by_one_of_two_tabs(person: NewPerson) -> None:
     ada, grace = person("Ada"), person("Grace")
     chat = ada.direct_with(grace)
     ada.open(f"/c/{chat}/")

@@ -20,7 +20,7 @@ def two_talking(person: NewPerson, **place: str) -> tuple[Person, Person]:
     return ada, grace
 
 
-def test_messages_written_offline_go_out_in_order_after_the_gap_is_filled(person: NewPerson) -> None:
+def test_offline_messages_are_sent_in_order_after_the_sync(person: NewPerson) -> None:
     ada, grace = two_talking(person)
     ada.page.context.set_offline(True)
     expect(ada.banner).to_contain_text("You're offline. Messages will be sent when you reconnect.")
@@ -38,7 +38,7 @@ def test_messages_written_offline_go_out_in_order_after_the_gap_is_filled(person
     assert ada.texts() == grace.texts() == said
 
 
-def test_what_waits_goes_only_after_the_gap_is_filled(person: NewPerson) -> None:
+def test_pending_messages_are_sent_after_the_gap_is_filled(person: NewPerson) -> None:
     ada, grace = two_talking(person)
     ada.cut_off()
     ada.send("not before the sync")
@@ -55,7 +55,7 @@ def test_what_waits_goes_only_after_the_gap_is_filled(person: NewPerson) -> None
     expect(ada.ticks("not before the sync")).to_have_attribute(STATE, "seen")
 
 
-def test_a_pending_message_survives_a_reload(person: NewPerson) -> None:
+def test_pending_message_survives_a_reload(person: NewPerson) -> None:
     ada, grace = two_talking(person)
     ada.cut_off()
     ada.send("written, not sent")
@@ -73,7 +73,7 @@ def test_a_pending_message_survives_a_reload(person: NewPerson) -> None:
     assert ada.texts() == ["written, not sent"]
 
 
-def test_a_stored_message_whose_ack_was_lost_is_not_sent_twice(person: NewPerson) -> None:
+def test_message_with_a_lost_ack_is_stored_once(person: NewPerson) -> None:
     ada, grace = two_talking(person)
     ada.wire.lose("ack", times=1, having="messageId")
     ada.send("stored all the same")
@@ -86,7 +86,7 @@ def test_a_stored_message_whose_ack_was_lost_is_not_sent_twice(person: NewPerson
     assert ada.texts() == grace.texts() == ["stored all the same"]
 
 
-def test_a_killed_server_comes_back_and_everything_written_meanwhile_arrives(mortal: Mortal, person: NewPerson) -> None:
+def test_messages_written_during_a_server_restart_arrive(mortal: Mortal, person: NewPerson) -> None:
     ada, grace = two_talking(person, base=mortal.url)
     ada.send("before")
     expect(ada.ticks("before")).to_have_attribute(STATE, "seen")
@@ -103,7 +103,7 @@ def test_a_killed_server_comes_back_and_everything_written_meanwhile_arrives(mor
     assert ada.texts() == grace.texts() == ["before", "while it was down"]
 
 
-def test_the_page_says_what_a_busy_server_leaves_out(person: NewPerson) -> None:
+def test_page_reports_what_an_overloaded_server_omits(person: NewPerson) -> None:
     ada, grace = two_talking(person)
     ada.wire.inject("system.status", {"degraded": ["typing", "receipts"]})
     expect(ada.banner).to_contain_text("Late or missing: typing indicators, read marks.")
@@ -113,7 +113,7 @@ def test_the_page_says_what_a_busy_server_leaves_out(person: NewPerson) -> None:
     expect(ada.banner).to_be_hidden()
 
 
-def test_a_lost_frame_is_noticed_by_its_missing_rev_and_fetched(person: NewPerson) -> None:
+def test_missing_rev_reveals_a_lost_frame_and_fetches_it(person: NewPerson) -> None:
     ada, grace = two_talking(person)
     syncs = grace.wire.sent.count("sync.request")
     grace.wire.lose("message.new", times=1)
@@ -125,7 +125,7 @@ def test_a_lost_frame_is_noticed_by_its_missing_rev_and_fetched(person: NewPerso
     assert grace.wire.sent.count("sync.request") == syncs + 1
 
 
-def test_a_message_that_finds_no_ack_asks_its_writer_after_five_tries(person: NewPerson) -> None:
+def test_unacked_message_asks_its_author_after_five_tries(person: NewPerson) -> None:
     ada, grace = two_talking(person)
     ada.page.clock.install()
     # The clock will jump: a heartbeat would take that for a dead connection.
@@ -147,7 +147,7 @@ def test_a_message_that_finds_no_ack_asks_its_writer_after_five_tries(person: Ne
     expect(ada.message("into the void").get_by_role("button", name="Tap to retry")).to_be_hidden()
 
 
-def test_a_refused_message_stays_in_its_place_until_it_is_deleted(person: NewPerson) -> None:
+def test_refused_message_keeps_its_place_until_it_is_deleted(person: NewPerson) -> None:
     ada, grace = two_talking(person)
     ada.send("🙂" * 9_000)  # few enough characters, too many bytes
     refused = ada.log.locator(".message.failed")
@@ -162,7 +162,7 @@ def test_a_refused_message_stays_in_its_place_until_it_is_deleted(person: NewPer
     assert ada.texts() == ["the next one passes"]
 
 
-def test_more_characters_than_a_message_may_have_are_not_sent(person: NewPerson) -> None:
+def test_text_above_the_length_limit_is_not_sent(person: NewPerson) -> None:
     ada, _ = two_talking(person)
     ada.send("x" * 10_001)
     expect(ada.page.locator("#text-notice")).to_have_text("1 character too long")
@@ -170,7 +170,7 @@ def test_more_characters_than_a_message_may_have_are_not_sent(person: NewPerson)
     assert ada.texts() == []
 
 
-def test_who_missed_more_than_a_sync_carries_loads_afresh(person: NewPerson) -> None:
+def test_client_that_missed_too_much_reloads_the_chat(person: NewPerson) -> None:
     ada, grace = two_talking(person)
     grace.send("before")
     expect(ada.message("before")).to_be_visible()
@@ -188,7 +188,7 @@ def test_who_missed_more_than_a_sync_carries_loads_afresh(person: NewPerson) -> 
     expect(grace.message("caught up")).to_be_visible()
 
 
-def test_another_history_of_the_database_makes_the_page_load_afresh(person: NewPerson) -> None:
+def test_new_epoch_reloads_the_page(person: NewPerson) -> None:
     ada, grace = two_talking(person)
     ada.send("kept")
     expect(ada.ticks("kept")).to_have_attribute(STATE, "seen")
@@ -205,7 +205,7 @@ def test_another_history_of_the_database_makes_the_page_load_afresh(person: NewP
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_whatever_the_wire_does_both_end_with_every_message_once_in_one_order(person: NewPerson, seed: int) -> None:
+def test_both_clients_converge_over_an_unreliable_connection(person: NewPerson, seed: int) -> None:
     chance = random.Random(seed)
     ada, grace = two_talking(person)
     said = []

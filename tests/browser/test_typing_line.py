@@ -23,7 +23,7 @@ def group(person: NewPerson, *names: str, base: str = "", **window: object) -> t
 
 
 @pytest.mark.parametrize("width", [1280, 320])
-def test_one_two_and_several_are_named_and_nothing_moves(person: NewPerson, width: int) -> None:
+def test_typing_line_names_one_two_and_several_without_a_layout_shift(person: NewPerson, width: int) -> None:
     (ada, *others), _ = group(person, "Ada", "Grace", "Edsger", "Barbara", width=width, height=640)
     grace, edsger, barbara = others
     # All three have seen it: what they have seen is told now, and not while they type.
@@ -42,7 +42,7 @@ def test_one_two_and_several_are_named_and_nothing_moves(person: NewPerson, widt
     assert ada.page.evaluate(PLACES) == before
 
 
-def test_a_large_conversation_is_told_how_it_stands(person: NewPerson, open_database: None) -> None:
+def test_large_conversation_shows_receipt_counts(person: NewPerson, open_database: None) -> None:
     with serve(settings.DATABASES["default"]["NAME"], PARLEY_LIMIT_FANOUT_THRESHOLD="3") as large:
         (ada, grace, edsger), _ = group(person, "Ada", "Grace", "Edsger", base=large.url)
         grace.write("y")
@@ -54,7 +54,7 @@ def test_a_large_conversation_is_told_how_it_stands(person: NewPerson, open_data
         expect(ada.typing_line).not_to_contain_text(grace.name)
 
 
-def test_of_a_crowd_the_last_word_counts_and_its_end_empties_the_line(person: NewPerson) -> None:
+def test_typing_summary_replaces_the_line_and_its_end_clears_it(person: NewPerson) -> None:
     (ada, grace), chat = group(person, "Ada", "Grace")
     typists = [{"userId": str(number), "displayName": f"P{number}"} for number in (1, 2, 3)]
 

@@ -111,17 +111,17 @@ ROWS: dict[str, Row] = {
 OF_THE_CONNECTION = {"ping", "auth.renew"}
 
 
-def test_every_frame_type_has_a_row() -> None:
+def test_access_matrix_covers_every_frame_type() -> None:
     assert set(FRAMES) | set(ALIASES) | OF_THE_CONNECTION == set(ROWS), "add a row to ROWS for each new frame type"
 
 
-async def test_an_anonymous_socket_is_sent_away(server: Server) -> None:
+async def test_anonymous_socket_is_refused(server: Server) -> None:
     async with opened(server) as nobody:
         assert await nobody.closed() == 4401
 
 
 @pytest.mark.parametrize("type_", ROWS)
-async def test_each_cell_is_as_the_matrix_says(server: Server, type_: str) -> None:
+async def test_access_matches_the_matrix(server: Server, type_: str) -> None:
     here = stage()
     cells = ROWS[type_].cells
 
@@ -131,7 +131,7 @@ async def test_each_cell_is_as_the_matrix_says(server: Server, type_: str) -> No
 
 
 @pytest.mark.parametrize("type_", ["read.mark", "sync.request"])
-async def test_a_message_is_named_by_who_may_see_it_in_its_own_chat(server: Server, type_: str) -> None:
+async def test_mark_by_message_needs_a_visible_message_of_that_chat(server: Server, type_: str) -> None:
     here = stage()
     name = {"read.mark": "messageId", "sync.request": "lastMessageId"}[type_]
     good = {"read.mark": "", "sync.request": OK}[type_]

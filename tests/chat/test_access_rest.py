@@ -341,12 +341,12 @@ def _class(pattern: URLPattern) -> Any:
     return pattern.callback.view_class  # type: ignore[attr-defined]
 
 
-def test_every_route_has_a_row() -> None:
+def test_access_matrix_covers_every_route() -> None:
     assert set(routes()) == set(ROWS), "add a row to ROWS for each new route: who may do what"
 
 
 @pytest.mark.parametrize("route", ROWS)
-def test_each_cell_is_as_the_matrix_says(server: Server, route: str) -> None:
+def test_access_matches_the_matrix(server: Server, route: str) -> None:
     row, here = ROWS[route], stage()
 
     outcomes = {cell: _outcome(server, here, route, cell) for cell in row.cells}
@@ -375,7 +375,7 @@ def _outcome(server: Server, here: Stage, route: str, cell: str) -> Outcome:
 OWN = {"pinned": True}
 
 
-def test_what_is_ones_own_in_a_conversation_is_set_by_nobody_else(server: Server) -> None:
+def test_preferences_of_others_cannot_be_set(server: Server) -> None:
     here = stage()
     cells = ("member member", "owner member", "stranger member", "stranger stranger", "former former", "owner unknown")
     outcomes = {}

@@ -174,7 +174,7 @@ def world(seed: int) -> World:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_client_with_an_old_watermark_ends_where_one_is_that_was_there(seed: int) -> None:
+def test_client_with_an_old_watermark_converges_with_a_live_client(seed: int) -> None:
     here = world(seed)
     copies: list[Copy] = []
     for n in range(STEPS):
@@ -190,7 +190,7 @@ def test_a_client_with_an_old_watermark_ends_where_one_is_that_was_there(seed: i
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_who_hears_every_event_or_those_of_a_gap_ends_there_too(seed: int, told: list[Event]) -> None:
+def test_live_client_and_client_with_a_gap_converge(seed: int, told: list[Event]) -> None:
     here = world(100 + seed)
     listener = Copy(here.people[1].id, here.chat).load()
     stale: list[Copy] = []
@@ -253,7 +253,7 @@ def counted(viewer: int, chat: int) -> tuple[int, int] | None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("kind", ["group", "direct"])
-def test_unread_messages_and_mentions_are_exact_whatever_happens(seed: int, kind: str) -> None:
+def test_unread_and_mention_counts_are_exact_after_any_sequence(seed: int, kind: str) -> None:
     here = world(200 + seed)
     if kind == "direct":
         here.people, here.chat = here.people[:2], direct(*here.people[:2])

@@ -74,7 +74,7 @@ WRITES: dict[str, tuple[Callable[[Place], Any], int]] = {
 
 
 @pytest.mark.parametrize("name", [*READS, *WRITES])
-def test_it_costs_the_same_for_two_and_for_a_thousand(places: list[Place], name: str, told: list[Event]) -> None:
+def test_query_count_is_constant_for_many_members(places: list[Place], name: str, told: list[Event]) -> None:
     act, most = {**READS, **WRITES}[name]
     costs = []
     for at in places:

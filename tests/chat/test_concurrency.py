@@ -23,7 +23,7 @@ WRITERS = 8
 ROUNDS = 15
 
 
-def test_writers_at_once_make_one_order_without_holes() -> None:
+def test_concurrent_writers_get_consecutive_seqs() -> None:
     people = [someone() for _ in range(WRITERS)]
     chat = group(*people)
 
@@ -40,7 +40,7 @@ def test_writers_at_once_make_one_order_without_holes() -> None:
         assert [s.seq for s in own] == sorted(s.seq for s in own), "a sender's own messages keep their order (K14)"
 
 
-def test_the_order_of_seq_is_the_order_of_the_commits() -> None:
+def test_seq_order_is_commit_order() -> None:
     """While anybody writes, a reader who sees seq n sees all below it, at any moment."""
     people = [someone() for _ in range(4)]
     chat = group(*people)
@@ -74,7 +74,7 @@ def write_singly(person: Someone, chat: int, count: int) -> None:
         store([draft(person, chat)])
 
 
-def test_the_same_id_from_several_connections_at_once_is_one_message() -> None:
+def test_concurrent_sends_with_one_id_store_one_message() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
 
@@ -87,7 +87,7 @@ def test_the_same_id_from_several_connections_at_once_is_one_message() -> None:
     assert rows.seqs_and_revs(chat) == [(n, n + 1) for n in range(1, 11)]
 
 
-def test_batches_over_the_same_chats_in_any_order_never_wait_for_each_other_in_a_circle() -> None:
+def test_batches_over_the_same_chats_do_not_deadlock() -> None:
     ada, bob = someone(), someone()
     chats = [group(ada, bob) for _ in range(6)]
 
@@ -100,7 +100,7 @@ def test_batches_over_the_same_chats_in_any_order_never_wait_for_each_other_in_a
     assert [rows.counters(chat) for chat in chats] == [(40, 41)] * 6
 
 
-def test_a_removal_cuts_the_sends_in_flight_at_one_seq() -> None:
+def test_removal_ends_concurrent_sends_at_one_seq() -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     going = Flag()
@@ -131,7 +131,7 @@ def test_a_removal_cuts_the_sends_in_flight_at_one_seq() -> None:
     assert rev == count + 2, "made, each message, and the removal: a rev each; the message of the removal is counted"
 
 
-def test_two_who_open_their_direct_chat_at_once_get_the_same_one() -> None:
+def test_concurrent_opening_creates_one_direct_chat() -> None:
     for _ in range(10):
         ada, bob = someone(), someone()
         opened = at_once(
@@ -142,7 +142,7 @@ def test_two_who_open_their_direct_chat_at_once_get_the_same_one() -> None:
         assert Member.objects.filter(conversation_id=int(opened[0][0].id)).count() == 2
 
 
-def test_one_added_twice_at_once_is_a_member_once() -> None:
+def test_concurrent_adds_create_one_membership() -> None:
     ada, bob, cem, dan = someone(), someone(), someone(), someone()
     chat = group(ada, bob)
     Member.objects.filter(conversation_id=chat, user_id=bob.id).update(role="admin")
@@ -155,7 +155,7 @@ def test_one_added_twice_at_once_is_a_member_once() -> None:
     assert sorted(Member.objects.filter(conversation_id=chat).values_list("n", flat=True)) == [1, 2, 3, 4]
 
 
-def test_one_who_leaves_twice_at_once_has_left_once() -> None:
+def test_concurrent_leaves_end_the_membership_once() -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
 
@@ -175,7 +175,7 @@ def test_one_who_leaves_twice_at_once_has_left_once() -> None:
 
 
 @pytest.mark.parametrize("act", [members.add, members.remove])
-def test_an_admin_who_was_removed_meanwhile_changes_nothing_more(act: Callable[[int, int, int], None]) -> None:
+def test_removed_admin_cannot_change_settings(act: Callable[[int, int, int], None]) -> None:
     """The right is asked under the lock: who waits for it while being removed has lost it (style 13, F63)."""
     ada, bob, cem, dan = someone(), someone(), someone(), someone()
     chat = group(ada, bob, cem)
@@ -201,7 +201,7 @@ def test_an_admin_who_was_removed_meanwhile_changes_nothing_more(act: Callable[[
     assert refused == ["NOT_A_MEMBER"]
 
 
-def test_a_reader_is_never_kept_waiting_by_a_writer() -> None:
+def test_reads_do_not_wait_for_locked_rows() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
 
@@ -212,7 +212,7 @@ def test_a_reader_is_never_kept_waiting_by_a_writer() -> None:
     assert seen == []
 
 
-def test_sends_marks_and_comings_and_goings_at_once_end_in_no_deadlock_and_no_hole() -> None:
+def test_concurrent_sends_marks_and_membership_changes_do_not_deadlock() -> None:
     ada, bob, cem = someone(), someone(), someone()
     chats = [group(ada, bob) for _ in range(3)]
 

@@ -254,7 +254,7 @@ def quiet() -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_whatever_people_do_each_sees_what_the_rules_say(quiet: Any) -> None:
+def test_visibility_matches_the_model_after_any_sequence(quiet: Any) -> None:
     run_state_machine_as_test(
         Talk,
         settings=examples(

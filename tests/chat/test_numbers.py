@@ -49,7 +49,7 @@ def results(server: Server, person: Someone, path: str) -> int:
     return len(Api(server, person).get(path).body["results"])
 
 
-def test_the_defaults_are_the_contracts() -> None:
+def test_contract_publishes_the_default_limits() -> None:
     """Features 1.1 and the U table give these numbers."""
     defaults = {entry.name: entry.default for entry in fields(Limits)}
 
@@ -65,7 +65,7 @@ def test_the_defaults_are_the_contracts() -> None:
     }  # fmt: skip
 
 
-def test_a_page_is_as_long_as_the_numbers_say(narrow: Server, chat: tuple[Someone, int]) -> None:
+def test_history_page_size_limits_are_configurable(narrow: Server, chat: tuple[Someone, int]) -> None:
     ada, id_ = chat
 
     assert results(narrow, ada, f"conversations/{id_}/messages") == NARROW["page_default"]
@@ -73,7 +73,7 @@ def test_a_page_is_as_long_as_the_numbers_say(narrow: Server, chat: tuple[Someon
     assert Api(narrow, ada).get(f"conversations/{id_}/messages?limit=5").fields == ["limit"]
 
 
-def test_a_backfill_is_as_long_as_its_number_says(narrow: Server, chat: tuple[Someone, int]) -> None:
+def test_backfill_page_has_the_configured_size(narrow: Server, chat: tuple[Someone, int]) -> None:
     ada, id_ = chat
 
     answer = Api(narrow, ada).post(f"conversations/{id_}/backfill", {})
@@ -81,7 +81,7 @@ def test_a_backfill_is_as_long_as_its_number_says(narrow: Server, chat: tuple[So
     assert len(answer.body["chats"][0]["messages"]) == NARROW["backfill_default"]
 
 
-def test_a_name_and_a_message_are_as_long_as_their_numbers_say(narrow: Server, chat: tuple[Someone, int]) -> None:
+def test_name_and_message_length_limits_are_configurable(narrow: Server, chat: tuple[Someone, int]) -> None:
     ada, id_ = chat
     api = Api(narrow, ada)
 
@@ -92,7 +92,7 @@ def test_a_name_and_a_message_are_as_long_as_their_numbers_say(narrow: Server, c
     assert (api.say(id_, "éééééé").status, api.say(id_, "éééééée").code) == (201, "CONTENT_TOO_LONG")
 
 
-def test_over_a_rate_the_answer_is_429_and_says_how_long_to_wait(narrow: Server) -> None:
+def test_rate_limited_request_returns_429_with_retry_after(narrow: Server) -> None:
     ada = someone()
     id_ = group(ada)
     api = Api(narrow, ada)
@@ -104,14 +104,14 @@ def test_over_a_rate_the_answer_is_429_and_says_how_long_to_wait(narrow: Server)
     assert all(int(reply.headers["retry-after"]) >= 1 for reply in refused)
 
 
-def test_what_a_process_holds_to_is_what_it_publishes(narrow: Server) -> None:
+def test_process_enforces_the_limits_that_it_publishes(narrow: Server) -> None:
     published = Api(narrow).get("contract").body["limits"]
 
     assert {name: published[wire_name(name)]["value"] for name in NARROW} == NARROW
     assert published.keys() == {wire_name(entry.name) for entry in fields(Limits)}
 
 
-def test_one_sync_brings_as_many_messages_and_chats_as_its_numbers_say(settings: Settings) -> None:
+def test_sync_size_limits_are_configurable(settings: Settings) -> None:
     ada = someone()
     chats = [group(ada) for _ in range(4)]
     for id_ in chats:
@@ -127,7 +127,7 @@ def test_one_sync_brings_as_many_messages_and_chats_as_its_numbers_say(settings:
     assert got(sync_chats=2) == (6, 2, True)
 
 
-def test_a_gap_is_too_large_from_its_number_on(settings: Settings) -> None:
+def test_gap_limit_is_configurable(settings: Settings) -> None:
     ada = someone()
     id_ = group(ada)
     say_many(ada, id_, 4)
@@ -147,7 +147,7 @@ def test_a_gap_is_too_large_from_its_number_on(settings: Settings) -> None:
         ("max_mentions", {"mentions": ["1"] * 5}, {"mentions": ["1"] * 6}, InvalidPayload),
     ],
 )
-def test_a_draft_fits_the_numbers(
+def test_draft_respects_the_configured_limits(
     settings: Settings, number: str, fits: dict[str, Any], fields: dict[str, Any], refusal: type[Exception]
 ) -> None:
     wanted = {"conversation_id": 1, "sender_id": 1, "client_id": "6d8b5cf4-5f6e-4c4e-8bb5-0d7d2bb0a7a1", "content": "a"}

@@ -36,12 +36,12 @@ def document(server: Server) -> dict[str, Any]:
         return loaded
 
 
-def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
+def test_schema_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
     validate_schema(document)  # type: ignore[no-untyped-call]
 
 
-def test_every_route_and_verb_is_described(document: dict[str, Any]) -> None:
+def test_openapi_describes_every_route_and_method(document: dict[str, Any]) -> None:
     described = {
         f"{verb.upper()} {_shape(path)}"
         for path, verbs in document["paths"].items()
@@ -52,7 +52,7 @@ def test_every_route_and_verb_is_described(document: dict[str, Any]) -> None:
     assert described == set(routes()), "describe each verb of a view with gateway.schema.described"
 
 
-def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+def test_every_openapi_reference_resolves(document: dict[str, Any]) -> None:
     def references(node: Any) -> set[str]:
         if isinstance(node, dict):
             own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
@@ -67,7 +67,7 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     assert names <= document["components"]["schemas"].keys()
 
 
-def test_the_pages_of_the_document_open(server: Server) -> None:
+def test_api_documentation_pages_open(server: Server) -> None:
     assert Api(server)("GET", "/api/docs/").status == 200
 
 
@@ -86,7 +86,7 @@ def operations(server: Server) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["as described", "otherwise"])
 @pytest.mark.parametrize("route", sorted(set(routes()) - LEFT_OUT))
-def test_whatever_comes_is_answered_as_documented(operations: dict[str, Any], route: str, mode: GenerationMode) -> None:
+def test_any_rest_input_gets_a_documented_answer(operations: dict[str, Any], route: str, mode: GenerationMode) -> None:
     """The number of examples is kept small: the whole of it takes well under a minute."""
     cases = operations[route].as_strategy(generation_mode=mode)
 

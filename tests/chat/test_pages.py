@@ -32,7 +32,7 @@ def texts_in(page: bytes) -> list[str]:
     return re.findall(r'<div class="text" data-part="text" dir="auto"\s*>(.*?)</div>', body, re.S)
 
 
-def test_a_conversation_arrives_with_its_newest_fifty_messages_as_html_and_as_state() -> None:
+def test_conversation_page_has_its_newest_fifty_messages_as_html_and_as_state() -> None:
     ada, bob = someone("Ada"), someone("Bob")
     chat = direct(ada, bob)
     for number in range(10):
@@ -48,7 +48,7 @@ def test_a_conversation_arrives_with_its_newest_fifty_messages_as_html_and_as_st
     assert state["epoch"]
 
 
-def test_the_root_shows_the_newest_conversation_beside_the_list() -> None:
+def test_root_page_shows_the_newest_conversation() -> None:
     ada, bob, chen = someone("Ada"), someone("Bob"), someone("Chen")
     older, newer = direct(ada, bob), direct(ada, chen)
     say(chen, newer, "second")
@@ -57,7 +57,7 @@ def test_the_root_shows_the_newest_conversation_beside_the_list() -> None:
     assert (state["chatId"], state["pane"]) == (str(older), "list")
 
 
-def test_nobody_gets_a_page_of_a_conversation_that_is_not_theirs() -> None:
+def test_conversation_page_needs_membership() -> None:
     ada, bob, eve = someone("Ada"), someone("Bob"), someone("Eve")
     chat = direct(ada, bob)
     assert signed_in(eve).get(f"/c/{chat}/").status_code == 404
@@ -65,7 +65,7 @@ def test_nobody_gets_a_page_of_a_conversation_that_is_not_theirs() -> None:
     assert Client().get(f"/c/{chat}/").headers["Location"].startswith("/accounts/login/")
 
 
-def test_a_device_that_was_signed_out_has_to_sign_in_again() -> None:
+def test_signed_out_device_is_redirected_to_sign_in() -> None:
     ada = someone("Ada")
     client = signed_in(ada)
     assert client.get("/settings/").status_code == 200
@@ -73,7 +73,7 @@ def test_a_device_that_was_signed_out_has_to_sign_in_again() -> None:
     assert client.get("/settings/").headers["Location"].startswith("/accounts/login/")
 
 
-def test_what_people_write_ends_no_script_and_opens_no_tag() -> None:
+def test_message_text_cannot_break_out_of_the_page_state() -> None:
     ada, bob = someone("Ada </script><b>"), someone("Bob")
     chat = group(ada, bob, name="<i>group</i>")
     say(ada, chat, "</script><script>alert(1)</script>")
@@ -85,7 +85,7 @@ def test_what_people_write_ends_no_script_and_opens_no_tag() -> None:
     assert state_of(page.content)["page"]["messages"][0]["content"] == "</script><script>alert(1)</script>"
 
 
-def test_pages_allow_own_scripts_and_styles_alone() -> None:
+def test_csp_allows_only_own_scripts_and_styles() -> None:
     policy = signed_in(someone("Ada")).get("/").headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "script-src 'self';" in f"{policy};"
@@ -94,7 +94,7 @@ def test_pages_allow_own_scripts_and_styles_alone() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/c/{}/"])
-def test_a_page_costs_the_same_however_many_conversations_and_members(path: str) -> None:
+def test_page_query_count_is_constant(path: str) -> None:
     few, many = someone("Few"), someone("Many")
     small = group(few, someone("Other"))
     others = [someone(f"Member {number}") for number in range(12)]

@@ -179,13 +179,13 @@ REPETITIONS: dict[str, Callable[[Place], object]] = {
 
 
 @pytest.mark.parametrize("name", REPETITIONS)
-def test_what_changes_nothing_records_nothing(place: Place, name: str) -> None:
+def test_unchanged_state_records_no_event(place: Place, name: str) -> None:
     REPETITIONS[name](place)
 
     assert recorded() == []
 
 
-def test_joining_records_who_joined_by_whose_act(place: Place) -> None:
+def test_join_event_names_the_members_and_the_actor(place: Place) -> None:
     new = someone()
 
     members.add(place.ada.id, place.chat, new.id)
@@ -202,7 +202,7 @@ def test_leaving_owner_records_the_role_of_the_heir(place: Place) -> None:
     ]
 
 
-def test_dissolution_records_the_removal_of_everybody_and_the_end(place: Place) -> None:
+def test_dissolution_records_all_removals_and_the_end(place: Place) -> None:
     conversations.dissolve(place.ada.id, place.chat)
 
     (removed, ended) = recorded()
@@ -243,7 +243,7 @@ def test_leaving_a_team_records_the_leaving_of_its_channels() -> None:
     ]
 
 
-def test_edit_names_only_mentions_that_were_not_there_before(place: Place) -> None:
+def test_edit_event_names_only_new_mentions(place: Place) -> None:
     edits.edit(place.ada.id, place.message, "both", mentions=[place.bob.id])
     edits.edit(place.ada.id, place.message, "both @all", mentions=[place.bob.id, place.eve.id])
     edits.edit(place.ada.id, place.message, "none", mentions=[])
@@ -252,7 +252,7 @@ def test_edit_names_only_mentions_that_were_not_there_before(place: Place) -> No
     assert keys == [([place.bob.id], None), ([place.eve.id], True), (None, None)]
 
 
-def test_purge_records_which_messages_lost_their_words(place: Place) -> None:
+def test_purge_event_names_the_purged_messages(place: Place) -> None:
     edits.edit(place.ada.id, place.message, "second")
     deletions.delete(place.ada.id, place.message)
     MessageVersion.objects.filter(purge_at__isnull=False).exclude(message_id=place.message).update(purge_at=None)
@@ -265,7 +265,7 @@ def test_purge_records_which_messages_lost_their_words(place: Place) -> None:
     assert recorded() == [("messages.purged", {"conversation_id": place.chat, "seqs": [place.seq]})]
 
 
-def test_expired_file_records_a_change_by_nobody(place: Place, settings: Settings) -> None:
+def test_expired_file_records_a_change_without_actor(place: Place, settings: Settings) -> None:
     settings.LIMITS = replace(settings.LIMITS, attachment_days=1)
     file = ready(place.ada)
     sent = say_with(place, file.id)
@@ -286,7 +286,7 @@ def say_with(at: Place, file: int) -> int:
     return stored.id
 
 
-def test_change_that_a_block_drops_records_nothing() -> None:
+def test_change_dropped_by_a_block_records_nothing() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     message = say(ada, chat)

@@ -48,7 +48,7 @@ def payload(event: Event) -> dict[str, Any]:
     return {"type": decoded["type"], **decoded["payload"]}
 
 
-def test_late_messages_are_republished_once_and_fresh_ones_never(told: list[Event]) -> None:
+def test_late_messages_are_republished_once_and_fresh_ones_are_not(told: list[Event]) -> None:
     ada, bob = someone("Ada"), someone()
     late, fresh = direct(ada, bob), direct(ada, someone())
     say_many(ada, late, 3)
@@ -111,7 +111,7 @@ def test_republished_message_stays_hidden_after_the_block_has_ended(told: list[E
     assert all(bob.id in event.skip_users for event in work_off(told) if event.seq)
 
 
-def test_row_whose_messages_are_gone_delays_no_other(told: list[Event]) -> None:
+def test_outbox_row_without_messages_delays_no_other(told: list[Event]) -> None:
     ada = someone()
     gone, chat = direct(ada, someone()), direct(ada, someone())
     say_many(ada, gone, 1)
@@ -152,7 +152,7 @@ def test_late_change_is_republished_with_the_rev_that_it_made(
     assert again
 
 
-def test_change_that_a_later_one_has_overtaken_is_republished_once(told: list[Event]) -> None:
+def test_superseded_change_is_republished_once(told: list[Event]) -> None:
     ada, chat = someone(), 0
     chat = group(ada)
     (stored,) = store([draft(ada, chat)])
@@ -166,7 +166,7 @@ def test_change_that_a_later_one_has_overtaken_is_republished_once(told: list[Ev
     assert (event.rev, payload(event)["message"]["content"]) == (edited.rev, "third")
 
 
-def test_late_deletion_for_oneself_is_republished_to_ones_own_devices_alone(told: list[Event]) -> None:
+def test_late_deletion_for_oneself_is_republished_to_own_devices_only(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     (stored,) = store([draft(ada, chat)])
@@ -180,7 +180,7 @@ def test_late_deletion_for_oneself_is_republished_to_ones_own_devices_alone(told
     assert (payload(event)["type"], payload(event)["messageId"]) == ("message.deleted", str(stored.id))
 
 
-def test_late_join_opens_the_chat_to_those_who_are_members_still(told: list[Event]) -> None:
+def test_late_join_opens_the_chat_to_current_members(told: list[Event]) -> None:
     ada, bob, eve = someone(), someone(), someone()
     chat = group(ada)
     members.add(ada.id, chat, bob.id, eve.id)

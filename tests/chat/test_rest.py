@@ -19,7 +19,7 @@ def pair(server: Server) -> tuple[Someone, Someone, int]:
     return ada, bob, direct(ada, bob)
 
 
-def test_a_direct_chat_is_made_with_201_and_found_with_200(server: Server) -> None:
+def test_new_direct_chat_returns_201_and_an_existing_one_200(server: Server) -> None:
     ada, bob = someone("Ada"), someone("Bob")
 
     made = Api(server, ada).post("conversations", {"kind": "direct", "userId": str(bob.id)})
@@ -30,7 +30,7 @@ def test_a_direct_chat_is_made_with_201_and_found_with_200(server: Server) -> No
     assert [m["displayName"] for m in made.body["members"]] == ["Ada", "Bob"]
 
 
-def test_a_group_is_made_read_joined_and_left(server: Server) -> None:
+def test_group_can_be_created_read_joined_and_left(server: Server) -> None:
     ada, bob, cem = someone(), someone(), someone()
     api = Api(server, ada)
 
@@ -48,7 +48,7 @@ def test_a_group_is_made_read_joined_and_left(server: Server) -> None:
     assert api.get(f"conversations/{chat}").body["memberCount"] == 2
 
 
-def test_a_message_is_sent_once_and_answered_with_the_first_again(server: Server, pair: Any) -> None:
+def test_repeated_post_returns_the_first_answer(server: Server, pair: Any) -> None:
     ada, bob, chat = pair
     body = {"content": "Good morning", "clientId": str(uuid4())}
 
@@ -65,7 +65,7 @@ def test_a_message_is_sent_once_and_answered_with_the_first_again(server: Server
 
 
 @pytest.mark.parametrize("way", ["header", "clientId", "tempId"])
-def test_an_id_makes_a_repetition_harmless_wherever_it_stands(server: Server, pair: Any, way: str) -> None:
+def test_client_id_is_accepted_in_body_and_header(server: Server, pair: Any, way: str) -> None:
     ada, _, chat = pair
     key = str(uuid4())
     headers = {"Idempotency_Key": key} if way == "header" else {}
@@ -78,7 +78,7 @@ def test_an_id_makes_a_repetition_harmless_wherever_it_stands(server: Server, pa
     assert rows.counters(chat)[0] == 1
 
 
-def test_without_an_id_each_request_is_a_message(server: Server, pair: Any) -> None:
+def test_post_without_id_stores_a_message_each_time(server: Server, pair: Any) -> None:
     ada, _, chat = pair
 
     for _ in range(2):
@@ -88,7 +88,7 @@ def test_without_an_id_each_request_is_a_message(server: Server, pair: Any) -> N
 
 
 @pytest.mark.parametrize("name", ["chatId", "conversation_id"])
-def test_a_message_is_sent_and_read_flat(server: Server, pair: Any, name: str) -> None:
+def test_flat_routes_send_and_list_messages(server: Server, pair: Any, name: str) -> None:
     ada, bob, chat = pair
 
     sent = Api(server, ada).post("messages", {name: str(chat), "content": "flat", "tempId": str(uuid4())})
@@ -98,7 +98,7 @@ def test_a_message_is_sent_and_read_flat(server: Server, pair: Any, name: str) -
     assert [m["content"] for m in read.body["results"]] == ["flat"]
 
 
-def test_history_goes_on_by_its_cursor_in_either_direction(server: Server, pair: Any) -> None:
+def test_history_cursor_continues_in_both_directions(server: Server, pair: Any) -> None:
     ada, bob, chat = pair
     say_many(ada, chat, 10)
     api = Api(server, bob)
@@ -120,7 +120,7 @@ def test_history_goes_on_by_its_cursor_in_either_direction(server: Server, pair:
     assert len(api.get(f"conversations/{chat}/messages").body["results"]) == 10
 
 
-def test_the_list_goes_on_by_its_cursor(server: Server) -> None:
+def test_conversation_list_continues_by_its_cursor(server: Server) -> None:
     ada = someone()
     chats = [str(group(ada, name=f"G{n}")) for n in range(5)]
     api, seen, cursor = Api(server, ada), [], ""
@@ -135,7 +135,7 @@ def test_the_list_goes_on_by_its_cursor(server: Server) -> None:
     assert seen == chats[::-1]
 
 
-def test_sync_and_backfill_answer_as_the_frame(server: Server, pair: Any) -> None:
+def test_rest_sync_and_backfill_answer_like_the_frames(server: Server, pair: Any) -> None:
     ada, bob, chat = pair
     stored = say_many(ada, chat, 5)
     api = Api(server, bob)
@@ -157,7 +157,7 @@ def test_sync_and_backfill_answer_as_the_frame(server: Server, pair: Any) -> Non
     assert limited.body["hasMore"] and limited.body["chats"][0]["cursor"] == "3"
 
 
-def test_unread_counts_and_what_marks_do_to_them(server: Server, pair: Any) -> None:
+def test_marks_change_the_unread_counts(server: Server, pair: Any) -> None:
     ada, bob, chat = pair
     other = group(ada, bob)
     say_many(ada, chat, 3)
@@ -181,7 +181,7 @@ def test_unread_counts_and_what_marks_do_to_them(server: Server, pair: Any) -> N
 
 
 @pytest.mark.parametrize(("route", "state"), [("delivered", "delivered"), ("seen", "seen"), ("read", "seen")])
-def test_a_mark_by_message_shows_in_the_senders_state(server: Server, pair: Any, route: str, state: str) -> None:
+def test_mark_by_message_changes_the_senders_message_state(server: Server, pair: Any, route: str, state: str) -> None:
     ada, bob, chat = pair
     message = say(ada, chat)
 
@@ -192,7 +192,7 @@ def test_a_mark_by_message_shows_in_the_senders_state(server: Server, pair: Any,
     assert (member["deliveredSeq"], member["readSeq"]) == (1, 1 if state == "seen" else 0)
 
 
-def test_a_mark_by_message_reaches_the_conversation_route_too(server: Server, pair: Any) -> None:
+def test_mark_by_message_is_accepted_by_the_conversation_route(server: Server, pair: Any) -> None:
     ada, bob, chat = pair
     message = say(ada, chat)
 
@@ -200,7 +200,7 @@ def test_a_mark_by_message_reaches_the_conversation_route_too(server: Server, pa
     assert rows.member(bob, chat).read_seq == 1
 
 
-async def test_rest_and_socket_are_one(server: Server, pair: Any) -> None:
+async def test_rest_and_socket_share_one_history(server: Server, pair: Any) -> None:
     """What comes in over REST goes out over the socket: messages, receipts, typing, chats."""
     ada, bob, chat = pair
     async with connected(server, bob) as b, connected(server, ada) as a:
@@ -224,7 +224,7 @@ async def test_rest_and_socket_are_one(server: Server, pair: Any) -> None:
     assert created["chat"]["members"] == made["members"]
 
 
-def test_the_contract_publishes_every_active_number(server: Server) -> None:
+def test_contract_publishes_every_active_limit(server: Server) -> None:
     published = Api(server).get("contract").body
 
     assert published["versions"] == [1]
@@ -234,7 +234,7 @@ def test_the_contract_publishes_every_active_number(server: Server) -> None:
     assert all(number["meaning"] and number["source"] for number in limits.values())
 
 
-def test_a_removed_member_is_refused_from_the_next_request_on(server: Server) -> None:
+def test_removed_member_is_refused_at_once(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     api = Api(server, bob)
@@ -245,7 +245,7 @@ def test_a_removed_member_is_refused_from_the_next_request_on(server: Server) ->
     assert (before, api.say(chat).code, api.get(f"conversations/{chat}").code) == (201, "NOT_A_MEMBER", "NOT_A_MEMBER")
 
 
-def test_no_answer_is_kept_by_a_browser_or_proxy(server: Server, pair: Any) -> None:
+def test_api_answers_are_not_cacheable(server: Server, pair: Any) -> None:
     ada, _, chat = pair
     api = Api(server, ada)
 

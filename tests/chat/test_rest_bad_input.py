@@ -66,7 +66,7 @@ def chat_of(server: Server) -> tuple[Api, int]:
     ],
     ids=str,
 )
-def test_a_wrong_field_is_named(chat_of: tuple[Api, int], body: dict[str, Any], field: str) -> None:
+def test_invalid_field_is_named_in_the_error(chat_of: tuple[Api, int], body: dict[str, Any], field: str) -> None:
     api, chat = chat_of
 
     refused(api.post(SENDS.format(chat=chat), body), 422, "INVALID_PAYLOAD", field)
@@ -85,7 +85,7 @@ def test_a_wrong_field_is_named(chat_of: tuple[Api, int], body: dict[str, Any], 
     ],
     ids=["10,001 characters", "32,772 bytes", "attachment", "clock", "unknown reply", "reply beyond bigint"],
 )
-def test_what_the_rules_refuse_has_their_code(
+def test_refused_change_has_the_code_of_its_rule(
     chat_of: tuple[Api, int], body: dict[str, Any], status: int, code: str, fields: list[str]
 ) -> None:
     api, chat = chat_of
@@ -112,7 +112,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("raw", UNREADABLE.values(), ids=UNREADABLE.keys())
-def test_what_cannot_be_read_is_a_bad_frame(chat_of: tuple[Api, int], raw: bytes) -> None:
+def test_unreadable_body_is_a_bad_frame(chat_of: tuple[Api, int], raw: bytes) -> None:
     api, chat = chat_of
 
     reply = api("POST", SENDS.format(chat=chat), raw=raw)
@@ -124,7 +124,7 @@ def test_what_cannot_be_read_is_a_bad_frame(chat_of: tuple[Api, int], raw: bytes
 
 @pytest.mark.parametrize("raw", [b"[]", b"1", b"null", b'"text"', b"[{}]"], ids=repr)
 @pytest.mark.parametrize("path", ["conversations", "sync", "messages", SENDS])
-def test_a_body_that_is_no_object_is_invalid(chat_of: tuple[Api, int], path: str, raw: bytes) -> None:
+def test_body_that_is_no_object_is_invalid(chat_of: tuple[Api, int], path: str, raw: bytes) -> None:
     api, chat = chat_of
 
     reply = api("POST", path.format(chat=chat), raw=raw)
@@ -132,7 +132,7 @@ def test_a_body_that_is_no_object_is_invalid(chat_of: tuple[Api, int], path: str
     refused(reply, 422, "INVALID_PAYLOAD", *reply.fields)
 
 
-def test_a_huge_body_is_refused(chat_of: tuple[Api, int]) -> None:
+def test_huge_body_is_refused(chat_of: tuple[Api, int]) -> None:
     api, chat = chat_of
 
     reply = api("POST", SENDS.format(chat=chat), {"content": "x" * settings.DATA_UPLOAD_MAX_MEMORY_SIZE})
@@ -141,7 +141,7 @@ def test_a_huge_body_is_refused(chat_of: tuple[Api, int]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "multipart/form-data; boundary=x", "application/xml", ""])
-def test_only_json_is_taken(chat_of: tuple[Api, int], kind: str) -> None:
+def test_only_json_bodies_are_accepted(chat_of: tuple[Api, int], kind: str) -> None:
     api, chat = chat_of
 
     reply = api("POST", SENDS.format(chat=chat), raw=b'{"content": "a"}', headers={"Content-Type": kind})
@@ -151,7 +151,7 @@ def test_only_json_is_taken(chat_of: tuple[Api, int], kind: str) -> None:
     assert rows.counters(chat)[0] == 0
 
 
-def test_an_unknown_field_is_ignored(chat_of: tuple[Api, int]) -> None:
+def test_unknown_field_is_ignored(chat_of: tuple[Api, int]) -> None:
     api, chat = chat_of
 
     assert api.post(SENDS.format(chat=chat), {"content": "a", "colour": {"x": [1]}}).status == 201
@@ -173,7 +173,7 @@ def test_an_unknown_field_is_ignored(chat_of: tuple[Api, int]) -> None:
         ("messages?chatId=", "chatId"),
     ],
 )
-def test_a_wrong_number_in_the_query_is_named(chat_of: tuple[Api, int], path: str, field: str) -> None:
+def test_invalid_query_number_is_named_in_the_error(chat_of: tuple[Api, int], path: str, field: str) -> None:
     api, chat = chat_of
 
     refused(api.get(path.format(chat=chat)), 422, "INVALID_PAYLOAD", field)
@@ -194,9 +194,7 @@ CURSORS = [
 
 @pytest.mark.parametrize("text", CURSORS)
 @pytest.mark.parametrize("path", ["conversations", "conversations/{chat}/messages"])
-def test_a_cursor_of_somebody_elses_making_is_refused_or_harmless(
-    chat_of: tuple[Api, int], path: str, text: str
-) -> None:
+def test_forged_cursor_is_refused_or_harmless(chat_of: tuple[Api, int], path: str, text: str) -> None:
     api, chat = chat_of
 
     reply = api.get(f"{path.format(chat=chat)}?cursor={text.replace(' ', '%20')}")
@@ -209,7 +207,7 @@ def test_a_cursor_of_somebody_elses_making_is_refused_or_harmless(
     "name", ["0", "-1", "abc", "1e3", "%00", "٣", "9" * 19, "9" * 30, "1" * 5_000, "..", "%2e%2e%2fme"]
 )
 @pytest.mark.parametrize("path", ["conversations/{}", "conversations/{}/messages", "messages/{}", "users/{}"])
-def test_a_name_that_cannot_be_an_id_names_nothing(server: Server, path: str, name: str) -> None:
+def test_malformed_id_is_not_found(server: Server, path: str, name: str) -> None:
     reply = Api(server, someone()).get(path.format(name.encode().decode() if name.isascii() else "%D9%A3"))
 
     assert (reply.status, reply.code) in [(404, "NOT_FOUND"), (403, "NOT_A_MEMBER"), (404, "")]
@@ -234,7 +232,7 @@ def test_a_name_that_cannot_be_an_id_names_nothing(server: Server, path: str, na
     ],
     ids=str,
 )
-def test_a_wrong_conversation_is_not_made(server: Server, body: dict[str, Any], field: str) -> None:
+def test_invalid_conversation_body_is_refused(server: Server, body: dict[str, Any], field: str) -> None:
     api = Api(server, someone())
 
     refused(api.post("conversations", body), 422, "INVALID_PAYLOAD", field)
@@ -242,7 +240,7 @@ def test_a_wrong_conversation_is_not_made(server: Server, body: dict[str, Any], 
 
 
 @pytest.mark.parametrize("body", [{"chats": []}, {"chats": {"x": {"seq": 1}}}, {"chats": {"1": 1}}, {"chats": {"1": {"seq": -1}}}, {"chats": {"1": {}}}, {}, {"limit": 0, "chats": {}}, {"limit": 501, "chats": {}}, {"chatId": 1}], ids=str)  # fmt: skip
-def test_a_wrong_sync_is_refused(server: Server, body: dict[str, Any]) -> None:
+def test_invalid_sync_request_is_refused(server: Server, body: dict[str, Any]) -> None:
     reply = Api(server, someone()).post("sync", body)
 
     refused(reply, 422, "INVALID_PAYLOAD", *reply.fields)
@@ -250,7 +248,7 @@ def test_a_wrong_sync_is_refused(server: Server, body: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "no uuid", "x" * 10_000, "\xff"])
-def test_an_idempotency_key_is_a_uuid(chat_of: tuple[Api, int], key: str) -> None:
+def test_idempotency_key_must_be_a_uuid(chat_of: tuple[Api, int], key: str) -> None:
     api, chat = chat_of
 
     reply = api("POST", SENDS.format(chat=chat), {"content": "a"}, headers={"Idempotency-Key": key})
@@ -264,14 +262,14 @@ def test_an_idempotency_key_is_a_uuid(chat_of: tuple[Api, int], key: str) -> Non
 @pytest.mark.parametrize(
     "authorization", ["Bearer", "Bearer ", "Bearer x", "Bearer a.b.c", "Basic eDp5", "Bearer " + "x" * 5_000]
 )
-def test_a_wrong_token_is_unauthorized_and_says_how_to_come_in(server: Server, authorization: str) -> None:
+def test_invalid_token_returns_401_with_www_authenticate(server: Server, authorization: str) -> None:
     reply = Api(server, headers={"Authorization": authorization}).get("me")
 
     refused(reply, 401, "UNAUTHORIZED")
     assert reply.headers["www-authenticate"].startswith("Bearer")
 
 
-def test_an_unknown_route_and_a_wrong_verb_are_told(server: Server) -> None:
+def test_unknown_route_returns_404_and_wrong_method_405(server: Server) -> None:
     api = Api(server, someone())
 
     refused(api.get("nowhere"), 404, "NOT_FOUND")
@@ -300,7 +298,7 @@ def by_cookie(server: Server, person: Someone, **headers: str) -> Api:
     return Api(server, headers={"Cookie": "; ".join(f"{m.key}={m.value}" for m in cookies.values()), **named})
 
 
-def test_a_web_session_reads_and_writes_with_its_csrf_token_alone(server: Server) -> None:
+def test_web_session_needs_a_csrf_token_to_write(server: Server) -> None:
     ada = someone()
     chat = group(ada)
 
@@ -315,7 +313,7 @@ def test_a_web_session_reads_and_writes_with_its_csrf_token_alone(server: Server
     assert right.say(chat).status == 201
 
 
-def test_a_web_session_of_another_origin_does_not_write(server: Server) -> None:
+def test_cross_origin_web_session_cannot_write(server: Server) -> None:
     ada = someone()
     chat = group(ada)
 
@@ -325,7 +323,7 @@ def test_a_web_session_of_another_origin_does_not_write(server: Server) -> None:
     assert rows.counters(chat)[0] == 0
 
 
-def test_a_refused_request_leaves_the_next_one_in_peace(server: Server) -> None:
+def test_request_after_a_refused_one_on_the_same_connection_succeeds(server: Server) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     api = Api(server, ada)

@@ -28,7 +28,7 @@ def types_told(told: list[Event]) -> Counter[tuple[int, str]]:
     return Counter((user, msgspec.json.decode(event.frame)["type"]) for event in told for user in event.users)
 
 
-def test_a_direct_chat_is_one_for_two_whoever_opens_it(told: list[Event]) -> None:
+def test_both_users_open_the_same_direct_chat(told: list[Event]) -> None:
     ada, bob = someone("Ada"), someone("Bob")
 
     first, made = conversations.open_direct(ada.id, bob.id)
@@ -41,7 +41,7 @@ def test_a_direct_chat_is_one_for_two_whoever_opens_it(told: list[Event]) -> Non
     assert types_told(told) == {(ada.id, "chat.created"): 1, (bob.id, "chat.created"): 1}
 
 
-def test_a_direct_chat_is_with_somebody_else_who_exists() -> None:
+def test_direct_chat_needs_another_existing_user() -> None:
     ada, gone = someone(), someone()
     User.objects.filter(id=gone.id).update(is_active=False)
 
@@ -55,7 +55,7 @@ def test_a_direct_chat_is_with_somebody_else_who_exists() -> None:
     assert Member.objects.filter(user_id=ada.id).count() == 0
 
 
-def test_nobody_opens_chats_with_everybody(settings: Settings, told: list[Event]) -> None:
+def test_opening_direct_chats_is_limited_per_hour(settings: Settings, told: list[Event]) -> None:
     """F241: each is told to its other member, with the name of who opens it, though nothing is said."""
     ada, others = someone(), crowd(3)
     settings.LIMITS = replace(settings.LIMITS, recipients_per_hour=2)
@@ -72,7 +72,7 @@ def test_nobody_opens_chats_with_everybody(settings: Settings, told: list[Event]
     assert direct(others[2], ada)
 
 
-def test_opening_a_chat_tells_nothing_of_a_block(told: list[Event]) -> None:
+def test_opening_a_chat_does_not_reveal_a_block(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     blocks.block(ada.id, bob.id)
     told.clear()
@@ -89,7 +89,7 @@ def test_opening_a_chat_tells_nothing_of_a_block(told: list[Event]) -> None:
     [(" Tea  time ", "Tea time"), ("two\nlines", "two lines"), ("", None), ("\u200b", None), ("\u202egnp.exe", None),
      ("\x07", None), ("a\0b", None), ("x" * 101, None)],
 )  # fmt: skip
-def test_a_conversations_name_is_one_that_can_be_seen(written: str, kept: str | None) -> None:
+def test_invisible_conversation_name_is_refused(written: str, kept: str | None) -> None:
     if kept is not None:
         assert conversations.clean_name(written) == kept
         return
@@ -98,7 +98,7 @@ def test_a_conversations_name_is_one_that_can_be_seen(written: str, kept: str | 
     assert fault.value.field == "name"
 
 
-def test_a_group_has_its_creator_as_owner_and_each_person_once(told: list[Event]) -> None:
+def test_group_creator_is_owner_and_members_are_unique(told: list[Event]) -> None:
     ada, bob, cem = someone(), someone(), someone()
 
     made = conversations.create_group(ada.id, "  Tea  ", [bob.id, cem.id, bob.id, ada.id])
@@ -113,7 +113,7 @@ def test_a_group_has_its_creator_as_owner_and_each_person_once(told: list[Event]
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 101, "nul\0"])
-def test_a_group_has_a_name(name: str) -> None:
+def test_group_needs_a_name(name: str) -> None:
     ada = someone()
 
     with pytest.raises(InvalidPayload) as refused:
@@ -123,7 +123,7 @@ def test_a_group_has_a_name(name: str) -> None:
     assert conversations.create_group(ada.id, "x" * 100, []).name == "x" * 100
 
 
-def test_a_group_of_unknown_people_is_not_made() -> None:
+def test_group_with_unknown_users_is_refused() -> None:
     ada, bob = someone(), someone()
 
     with pytest.raises(NotFound):
@@ -132,7 +132,7 @@ def test_a_group_of_unknown_people_is_not_made() -> None:
     assert not Conversation.objects.filter(created_by_id=ada.id).exists()
 
 
-def test_a_group_has_a_largest_size(settings: Settings) -> None:
+def test_group_creation_refuses_too_many_members(settings: Settings) -> None:
     ada = someone()
     people = [person.id for person in crowd(3)]
     settings.LIMITS = _with(settings, max_group_members=3)
@@ -143,7 +143,7 @@ def test_a_group_has_a_largest_size(settings: Settings) -> None:
     assert conversations.create_group(ada.id, "Tea", people[:2]).member_count == 3
 
 
-def test_groups_are_limited_a_day_and_a_refused_one_is_not_made(settings: Settings) -> None:
+def test_group_creation_is_limited_per_day(settings: Settings) -> None:
     ada, bob = someone(), someone()
     settings.LIMITS = _with(settings, groups_per_day=2)
 
@@ -157,7 +157,7 @@ def test_groups_are_limited_a_day_and_a_refused_one_is_not_made(settings: Settin
     assert conversations.create_group(bob.id, "Tea", []).member_count == 1
 
 
-def test_a_conversation_is_seen_by_its_members_alone() -> None:
+def test_conversation_is_visible_to_its_members_only() -> None:
     ada, bob, eve = someone(), someone(), someone()
     chat = direct(ada, bob)
 
@@ -167,7 +167,7 @@ def test_a_conversation_is_seen_by_its_members_alone() -> None:
             queries.conversation(nobody, nothing)
 
 
-def test_a_large_conversation_lists_the_viewer_and_its_admins(settings: Settings) -> None:
+def test_large_conversation_lists_only_the_viewer_and_admins(settings: Settings) -> None:
     ada, bob = someone(), someone()
     settings.LIMITS = _with(settings, fanout_threshold=5)
     large, small = group(ada, bob, *crowd(3)), group(ada, bob, *crowd(2))
@@ -177,7 +177,7 @@ def test_a_large_conversation_lists_the_viewer_and_its_admins(settings: Settings
     assert len(queries.conversation(bob.viewer, small).members) == 4
 
 
-def test_a_conversation_object_is_the_protocols() -> None:
+def test_conversation_object_has_the_fields_of_the_protocol() -> None:
     """Protocol 3.1 lists the fields."""
     ada, bob = someone("Ada"), someone("Bob")
     chat = direct(ada, bob)

@@ -38,7 +38,7 @@ def versions(chat: int) -> dict[int, tuple[str, str]]:
 
 
 @pytest.mark.parametrize("size", [2, 49, 50, 60])
-def test_a_message_writes_no_row_of_another_member(size: int) -> None:
+def test_send_writes_no_row_of_other_members(size: int) -> None:
     """Its own row, the conversation's and the sender's, and one of the outbox: however many members (the issue's item 3)."""
     owner, chat = a_group(size)
     before = versions(chat)
@@ -50,12 +50,12 @@ def test_a_message_writes_no_row_of_another_member(size: int) -> None:
     assert written == {"chat_message": 1, "chat_conversation": 1, "chat_member": 1, "chat_outbox": 1}
 
 
-def test_a_mention_of_everybody_writes_no_row_for_each() -> None:
+def test_everyone_mention_writes_no_row_per_member() -> None:
     owner, chat = a_group(60)
     assert sum(written_by_a_message(owner, chat, "@all look").values()) == 4
 
 
-def test_who_came_and_went_is_told_without_the_others() -> None:
+def test_membership_update_lists_only_changed_members() -> None:
     owner, leaver, newcomer = someone(), someone(), someone()
     chat = group(owner, leaver, *crowd(5))
     whole = audience(chat)
@@ -70,7 +70,7 @@ def test_who_came_and_went_is_told_without_the_others() -> None:
     assert [(i.user, i.left is None) for i in news.members] == [(leaver.id, False), (newcomer.id, True)]
 
 
-def test_one_who_left_and_came_back_is_present_however_often_it_is_asked() -> None:
+def test_rejoined_member_counts_as_present() -> None:
     """The interval that lasts comes last, also where only the earlier end is news."""
     owner, wanderer = someone(), someone()
     chat = group(owner, wanderer, *crowd(5))
@@ -88,7 +88,7 @@ def test_one_who_left_and_came_back_is_present_however_often_it_is_asked() -> No
     assert [i.left is None for i in back.members][-1]
 
 
-def test_what_is_known_covers_those_who_came_while_nothing_was_said() -> None:
+def test_membership_update_includes_members_who_joined_a_quiet_chat() -> None:
     owner, others = someone(), crowd(3)
     chat = group(owner, *crowd(3))
     known = audience(chat).known

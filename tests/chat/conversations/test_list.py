@@ -26,7 +26,7 @@ def unread_of(person: Someone, chat: int) -> int:
     return single
 
 
-def test_the_latest_stands_first_with_its_snippet() -> None:
+def test_list_is_ordered_by_the_latest_message_with_its_snippet() -> None:
     ada, bob, cem = someone(), someone("Bob"), someone()
     one, two, three = direct(ada, bob), group(ada, cem), direct(ada, cem)
     for chat, who in ((three, cem), (one, bob), (two, cem), (one, bob)):
@@ -40,7 +40,7 @@ def test_the_latest_stands_first_with_its_snippet() -> None:
     assert found[0].last_message and found[0].last_message.sender.display_name == "Bob"
 
 
-def test_an_empty_chat_stands_where_it_was_made() -> None:
+def test_empty_chat_is_ordered_by_its_creation_time() -> None:
     ada, bob = someone(), someone()
     old = group(ada, bob)
     new = direct(ada, bob)
@@ -49,7 +49,7 @@ def test_an_empty_chat_stands_where_it_was_made() -> None:
     assert queries.conversation(ada.viewer, new).last_message is None
 
 
-def test_pages_give_each_chat_once() -> None:
+def test_conversation_pages_list_each_chat_once() -> None:
     ada = someone()
     chats = [group(ada) for _ in range(7)]
     for chat in chats:
@@ -69,7 +69,7 @@ def test_pages_give_each_chat_once() -> None:
     assert pages == 3
 
 
-def test_a_chat_that_moves_up_between_two_pages_costs_the_next_page_nothing() -> None:
+def test_chat_that_moves_up_between_pages_hides_no_other_chat() -> None:
     ada = someone()
     chats = [group(ada) for _ in range(4)]
     first = queries.conversation_list(ada.viewer, limit=2)
@@ -81,7 +81,7 @@ def test_a_chat_that_moves_up_between_two_pages_costs_the_next_page_nothing() ->
     assert listed(ada)[0] == chats[0]
 
 
-def test_unread_counts_what_others_sent_since_the_mark() -> None:
+def test_unread_counts_messages_of_others_since_the_mark() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     counts = []
@@ -101,7 +101,7 @@ def test_unread_counts_what_others_sent_since_the_mark() -> None:
     assert unread_of(bob, chat) == 1
 
 
-def test_what_a_block_hides_is_not_counted() -> None:
+def test_blocked_messages_are_not_counted_as_unread() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(bob, chat, 2)
@@ -115,7 +115,7 @@ def test_what_a_block_hides_is_not_counted() -> None:
     assert unread_of(ada, chat) == 0
 
 
-def test_in_a_group_a_blocked_persons_messages_are_not_counted_and_no_snippet() -> None:
+def test_group_messages_of_a_blocked_user_are_neither_counted_nor_a_snippet() -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     say(cem, chat, "from cem")
@@ -128,7 +128,7 @@ def test_in_a_group_a_blocked_persons_messages_are_not_counted_and_no_snippet() 
     assert unread_of(cem, chat) == 4
 
 
-def test_a_direct_chat_with_a_blocked_person_is_hidden_and_comes_back() -> None:
+def test_direct_chat_with_a_blocked_user_is_hidden_until_unblocked() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say(bob, chat)
@@ -145,7 +145,7 @@ def test_a_direct_chat_with_a_blocked_person_is_hidden_and_comes_back() -> None:
     assert unread_of(ada, chat) == 1
 
 
-def test_a_newcomers_count_begins_when_they_join() -> None:
+def test_unread_count_of_a_new_member_starts_at_joining() -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada)
     say_many(ada, chat, 5)
@@ -157,7 +157,7 @@ def test_a_newcomers_count_begins_when_they_join() -> None:
     assert (unread_of(bob, chat), unread_of(cem, chat)) == (1, 1)
 
 
-def test_a_chat_that_was_left_is_listed_no_more() -> None:
+def test_chat_is_not_listed_after_leaving() -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     say(ada, chat)
@@ -168,7 +168,7 @@ def test_a_chat_that_was_left_is_listed_no_more() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 10])
-def test_the_list_costs_the_same_for_small_and_large_and_many_chats(count: int, many: list[Someone]) -> None:
+def test_list_query_count_is_constant(count: int, many: list[Someone]) -> None:
     ada = someone()
     others = many if count == 1 else [someone()]
     for _ in range(count):

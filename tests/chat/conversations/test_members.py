@@ -32,7 +32,7 @@ def announced(chat: int) -> list[tuple[str, str]]:
     return [(data["event"], text) for data, text in rows.announced(chat)]
 
 
-def test_an_added_member_has_read_what_was_said_and_gets_what_comes() -> None:
+def test_added_member_starts_read_and_receives_new_messages() -> None:
     ada, bob = someone(), someone()
     chat = group(ada)
     say_many(ada, chat, 3)
@@ -46,7 +46,7 @@ def test_an_added_member_has_read_what_was_said_and_gets_what_comes() -> None:
     assert contents(bob, chat) == ["1", "2", "3", "welcome"], "newcomers read what was said before (F36)"
 
 
-def test_where_history_is_not_shared_a_member_sees_the_own_intervals_alone() -> None:
+def test_unshared_history_shows_only_own_intervals() -> None:
     ada, bob = someone(), someone()
     chat = group(ada)
     rows.change(chat, {"shares_history": False})
@@ -62,7 +62,7 @@ def test_where_history_is_not_shared_a_member_sees_the_own_intervals_alone() -> 
     assert len(contents(ada, chat)) == 5
 
 
-def test_one_who_left_sees_nothing_later_and_is_no_member() -> None:
+def test_former_member_sees_nothing_later() -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     before = say(ada, chat, "before")
@@ -77,7 +77,7 @@ def test_one_who_left_sees_nothing_later_and_is_no_member() -> None:
     assert rows.member(bob, chat).left_seq == before.seq + 1, "the last that they are told is that they left"
 
 
-def test_one_who_comes_back_has_a_new_interval_and_number() -> None:
+def test_rejoining_creates_a_new_interval_and_number() -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     members.remove(ada.id, chat, bob.id)
@@ -89,7 +89,7 @@ def test_one_who_comes_back_has_a_new_interval_and_number() -> None:
     assert queries.conversation(bob.viewer, chat).member_count == 2
 
 
-def test_each_change_makes_a_rev_and_a_version_and_is_told_to_those_who_stay(told: list[Event]) -> None:
+def test_each_membership_change_makes_a_rev_and_is_published_to_members(told: list[Event]) -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob)
     told.clear()
@@ -107,7 +107,7 @@ def test_each_change_makes_a_rev_and_a_version_and_is_told_to_those_who_stay(tol
     assert personal == [([cem.id], "chat.created"), ([bob.id], "chat.removed")]
 
 
-def test_adding_who_is_there_changes_nothing(told: list[Event]) -> None:
+def test_adding_a_present_member_changes_nothing(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     told.clear()
@@ -119,7 +119,7 @@ def test_adding_who_is_there_changes_nothing(told: list[Event]) -> None:
 
 
 @pytest.mark.parametrize("right", [members.add, members.remove])
-def test_members_are_changed_by_admins_alone(right: Callable[[int, int, int], None]) -> None:
+def test_only_admins_change_members(right: Callable[[int, int, int], None]) -> None:
     ada, bob, cem, eve = someone(), someone(), someone(), someone()
     chat = group(ada, bob, cem)
     other = eve if right is members.add else cem
@@ -136,7 +136,7 @@ def test_members_are_changed_by_admins_alone(right: Callable[[int, int, int], No
     assert rows.counters(chat) == (1, 3)
 
 
-def test_an_owner_is_removed_by_nobody_but_may_go() -> None:
+def test_owner_cannot_be_removed_but_may_leave() -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     Member.objects.filter(conversation_id=chat, user_id=cem.id).update(role="admin")
@@ -149,7 +149,7 @@ def test_an_owner_is_removed_by_nobody_but_may_go() -> None:
     assert rows.member(bob, chat).role == "member"
 
 
-def test_a_group_is_never_left_without_an_admin() -> None:
+def test_group_is_never_left_without_an_admin() -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
 
@@ -161,7 +161,7 @@ def test_a_group_is_never_left_without_an_admin() -> None:
     assert Conversation.objects.get(id=chat).member_count == 0
 
 
-def test_a_direct_chat_keeps_its_two_members() -> None:
+def test_direct_chat_membership_cannot_change() -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = direct(ada, bob)
 
@@ -174,7 +174,7 @@ def test_a_direct_chat_keeps_its_two_members() -> None:
     assert store([draft(ada, chat)])[0].outcome == "stored"
 
 
-def test_nobody_is_added_who_does_not_exist_and_nobody_removed_who_is_not_there() -> None:
+def test_adding_unknown_and_removing_absent_users_is_refused() -> None:
     ada, eve = someone(), someone()
     chat = group(ada)
 
@@ -184,7 +184,7 @@ def test_nobody_is_added_who_does_not_exist_and_nobody_removed_who_is_not_there(
         members.remove(ada.id, chat, eve.id)
 
 
-def test_a_group_grows_to_its_limit(settings: Settings) -> None:
+def test_group_has_a_member_limit(settings: Settings) -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob)
     settings.LIMITS = replace(settings.LIMITS, max_group_members=2)
@@ -197,7 +197,7 @@ def test_a_group_grows_to_its_limit(settings: Settings) -> None:
     assert Conversation.objects.get(id=chat).member_count == 3
 
 
-def test_people_are_added_together_under_one_version() -> None:
+def test_several_members_are_added_under_one_version() -> None:
     ada, bob, cem, dan = someone("Ada"), someone("Bob"), someone("Cem"), someone("Dan")
     chat = group(ada, bob)
 
@@ -211,7 +211,7 @@ def test_people_are_added_together_under_one_version() -> None:
     assert Conversation.objects.get(id=chat).rev == row.rev, "all of them or none"
 
 
-def test_comings_and_goings_are_said_while_few_hear_it(settings: Settings) -> None:
+def test_joins_and_leaves_are_announced_in_small_chats_only(settings: Settings) -> None:
     ada, bob, cem = someone("Ada"), someone("Bob"), someone("Cem")
     chat = group(ada, bob)
 
@@ -229,7 +229,7 @@ def roles(chat: int, *people: Someone) -> list[str]:
     return [rows.member(person, chat).role for person in people]
 
 
-def test_admins_promote_and_the_owner_alone_demotes_and_hands_over() -> None:
+def test_admins_promote_and_only_the_owner_demotes_or_hands_over() -> None:
     ada, bob, cem, dan = someone("Ada"), someone("Bob"), someone("Cem"), someone("Dan")
     chat = group(ada, bob, cem, dan)
 
@@ -254,7 +254,7 @@ def test_admins_promote_and_the_owner_alone_demotes_and_hands_over() -> None:
     ]
 
 
-def test_a_role_that_somebody_has_makes_no_rev_and_one_that_there_is_not_is_refused() -> None:
+def test_unchanged_role_makes_no_rev_and_unknown_role_is_refused() -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     before = rows.counters(chat)
@@ -269,7 +269,7 @@ def test_a_role_that_somebody_has_makes_no_rev_and_one_that_there_is_not_is_refu
         members.set_role(ada.id, chat, someone().id, "admin")
 
 
-def test_whom_only_contacts_reach_is_added_by_contacts_alone() -> None:
+def test_contacts_only_user_is_added_by_contacts_only() -> None:
     """F246."""
     ada, bob = someone(), someone()
     chat = group(ada)
@@ -288,7 +288,7 @@ def test_whom_only_contacts_reach_is_added_by_contacts_alone() -> None:
     assert conversations.open_direct(ada.id, bob.id)[1]
 
 
-def test_who_has_blocked_somebody_is_added_by_them_to_nothing() -> None:
+def test_blocked_user_cannot_add_the_blocker() -> None:
     """F246, F230: they are not there for the blocked person."""
     ada, bob = someone(), someone()
     chat = group(ada)
@@ -314,7 +314,7 @@ def test_all_members_are_listed_in_pages(many: list[Someone]) -> None:
     assert [m.role for m in first[:2]] == ["owner", "member"]
 
 
-def test_adding_many_costs_no_query_for_each(many: list[Someone]) -> None:
+def test_query_count_of_adding_members_is_constant(many: list[Someone]) -> None:
     ada, costs = someone(), []
     for newcomers in (many[:60], many):
         chat = group(ada)

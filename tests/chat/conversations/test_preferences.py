@@ -25,7 +25,7 @@ def listed(person: Someone, *, archived: bool = False) -> list[int]:
     return [int(c.id) for c in queries.conversation_list(person.viewer, archived=archived).conversations]
 
 
-def test_everything_is_set_at_once_and_told_to_ones_own_devices(told: list[Event]) -> None:
+def test_all_preferences_are_set_at_once_and_published_to_own_devices(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     before = rows.counters(chat)
@@ -48,7 +48,7 @@ def test_everything_is_set_at_once_and_told_to_ones_own_devices(told: list[Event
     )  # fmt: skip
 
 
-def test_a_chat_may_be_muted_as_good_as_for_ever() -> None:
+def test_chat_can_be_muted_until_a_far_date() -> None:
     ada = someone()
     chat = group(ada)
 
@@ -66,7 +66,7 @@ def test_a_chat_may_be_muted_as_good_as_for_ever() -> None:
         datetime.min.replace(tzinfo=UTC),
     ],
 )
-def test_a_time_that_cannot_be_told_mutes_nothing(until: datetime) -> None:
+def test_unrepresentable_mute_time_is_refused(until: datetime) -> None:
     ada = someone()
     chat = group(ada)
 
@@ -77,7 +77,7 @@ def test_a_time_that_cannot_be_told_mutes_nothing(until: datetime) -> None:
     assert queries.conversation(ada.viewer, chat).muted_until is None
 
 
-def test_everything_is_taken_back() -> None:
+def test_all_preferences_can_be_reset() -> None:
     ada = someone()
     chat = group(ada)
     preferences.change(ada.id, chat, {"muted_until": UNTIL, "pinned": True, "archived": True, "draft": "x"})
@@ -88,7 +88,7 @@ def test_everything_is_taken_back() -> None:
     assert not ConversationDraft.objects.filter(conversation_id=chat).exists()
 
 
-def test_pinned_chats_stand_first_on_every_page() -> None:
+def test_pinned_chats_come_first_across_pages() -> None:
     """F34."""
     ada = someone()
     chats = [group(ada) for _ in range(5)]
@@ -107,7 +107,7 @@ def test_pinned_chats_stand_first_on_every_page() -> None:
     assert found == [chats[2], chats[0], chats[4], chats[3], chats[1]]
 
 
-def test_archived_chats_are_a_list_of_their_own_and_stay_there_when_something_is_said() -> None:
+def test_archived_chat_stays_archived_after_a_new_message() -> None:
     ada, bob = someone(), someone()
     one, other = direct(ada, bob), group(ada, bob)
     preferences.change(ada.id, one, {"archived": True})
@@ -118,7 +118,7 @@ def test_archived_chats_are_a_list_of_their_own_and_stay_there_when_something_is
     assert queries.conversation(ada.viewer, one).unread_count == 1
 
 
-def test_reading_or_writing_ends_marked_as_unread(told: list[Event]) -> None:
+def test_reading_or_writing_clears_marked_as_unread(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     said = say(bob, chat)
@@ -140,7 +140,7 @@ def test_reading_or_writing_ends_marked_as_unread(told: list[Event]) -> None:
     assert not queries.conversation(ada.viewer, chat).marked_unread
 
 
-def test_only_a_member_sets_anything_and_it_goes_with_the_membership() -> None:
+def test_preferences_need_membership_and_end_with_it() -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     preferences.change(bob.id, chat, {"pinned": True})
@@ -153,7 +153,7 @@ def test_only_a_member_sets_anything_and_it_goes_with_the_membership() -> None:
     assert not queries.conversation(bob.viewer, chat).pinned
 
 
-def test_a_draft_is_as_long_as_a_message_may_be() -> None:
+def test_draft_has_the_length_limit_of_a_message() -> None:
     ada = someone()
     chat = group(ada)
 
@@ -168,7 +168,7 @@ def test_a_draft_is_as_long_as_a_message_may_be() -> None:
     assert store([draft(ada, chat)])[0].outcome == "stored"
 
 
-def test_a_device_that_was_away_learns_of_it_by_its_next_sync_and_when_it_resumes() -> None:
+def test_offline_device_learns_of_a_deletion_for_oneself_by_sync_and_resume() -> None:
     ada, bob = someone(), someone()
     chat, other = direct(ada, bob), group(ada)
     said = say(bob, chat)

@@ -74,9 +74,7 @@ def owner_of(chat: int) -> int | None:
     )
 
 
-async def test_a_member_removed_among_a_thousand_sends_gets_all_before_and_none_after(
-    server: Server, other: Server
-) -> None:
+async def test_member_removed_during_sends_receives_exactly_the_earlier_messages(server: Server, other: Server) -> None:
     """F61: senders and listeners on two web processes, the removal in a third one."""
     ada, bob, cay = someone(), someone(), someone()
     senders = [someone() for _ in range(SENDERS)]
@@ -125,7 +123,7 @@ async def test_a_member_removed_among_a_thousand_sends_gets_all_before_and_none_
     assert consistent(chat).member_count == 2 + SENDERS
 
 
-def test_who_leaves_while_sending_has_sent_nothing_after() -> None:
+def test_concurrent_leave_ends_the_members_sends() -> None:
     for _ in range(ROUNDS):
         ada, bob = someone(), someone()
         chat = group(ada, bob)
@@ -142,7 +140,7 @@ def test_who_leaves_while_sending_has_sent_nothing_after() -> None:
         assert consistent(chat).members_version == 2
 
 
-def test_a_block_among_sends_hides_from_one_message_on() -> None:
+def test_concurrent_block_hides_all_later_messages() -> None:
     for _ in range(ROUNDS):
         ada, bob = someone(), someone()
         chat = direct(ada, bob)
@@ -168,7 +166,7 @@ def two_admins() -> tuple[int, Someone, Someone, Someone]:
     return chat, owner, one, two
 
 
-def test_of_two_admins_who_remove_each_other_one_stays() -> None:
+def test_concurrent_mutual_removal_leaves_one_admin() -> None:
     for _ in range(ROUNDS):
         chat, _, one, two = two_admins()
 
@@ -184,7 +182,7 @@ def test_of_two_admins_who_remove_each_other_one_stays() -> None:
         assert (row.member_count, row.members_version) == (2, 2)
 
 
-def test_of_promoting_and_removing_somebody_the_later_finds_what_the_earlier_left() -> None:
+def test_concurrent_promotion_and_removal_are_serialized() -> None:
     for _ in range(ROUNDS):
         chat, owner, one, two = two_admins()
         Member.objects.filter(conversation_id=chat, user_id=two.id).update(role="member")
@@ -201,7 +199,7 @@ def test_of_promoting_and_removing_somebody_the_later_finds_what_the_earlier_lef
         assert (row.member_count, row.members_version) == (2, 1 + outcomes.count("done"))
 
 
-def test_a_conversation_handed_to_two_at_once_has_one_owner() -> None:
+def test_concurrent_handovers_leave_one_owner() -> None:
     for _ in range(ROUNDS):
         chat, owner, one, two = two_admins()
 
@@ -213,7 +211,7 @@ def test_a_conversation_handed_to_two_at_once_has_one_owner() -> None:
         assert rows.member(owner, chat).role == "admin"
 
 
-def test_an_owner_who_hands_over_to_one_who_is_leaving_leaves_no_chat_without_an_owner() -> None:
+def test_handover_to_a_leaving_member_leaves_an_owner() -> None:
     for _ in range(ROUNDS):
         chat, owner, one, _ = two_admins()
 
@@ -228,7 +226,7 @@ def test_an_owner_who_hands_over_to_one_who_is_leaving_leaves_no_chat_without_an
         consistent(chat)
 
 
-def test_after_a_dissolution_nothing_more_is_stored() -> None:
+def test_dissolved_conversation_stores_no_messages() -> None:
     for _ in range(ROUNDS):
         ada, bob = someone(), someone()
         chat = group(ada, bob)
@@ -245,7 +243,7 @@ def test_after_a_dissolution_nothing_more_is_stored() -> None:
         assert {rows.member(person, chat).left_seq for person in (ada, bob)} == {kept}
 
 
-def test_joining_and_leaving_a_channel_at_once_ends_in_one_of_both() -> None:
+def test_concurrent_join_and_leave_end_in_one_state() -> None:
     ada, bob = someone(), someone()
     team = teams.create(ada.id, "Crew")
     teams.add(ada.id, team, bob.id)
@@ -264,7 +262,7 @@ def test_joining_and_leaving_a_channel_at_once_ends_in_one_of_both() -> None:
     assert Member.objects.filter(conversation_id=chat, user_id=bob.id, left_seq=None).count() <= 1
 
 
-def test_nobody_joins_a_channel_of_a_team_that_they_are_leaving() -> None:
+def test_channel_join_is_refused_while_leaving_the_team() -> None:
     for _ in range(ROUNDS):
         ada, bob = someone(), someone()
         team = teams.create(ada.id, "Crew")

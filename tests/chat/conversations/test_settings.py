@@ -17,7 +17,7 @@ from tests.factories import Someone, direct, draft, group, say, someone, store
 ALL = {"name": "New", "topic": "What for", "avatar_url": "https://example.org/a.png", "shares_history": False}
 
 
-def test_an_admin_changes_everything_under_one_rev_and_it_is_said(told: list[Event]) -> None:
+def test_admin_changes_several_settings_under_one_rev_with_a_system_message(told: list[Event]) -> None:
     ada, bob = someone("Ada"), someone()
     chat = group(ada, bob)
     told.clear()
@@ -39,7 +39,7 @@ def test_an_admin_changes_everything_under_one_rev_and_it_is_said(told: list[Eve
     ]
 
 
-def test_what_it_has_already_makes_no_rev(told: list[Event]) -> None:
+def test_unchanged_setting_makes_no_rev(told: list[Event]) -> None:
     ada = someone()
     chat = group(ada)
     conversations.change(ada.id, chat, ALL)
@@ -52,7 +52,7 @@ def test_what_it_has_already_makes_no_rev(told: list[Event]) -> None:
     assert told == []
 
 
-def test_members_change_nothing_and_a_direct_chat_has_nothing_to_change() -> None:
+def test_settings_need_an_admin_and_no_direct_chat() -> None:
     ada, bob, eve = someone(), someone(), someone()
     chat, pair = group(ada, bob), direct(ada, bob)
 
@@ -76,7 +76,7 @@ def test_members_change_nothing_and_a_direct_chat_has_nothing_to_change() -> Non
         ({"avatar_url": "javascript:alert(1)"}, "avatarUrl"),
     ],
 )
-def test_what_is_wrong_is_refused_with_its_field(wanted: dict[str, str], field: str) -> None:
+def test_invalid_message_is_refused_with_its_field(wanted: dict[str, str], field: str) -> None:
     ada = someone()
     chat = group(ada)
 
@@ -87,7 +87,7 @@ def test_what_is_wrong_is_refused_with_its_field(wanted: dict[str, str], field: 
     assert rows.counters(chat) == (0, 1)
 
 
-def test_the_owner_dissolves_a_group_and_nobody_is_in_it_any_more(told: list[Event]) -> None:
+def test_owner_dissolves_a_group_and_ends_all_memberships(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     Member.objects.filter(conversation_id=chat, user_id=bob.id).update(role="admin")
@@ -109,7 +109,7 @@ def test_the_owner_dissolves_a_group_and_nobody_is_in_it_any_more(told: list[Eve
         conversations.dissolve(ada.id, chat)
 
 
-def test_a_group_begins_with_the_message_that_says_so(told: list[Event]) -> None:
+def test_new_group_starts_with_a_system_message(told: list[Event]) -> None:
     """F31."""
     ada, bob = someone("Ada"), someone()
 
@@ -123,7 +123,7 @@ def test_a_group_begins_with_the_message_that_says_so(told: list[Event]) -> None
     )
 
 
-def test_a_large_group_is_made_and_ended_without_a_query_for_each(many: list[Someone], told: list[Event]) -> None:
+def test_query_count_of_creating_and_ending_a_group_is_constant(many: list[Someone], told: list[Event]) -> None:
     ada, costs = someone(), []
     for people in (many[:60], many):
         with CaptureQueriesContext(connection) as made:

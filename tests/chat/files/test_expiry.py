@@ -42,7 +42,7 @@ def of(person: Someone, message: int) -> dict[str, Any]:
     return found
 
 
-def test_uploads_given_up_and_files_never_sent_go_after_a_day() -> None:
+def test_abandoned_uploads_and_unsent_files_are_removed_after_a_day() -> None:
     ada = someone()
     half = piece(ada, begun(ada, 100), b"x" * 100, 0, 50)
     old = [half, upload(ada), ready(ada, png(), name="a.png")]
@@ -61,7 +61,7 @@ def test_uploads_given_up_and_files_never_sent_go_after_a_day() -> None:
     assert stored(young[2].key) == TEXT and stored(young[0].parts[0])
 
 
-def test_a_sent_file_stays_and_a_deleted_messages_goes() -> None:
+def test_sweep_keeps_attached_files_and_removes_those_of_deleted_messages() -> None:
     ada = someone()
     kept, gone = ready(ada), ready(ada)
     sent(ada, kept)
@@ -75,7 +75,7 @@ def test_a_sent_file_stays_and_a_deleted_messages_goes() -> None:
     assert stored(gone.key) is None and not Attachment.objects.filter(id=gone.id).exists()
 
 
-def test_a_sweep_and_a_send_at_once_leave_a_message_with_its_file_or_neither() -> None:
+def test_concurrent_sweep_and_send_leave_no_message_without_its_file() -> None:
     ada = someone()
     chat = direct(ada, someone())
     for _ in range(8):
@@ -92,7 +92,7 @@ def test_a_sweep_and_a_send_at_once_leave_a_message_with_its_file_or_neither() -
             assert (outcome, left, stored(row.key)) == ("ATTACHMENT_REJECTED", None, None)
 
 
-def test_the_number_of_seconds_is_a_setting(settings: Settings) -> None:
+def test_link_lifetime_is_configurable(settings: Settings) -> None:
     settings.LIMITS = replace(settings.LIMITS, orphan_seconds=3600)
     row = aged(ready(someone()), minutes=61)
 
@@ -101,7 +101,7 @@ def test_the_number_of_seconds_is_a_setting(settings: Settings) -> None:
     assert stored(row.key) is None
 
 
-def test_originals_expire_to_a_placeholder_that_keeps_its_thumbnail(settings: Settings, told: list[Event]) -> None:
+def test_expired_original_becomes_a_placeholder_with_thumbnail(settings: Settings, told: list[Event]) -> None:
     settings.LIMITS = replace(settings.LIMITS, attachment_days=30)
     ada = someone()
     picture, young = ready(ada, png(), name="a.png"), ready(ada)
@@ -122,7 +122,7 @@ def test_originals_expire_to_a_placeholder_that_keeps_its_thumbnail(settings: Se
     assert updated.count(str(message)) == 1
 
 
-def test_thumbnails_outlive_their_originals_by_their_own_number(settings: Settings) -> None:
+def test_thumbnails_have_their_own_lifetime(settings: Settings) -> None:
     settings.LIMITS = replace(settings.LIMITS, attachment_days=30, thumbnail_days=100)
     ada = someone()
     row = ready(ada, png(), name="a.png")
@@ -138,7 +138,7 @@ def test_thumbnails_outlive_their_originals_by_their_own_number(settings: Settin
     assert (of(ada, message)["status"], of(ada, message)["thumbnailUrl"]) == ("expired", None)
 
 
-def test_thumbnails_of_more_files_than_a_batch_all_go(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+def test_expired_thumbnails_are_removed_across_batches(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     settings.LIMITS = replace(settings.LIMITS, attachment_days=30, thumbnail_days=100)
     monkeypatch.setattr(expiry, "BATCH", 1)
     ada = someone()
@@ -153,7 +153,7 @@ def test_thumbnails_of_more_files_than_a_batch_all_go(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("days", [1, 4000])
-def test_without_a_number_of_days_files_are_kept_for_good(days: int) -> None:
+def test_files_are_kept_for_good_without_a_lifetime(days: int) -> None:
     ada = someone()
     row = ready(ada)
     sent(ada, row)
@@ -168,9 +168,7 @@ def test_without_a_number_of_days_files_are_kept_for_good(days: int) -> None:
 SENT_AGAIN = [["expired", "uploading", "scanning", "ready"], ["expired", "uploading", "expired"]]
 
 
-def test_an_expired_file_sent_again_is_new_and_one_given_up_is_expired_as_before(
-    settings: Settings, told: list[Event]
-) -> None:
+def test_expired_file_is_uploaded_again_or_stays_expired(settings: Settings, told: list[Event]) -> None:
     settings.LIMITS = replace(settings.LIMITS, attachment_days=30)
     ada = someone()
     again, given_up = ready(ada), ready(ada)
@@ -194,7 +192,7 @@ def test_an_expired_file_sent_again_is_new_and_one_given_up_is_expired_as_before
         assert [each["attachments"][0]["status"] for each in mine] == states
 
 
-def test_bytes_that_no_row_knows_go_after_a_day() -> None:
+def test_unreferenced_stored_bytes_are_removed_after_a_day() -> None:
     ada = someone()
     picture, half = ready(ada, png(), name="a.png"), piece(ada, begun(ada, 10), b"x" * 10, 0, 5)
     prefix, stray, young = picture.key[:2], f"{picture.key}.0badcafe", f"{picture.key[:2]}/{'0' * 40}"
@@ -214,7 +212,7 @@ def test_bytes_that_no_row_knows_go_after_a_day() -> None:
     assert expiry.strays("zz") == 0
 
 
-def test_what_a_killed_worker_left_is_tidied() -> None:
+def test_scratch_files_of_a_killed_worker_are_removed() -> None:
     old, busy = (processing.workshop() / secrets.token_hex(4) for _ in range(2))
     for folder in (old, busy):
         folder.mkdir()

@@ -25,10 +25,10 @@ from chat.files.filenames import LONGEST, cleaned
     ],
     ids=repr,
 )
-def test_a_name_keeps_its_words_and_loses_what_deceives(given: str, kept: str) -> None:
+def test_file_name_cleaning_keeps_words_and_removes_deceptive_characters(given: str, kept: str) -> None:
     assert cleaned(given) == kept
 
 
-def test_a_long_name_keeps_its_suffix() -> None:
+def test_long_name_keeps_its_suffix() -> None:
     assert cleaned("x" * 999 + ".tar") == "x" * (LONGEST - 4) + ".tar"
     assert len(cleaned("x." + "y" * 999)) == LONGEST

@@ -65,7 +65,7 @@ def process(raw: bytes, mime_type: str, folder: Path, most_pixels: int = MOST) -
     ],
     ids=["jpeg turned", "jpeg", "png", "webp", "gif"],
 )
-def test_an_image_is_upright_and_says_nothing_of_its_place(
+def test_image_is_rotated_upright_and_loses_its_gps_position(
     tmp_path: Path, mime_type: str, raw: bytes, size: tuple[int, int]
 ) -> None:
     assert SECRET in raw
@@ -83,7 +83,7 @@ def test_an_image_is_upright_and_says_nothing_of_its_place(
 
 
 @pytest.mark.parametrize("format_", ["GIF", "WEBP", "PNG"])
-def test_an_animation_still_moves(tmp_path: Path, format_: str) -> None:
+def test_animation_keeps_its_frames(tmp_path: Path, format_: str) -> None:
     options = {"comment": SECRET} if format_ == "GIF" else {"exif": exif(1)}
 
     made = process(animated(format_, **options), f"image/{format_.lower()}", tmp_path)
@@ -93,7 +93,7 @@ def test_an_animation_still_moves(tmp_path: Path, format_: str) -> None:
         assert getattr(image, "n_frames", 1) == 3
 
 
-def test_a_thumbnail_fits_its_edge(tmp_path: Path) -> None:
+def test_thumbnail_size_is_bounded(tmp_path: Path) -> None:
     out = io.BytesIO()
     Image.new("RGBA", (1000, 400)).save(out, format="PNG")
 
@@ -128,12 +128,12 @@ def bomb(width: int, height: int) -> bytes:
     ],
     ids=["bomb", "a little too large", "nonsense", "cut off", "no JPEG", "another format", "broken GIF"],
 )
-def test_what_cannot_be_read_is_refused(tmp_path: Path, raw: bytes, mime_type: str) -> None:
+def test_unreadable_image_is_refused(tmp_path: Path, raw: bytes, mime_type: str) -> None:
     with pytest.raises(BadPicture):
         process(raw, mime_type, tmp_path)
 
 
-def test_an_animation_is_measured_with_all_its_frames(tmp_path: Path) -> None:
+def test_pixel_limit_counts_all_frames_of_an_animation(tmp_path: Path) -> None:
     frame = 60 * 40
     process(animated("GIF"), "image/gif", tmp_path, most_pixels=frame)
     with pytest.raises(BadPicture, match="too large"):
@@ -147,14 +147,14 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["clean", "thumbnail"])
-def test_a_full_disk_is_no_verdict(tmp_path: Path, name: str) -> None:
+def test_full_disk_leaves_the_file_pending(tmp_path: Path, name: str) -> None:
     (tmp_path / name).symlink_to("/dev/full")
 
     with pytest.raises(OSError, match="No space left"):
         process(encoded("PNG"), "image/png", tmp_path)
 
 
-def test_a_process_that_is_stopped_has_given_no_verdict(tmp_path: Path) -> None:
+def test_stopped_worker_leaves_the_file_pending(tmp_path: Path) -> None:
     """Its image is a pipe: once the process has opened it, it waits for what comes."""
     os.mkfifo(tmp_path / "source")
     with ThreadPoolExecutor(1) as threads:

@@ -35,7 +35,7 @@ HTML = b"<html><body><script>alert(1)</script>"
     ],
     ids=repr,
 )
-def test_the_bytes_decide(head: bytes, declared: str, type_: str) -> None:
+def test_media_type_follows_the_bytes(head: bytes, declared: str, type_: str) -> None:
     assert media_types.of(head, declared) == type_
 
 
@@ -55,12 +55,12 @@ def test_the_bytes_decide(head: bytes, declared: str, type_: str) -> None:
     ],
     ids=repr,
 )
-def test_what_it_is_not_or_may_not_be_is_refused(head: bytes, declared: str) -> None:
+def test_mismatching_or_refused_media_type_is_refused(head: bytes, declared: str) -> None:
     with pytest.raises(AttachmentRejected):
         media_types.of(head, declared)
 
 
-def test_the_settings_say_what_is_taken(settings: Settings) -> None:
+def test_accepted_media_types_are_configurable(settings: Settings) -> None:
     settings.UPLOAD_TYPES, settings.UPLOAD_TYPES_REFUSED = ["image/*", "application/pdf"], ["image/gif"]
 
     assert media_types.of(PNG, "") == "image/png"
@@ -70,7 +70,7 @@ def test_the_settings_say_what_is_taken(settings: Settings) -> None:
             media_types.of(head, "")
 
 
-def test_nothing_that_a_browser_runs_is_shown_in_a_page() -> None:
+def test_active_content_is_served_as_download() -> None:
     assert not media_types.INLINE & {
         "text/html",
         "image/svg+xml",

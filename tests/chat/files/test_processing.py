@@ -35,7 +35,7 @@ def updates(told: list[Event]) -> list[dict[str, object]]:
     return [f["payload"]["message"]["attachments"][0] for f in frames if f["type"] == "message.updated"]
 
 
-def test_a_clean_file_becomes_ready_and_malware_is_gone_for_good() -> None:
+def test_clean_file_becomes_ready_and_malware_is_deleted() -> None:
     ada = someone()
     fine, bad = upload(ada), upload(ada, b"look: " + EICAR, name="a.txt")
     with running(Daemon()) as daemon:
@@ -48,7 +48,7 @@ def test_a_clean_file_becomes_ready_and_malware_is_gone_for_good() -> None:
     assert store([draft(ada, direct(ada, someone()), attachments=[str(bad.id)])])[0].outcome == "ATTACHMENT_REJECTED"
 
 
-def test_before_the_verdict_nobody_gets_a_link_and_then_everybody_is_told(told: list[Event]) -> None:
+def test_file_link_is_published_after_the_verdict(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat, row = direct(ada, bob), upload(ada, png(), name="a.png")
     message = sent(ada, chat, row)
@@ -66,7 +66,7 @@ def test_before_the_verdict_nobody_gets_a_link_and_then_everybody_is_told(told: 
     assert history.message_by_id(bob.viewer, message).rev == rows.counters(chat)[1] == before.rev + 1
 
 
-def test_malware_in_a_message_is_told_as_rejected(told: list[Event]) -> None:
+def test_rejection_of_an_attached_file_is_published(told: list[Event]) -> None:
     ada = someone()
     chat, row = direct(ada, someone()), upload(ada, EICAR)
     sent(ada, chat, row)
@@ -76,7 +76,7 @@ def test_malware_in_a_message_is_told_as_rejected(told: list[Event]) -> None:
     assert [(file["status"], file["url"]) for file in updates(told)] == [("rejected", None)]
 
 
-def test_a_file_whose_message_was_deleted_meanwhile_leaves_nothing(told: list[Event]) -> None:
+def test_file_of_a_message_deleted_during_processing_is_removed(told: list[Event]) -> None:
     ada = someone()
     chat, row = direct(ada, someone()), upload(ada)
     deletions.delete(ada.id, sent(ada, chat, row))
@@ -88,11 +88,11 @@ def test_a_file_whose_message_was_deleted_meanwhile_leaves_nothing(told: list[Ev
     assert updates(told) == []
 
 
-def test_without_a_scanner_a_file_is_ready_after_its_processing() -> None:
+def test_file_is_ready_without_a_scanner() -> None:
     assert examined(upload(someone()), None).status == "ready"
 
 
-def test_while_the_scanner_is_away_a_file_waits_and_is_tried_again() -> None:
+def test_file_is_retried_while_the_scanner_is_unavailable() -> None:
     ada, daemon = someone(), Daemon()
     row, away = upload(ada), Clamd(daemon.address)
     daemon.listener.close()
@@ -115,7 +115,7 @@ def work_off_one(row: Attachment, scanner: Scanner) -> None:
     processing.work_off(scanner)
 
 
-def test_a_verdict_and_a_send_at_once_end_with_a_message_that_shows_the_file() -> None:
+def test_concurrent_verdict_and_send_show_the_file() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     for _ in range(8):
@@ -134,7 +134,7 @@ def test_a_verdict_and_a_send_at_once_end_with_a_message_that_shows_the_file() -
     assert len(set(revs)) == 8 and revs[-1] == rows.counters(chat)[1]
 
 
-def test_a_verdict_and_a_deletion_at_once_leave_a_tombstone_without_a_file() -> None:
+def test_concurrent_verdict_and_deletion_leave_a_tombstone_without_file() -> None:
     ada = someone()
     chat = direct(ada, someone())
     for _ in range(8):
@@ -150,7 +150,7 @@ def test_a_verdict_and_a_deletion_at_once_leave_a_tombstone_without_a_file() -> 
         assert (left.status, left.attachments, row.status, row.message_id) == ("deleted", [], "expired", None)
 
 
-def test_what_is_due_is_worked_off_once_by_several_workers() -> None:
+def test_several_workers_process_each_file_once() -> None:
     ada = someone()
     files = [upload(ada) for _ in range(6)]
 
@@ -160,7 +160,7 @@ def test_what_is_due_is_worked_off_once_by_several_workers() -> None:
     assert {(row.status, row.attempts) for row in found} == {("ready", 1)}
 
 
-def test_one_process_examines_one_file_at_a_time_and_misses_none_that_comes_meanwhile() -> None:
+def test_worker_processes_one_file_at_a_time_and_misses_none() -> None:
     ada = someone()
     first = upload(ada)
     meanwhile: list[Attachment] = []
@@ -181,7 +181,7 @@ def test_one_process_examines_one_file_at_a_time_and_misses_none_that_comes_mean
     assert {Attachment.objects.get(id=row.id).status for row in (first, *meanwhile)} == {"ready"}
 
 
-def test_a_worker_that_died_leaves_its_file_to_the_next() -> None:
+def test_file_of_a_killed_worker_is_processed_by_the_next() -> None:
     row = upload(someone())
     claimed = processing._claim()
     while claimed is not None and claimed.id != row.id:
@@ -195,7 +195,7 @@ def test_a_worker_that_died_leaves_its_file_to_the_next() -> None:
     assert (row.status, row.attempts, stored(row.key)) == ("ready", 2, TEXT)
 
 
-def test_one_that_was_cancelled_meanwhile_leaves_nothing() -> None:
+def test_upload_cancelled_during_a_piece_leaves_nothing() -> None:
     ada = someone()
     row = upload(ada)
     uploads.cancel(ada.id, row.id)
@@ -206,7 +206,7 @@ def test_one_that_was_cancelled_meanwhile_leaves_nothing() -> None:
     assert not Attachment.objects.filter(id=row.id).exists()
 
 
-def test_a_picture_is_clean_before_anybody_gets_it() -> None:
+def test_image_metadata_is_removed_before_download() -> None:
     raw = encoded("JPEG", exif=exif(), comment=SECRET)
     row = upload(someone(), raw, name="garden.jpg", mime_type="image/jpeg")
     (part,) = row.parts
@@ -219,7 +219,7 @@ def test_a_picture_is_clean_before_anybody_gets_it() -> None:
     assert stored(row.thumbnail_key) and stored(part) is None
 
 
-def test_a_picture_that_is_a_bomb_is_rejected(settings: Settings) -> None:
+def test_decompression_bomb_is_rejected(settings: Settings) -> None:
     settings.LIMITS = replace(settings.LIMITS, max_image_pixels=60 * 40)
     ada = someone()
 
@@ -227,13 +227,13 @@ def test_a_picture_that_is_a_bomb_is_rejected(settings: Settings) -> None:
     assert examined(upload(ada, png(61, 40), name="a.png")).status == "rejected"
 
 
-def test_a_file_that_is_no_picture_has_neither_thumbnail_nor_size_in_pixels() -> None:
+def test_non_image_has_no_thumbnail_and_no_pixel_size() -> None:
     seen = uploads.wire(ready(someone()))
 
     assert (seen.thumbnail_url, seen.width, seen.height, seen.mime_type) == (None, None, None, "text/plain")
 
 
-def test_two_files_with_the_same_bytes_are_two() -> None:
+def test_identical_files_are_stored_separately() -> None:
     """F224: who has what cannot be found out by sending it."""
     one, other = ready(someone()), ready(someone())
 
@@ -241,7 +241,7 @@ def test_two_files_with_the_same_bytes_are_two() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 70_000])
-def test_any_size_comes_out_as_it_went_in(size: int) -> None:
+def test_storage_returns_bytes_of_any_size_unchanged(size: int) -> None:
     body = b"\x01\x80" * size
 
     assert stored(ready(someone(), body).key) == body

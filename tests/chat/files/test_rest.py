@@ -63,7 +63,7 @@ def ada(server: Server) -> tuple[Someone, Api]:
     return person, Api(server, person)
 
 
-def test_a_file_is_sent_at_once_scanned_and_fetched_by_its_link(server: Server, ada: tuple[Someone, Api]) -> None:
+def test_file_is_uploaded_scanned_attached_and_downloaded(server: Server, ada: tuple[Someone, Api]) -> None:
     person, api = ada
     bob = someone()
     chat = direct(person, bob)
@@ -82,7 +82,7 @@ def test_a_file_is_sent_at_once_scanned_and_fetched_by_its_link(server: Server, 
     assert (status, body, headers["content-length"]) == (200, TEXT, str(len(TEXT)))
 
 
-def test_an_upload_in_pieces_goes_on_after_a_broken_connection(server: Server, ada: tuple[Someone, Api]) -> None:
+def test_chunked_upload_continues_after_a_lost_connection(server: Server, ada: tuple[Someone, Api]) -> None:
     _, api = ada
     made = api.post("attachments", {"name": "film.bin", "size": len(WHOLE), "mimeType": "application/octet-stream"})
     id_, step = made.body["id"], 500_000
@@ -105,7 +105,7 @@ def test_an_upload_in_pieces_goes_on_after_a_broken_connection(server: Server, a
     assert fetch(server, link_of(row))[2] == WHOLE
 
 
-def test_both_servers_take_and_give_files_alike(either_server: Server) -> None:
+def test_uvicorn_and_daphne_serve_files_alike(either_server: Server) -> None:
     person = someone()
     api = Api(either_server, person)
     whole = b"\x01\x02\x03" * 300_000
@@ -123,7 +123,7 @@ def test_both_servers_take_and_give_files_alike(either_server: Server) -> None:
         assert fetch(either_server, link, {"Range": "bytes=3-8"})[::2] == (206, whole[3:9])
 
 
-def test_a_piece_out_of_place_is_told_where_to_go_on(ada: tuple[Someone, Api]) -> None:
+def test_misplaced_piece_is_refused_with_the_expected_offset(ada: tuple[Someone, Api]) -> None:
     _, api = ada
     id_ = api.post("attachments", {"name": "a", "size": 1000}).body["id"]
     whole = b"\x01" * 1000
@@ -136,7 +136,7 @@ def test_a_piece_out_of_place_is_told_where_to_go_on(ada: tuple[Someone, Api]) -
     assert (again.status, again.body["received"]) == (200, 300)
 
 
-def test_pieces_sent_at_once_are_one(ada: tuple[Someone, Api]) -> None:
+def test_concurrent_pieces_are_stored_once(ada: tuple[Someone, Api]) -> None:
     _, api = ada
     id_ = api.post("attachments", {"name": "a", "size": 1000}).body["id"]
 
@@ -150,7 +150,7 @@ def test_pieces_sent_at_once_are_one(ada: tuple[Someone, Api]) -> None:
     "value",
     ["", "bytes 0-9", "bytes 5-4/10", "bytes 0-10/10", "bytes */10", "bytes -1-4/10", "items 0-9/10", "bytes 0-9/11"],
 )
-def test_a_wrong_range_is_refused(ada: tuple[Someone, Api], value: str) -> None:
+def test_invalid_content_range_is_refused(ada: tuple[Someone, Api], value: str) -> None:
     _, api = ada
     id_ = api.post("attachments", {"name": "a", "size": 10}).body["id"]
 
@@ -172,13 +172,13 @@ def test_a_wrong_range_is_refused(ada: tuple[Someone, Api], value: str) -> None:
     ],
     ids=str,
 )
-def test_a_wrong_field_is_named(ada: tuple[Someone, Api], body: dict[str, Any], field: str) -> None:
+def test_invalid_field_is_named_in_the_error(ada: tuple[Someone, Api], body: dict[str, Any], field: str) -> None:
     reply = ada[1].post("attachments", body)
 
     assert (reply.status, reply.code, reply.fields) == (422, "INVALID_PAYLOAD", [field])
 
 
-def test_what_is_not_taken_is_refused_and_leaves_nothing(ada: tuple[Someone, Api]) -> None:
+def test_refused_upload_leaves_nothing(ada: tuple[Someone, Api]) -> None:
     person, api = ada
 
     lie = send(api, b"<html><script>", name="a.png", mime_type="image/png")
@@ -191,7 +191,7 @@ def test_what_is_not_taken_is_refused_and_leaves_nothing(ada: tuple[Someone, Api
     assert not Attachment.objects.filter(uploader_id=person.id).exists()
 
 
-def test_a_body_beyond_its_bound_is_refused_before_anything_reads_it(server: Server, ada: tuple[Someone, Api]) -> None:
+def test_oversized_body_is_refused_before_it_is_read(server: Server, ada: tuple[Someone, Api]) -> None:
     _, api = ada
 
     large, elsewhere = send(api, b"x" * 10_600_000), api.post("sync", {"chats": {}, "more": "x" * 2**20})
@@ -201,14 +201,14 @@ def test_a_body_beyond_its_bound_is_refused_before_anything_reads_it(server: Ser
     assert send(api, b"x" * 5_000_000).status == 201
 
 
-def test_a_file_above_what_django_holds_in_memory_comes_through(ada: tuple[Someone, Api]) -> None:
+def test_file_above_djangos_memory_limit_is_uploaded(ada: tuple[Someone, Api]) -> None:
     reply = send(ada[1], b"\x02" * 3_000_000)
 
     assert (reply.status, reply.body["size"]) == (201, 3_000_000)
     assert stored(Attachment.objects.get(id=reply.body["id"]).parts[0]) == b"\x02" * 3_000_000
 
 
-def test_a_browser_uploads_with_its_session_and_csrf_token(server: Server) -> None:
+def test_browser_uploads_with_its_session_and_csrf_token(server: Server) -> None:
     person, token = someone(), "t" * 32
     cookie = f"{settings.SESSION_COOKIE_NAME}={web_session(person)}; csrftoken={token}"
 
@@ -224,7 +224,7 @@ def test_a_browser_uploads_with_its_session_and_csrf_token(server: Server) -> No
 # --- links ------------------------------------------------------------------------------------------------------------
 
 
-def test_only_its_own_link_opens_a_file(server: Server) -> None:
+def test_file_opens_only_by_its_own_link(server: Server) -> None:
     ada = someone()
     row, other = ready(ada, png(), name="a.png"), ready(ada, png(), name="b.png")
     link = link_of(row)
@@ -244,7 +244,7 @@ def test_only_its_own_link_opens_a_file(server: Server) -> None:
         assert (status, json.loads(body)["code"]) == (403, "FORBIDDEN"), path
 
 
-def test_a_link_ends_after_its_minutes(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_link_expires(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     row = ready(someone())
     now = time.time()
     for ago, status in ((140, 200), (301, 403)):
@@ -254,13 +254,13 @@ def test_a_link_ends_after_its_minutes(server: Server, monkeypatch: pytest.Monke
         assert fetch(server, old)[0] == status
 
 
-def test_a_link_lives_as_long_as_its_number_says_at_most_and_half_of_it_at_least() -> None:
+def test_link_lifetime_is_between_half_and_all_of_its_limit() -> None:
     until = int(parse_qs(urlsplit(links.link(1, links.FILE)).query)["until"][0])
 
     assert 149 <= until - time.time() <= 300
 
 
-def test_before_the_verdict_even_a_link_opens_nothing(server: Server, ada: tuple[Someone, Api]) -> None:
+def test_link_before_the_verdict_returns_404(server: Server, ada: tuple[Someone, Api]) -> None:
     row = Attachment.objects.get(id=send(ada[1]).body["id"])
 
     assert fetch(server, link_of(row))[0] == 404
@@ -278,9 +278,7 @@ def test_before_the_verdict_even_a_link_opens_nothing(server: Server, ada: tuple
     ],
     ids=["png", "html", "svg", "pdf"],
 )
-def test_a_browser_runs_nothing_of_what_it_is_served(
-    server: Server, body: bytes, name: str, served_as: str, shown: bool
-) -> None:
+def test_browser_executes_no_served_file(server: Server, body: bytes, name: str, served_as: str, shown: bool) -> None:
     row = ready(someone(), body, name=name)
 
     _, headers, _ = fetch(server, link_of(row))
@@ -294,7 +292,7 @@ def test_a_browser_runs_nothing_of_what_it_is_served(
     assert "set-cookie" not in headers
 
 
-def test_the_thumbnail_has_a_link_of_its_own(server: Server) -> None:
+def test_thumbnail_has_its_own_link(server: Server) -> None:
     row = ready(someone(), png(), name="a.png")
 
     status, headers, body = fetch(server, link_of(row, links.THUMBNAIL))
@@ -302,7 +300,7 @@ def test_the_thumbnail_has_a_link_of_its_own(server: Server) -> None:
     assert (status, headers["content-type"], body[8:12]) == (200, "image/webp", b"WEBP")
 
 
-def test_a_deleted_messages_links_end_at_once(server: Server) -> None:
+def test_file_links_of_a_deleted_message_stop_working(server: Server) -> None:
     ada, bob = someone(), someone()
     row = ready(ada, png(), name="a.png")
     (message,) = store([draft(ada, direct(ada, bob), "", content_type="image", attachments=[str(row.id)])])
@@ -327,7 +325,7 @@ def test_a_deleted_messages_links_end_at_once(server: Server) -> None:
         ("lines=0-1", 200, (0, None)),
     ],
 )
-def test_a_range_is_served(server: Server, asked: str, status: int, span: tuple[int, int | None]) -> None:
+def test_range_request_returns_206(server: Server, asked: str, status: int, span: tuple[int, int | None]) -> None:
     whole = bytes(range(256)) * 4000
     row = ready(someone(), whole, name="a.bin")
 
@@ -341,7 +339,7 @@ def test_a_range_is_served(server: Server, asked: str, status: int, span: tuple[
 
 
 @pytest.mark.parametrize("asked", ["bytes=18-", "bytes=99-100", "bytes=5-4", "bytes=-0"])
-def test_a_range_beyond_the_end_is_refused(server: Server, asked: str) -> None:
+def test_range_beyond_the_end_returns_416(server: Server, asked: str) -> None:
     row = ready(someone())
     assert len(TEXT) == 18
 
@@ -350,7 +348,7 @@ def test_a_range_beyond_the_end_is_refused(server: Server, asked: str) -> None:
     assert (status, headers["content-range"]) == (416, "bytes */18")
 
 
-def test_a_range_of_another_version_is_the_whole_and_the_same_version_is_not_sent_again(server: Server) -> None:
+def test_if_range_and_if_none_match_are_honoured(server: Server) -> None:
     row = ready(someone())
     etag = fetch(server, link_of(row))[1]["etag"]
 
@@ -359,5 +357,5 @@ def test_a_range_of_another_version_is_the_whole_and_the_same_version_is_not_sen
     assert fetch(server, link_of(row), {"If-None-Match": etag})[0] == 304
 
 
-def test_the_contract_says_whether_files_are_scanned(server: Server) -> None:
+def test_contract_says_whether_files_are_scanned(server: Server) -> None:
     assert Api(server).get("contract").body["filesScanned"] is False

@@ -12,7 +12,7 @@ from chat.files.scanning import Clamd, ScannerAway, Verdict
 from tests.chat.clamd import EICAR, Daemon, running
 
 
-def test_a_clean_file_is_streamed_whole_and_found_clean() -> None:
+def test_scanner_receives_the_whole_file() -> None:
     whole = bytes(range(256)) * 1024
     with running(Daemon()) as daemon:
         verdict = Clamd(daemon.address).judge(io.BytesIO(whole))
@@ -21,19 +21,19 @@ def test_a_clean_file_is_streamed_whole_and_found_clean() -> None:
     assert daemon.received == [whole]
 
 
-def test_malware_is_named() -> None:
+def test_scanner_verdict_names_the_malware() -> None:
     with running(Daemon()) as daemon:
         verdict = Clamd(daemon.address).judge(io.BytesIO(b"before" + EICAR))
 
     assert verdict == Verdict(clean=False, reason="Eicar-Test-Signature")
 
 
-def test_a_socket_of_the_machine_does_as_well(tmp_path: Path) -> None:
+def test_scanner_is_reachable_over_a_unix_socket(tmp_path: Path) -> None:
     with running(Daemon(socket.AF_UNIX, str(tmp_path / "clamd"))) as daemon:
         assert Clamd(daemon.address).judge(io.BytesIO(b"fine")).clean
 
 
-def test_what_is_larger_than_the_scanner_takes_is_not_clean() -> None:
+def test_file_above_the_scanners_limit_is_not_clean() -> None:
     daemon = Daemon()
     daemon.most = 1000
     with running(daemon):
@@ -43,14 +43,14 @@ def test_what_is_larger_than_the_scanner_takes_is_not_clean() -> None:
 
 
 @pytest.mark.parametrize("answer", [b"stream: Cannot allocate memory ERROR", b"", b"nonsense"], ids=repr)
-def test_an_answer_that_is_no_verdict_is_none(answer: bytes) -> None:
+def test_unreadable_scanner_answer_raises(answer: bytes) -> None:
     daemon = Daemon()
     daemon.answer = answer
     with running(daemon), pytest.raises(ScannerAway):
         Clamd(daemon.address).judge(io.BytesIO(b"fine"))
 
 
-def test_a_scanner_that_is_away_is_no_verdict() -> None:
+def test_unavailable_scanner_raises_instead_of_judging() -> None:
     with running(Daemon()) as daemon:
         address = daemon.address
 
@@ -58,7 +58,7 @@ def test_a_scanner_that_is_away_is_no_verdict() -> None:
         Clamd(address).judge(io.BytesIO(b"fine"))
 
 
-def test_without_an_address_there_is_no_scanner(settings: Settings) -> None:
+def test_scanner_is_off_without_an_address(settings: Settings) -> None:
     settings.CLAMD = ""
     assert scanning.scanner() is None
 

@@ -30,7 +30,7 @@ class Broken:
         raise RuntimeError("no route to the bucket")
 
 
-def test_what_finds_no_room_leaves_nothing_behind() -> None:
+def test_failed_save_leaves_no_bytes() -> None:
     key = storage.new_key()
     whole = FullDisk(b"x" * 3 * File.DEFAULT_CHUNK_SIZE)
 
@@ -40,7 +40,7 @@ def test_what_finds_no_room_leaves_nothing_behind() -> None:
     assert not storages["attachments"].exists(key)
 
 
-def test_a_piece_that_cannot_be_kept_is_refused_for_now_and_may_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_piece_is_refused_as_overloaded_while_storage_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     ada = someone()
     row = begun(ada, len(TEXT))
 
@@ -57,7 +57,7 @@ def test_a_piece_that_cannot_be_kept_is_refused_for_now_and_may_come_again(monke
     assert piece(ada, row, TEXT, 0, len(TEXT)).status == "scanning"
 
 
-def test_a_file_whose_bytes_cannot_be_deleted_is_gone_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_row_is_deleted_even_if_storage_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     ada = someone()
     row = upload(ada)
 

@@ -47,7 +47,7 @@ def followed(row: Attachment, kind: str = links.FILE) -> Any:
     return downloads.response(row.id, named["kind"], named["until"], named["signature"], headers={})
 
 
-def test_a_file_goes_through_the_bucket_and_its_parts_are_gone(bucket: str) -> None:
+def test_upload_through_a_bucket_removes_its_parts(bucket: str) -> None:
     ada, whole = someone(), bytes(range(256)) * 2000
     row = begun(ada, len(whole))
     for start in range(0, len(whole), 200_000):
@@ -60,7 +60,7 @@ def test_a_file_goes_through_the_bucket_and_its_parts_are_gone(bucket: str) -> N
     assert storage.local(done.key) is None
 
 
-def test_a_link_leads_to_the_buckets_own_with_safe_headers(bucket: str) -> None:
+def test_link_redirects_to_a_signed_bucket_url_with_safe_headers(bucket: str) -> None:
     page, picture = ready(someone(), b"<html><script>"), ready(someone(), png(), name="a.png")
 
     for row, type_, shown in ((page, "application/octet-stream", "attachment"), (picture, "image/png", "inline")):
@@ -79,7 +79,7 @@ def _named(redirect: Any, name: str) -> str:
     return str(parse_qs(urlsplit(redirect["Location"]).query)[name][0])
 
 
-def test_what_goes_is_gone_from_the_bucket(bucket: str) -> None:
+def test_expired_file_is_removed_from_the_bucket(bucket: str) -> None:
     ada = someone()
     row, other = ready(ada), upload(ada)
     location = followed(row)["Location"]
@@ -93,7 +93,7 @@ def test_what_goes_is_gone_from_the_bucket(bucket: str) -> None:
         urllib.request.urlopen(location)
 
 
-def test_a_key_is_never_written_over(bucket: str) -> None:
+def test_storage_key_is_never_overwritten(bucket: str) -> None:
     key = storage.new_key()
     storage.save(key, io.BytesIO(TEXT))
 
@@ -102,7 +102,7 @@ def test_a_key_is_never_written_over(bucket: str) -> None:
     assert stored(key) == TEXT
 
 
-def test_pages_may_load_from_the_bucket_alone() -> None:
+def test_csp_allows_the_storage_bucket_only() -> None:
     assert bucket_origin("", "") == []
     assert bucket_origin("b", "https://s3.example.org/x") == ["https://s3.example.org"]
     assert bucket_origin("b", "") == ["https://*.amazonaws.com"]

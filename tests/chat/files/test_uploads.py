@@ -31,7 +31,7 @@ def sent(person: Someone, chat: int, row: Attachment) -> int:
     return result.id
 
 
-def test_a_file_arrives_in_pieces_in_order() -> None:
+def test_file_is_uploaded_in_ordered_pieces() -> None:
     ada = someone()
     row = begun(ada, len(WHOLE))
 
@@ -43,7 +43,7 @@ def test_a_file_arrives_in_pieces_in_order() -> None:
     assert stored(examined(row).key) == WHOLE
 
 
-def test_a_piece_that_comes_again_changes_nothing_and_one_too_early_is_told_where_to_go_on() -> None:
+def test_repeated_piece_is_harmless_and_early_piece_is_refused_with_the_offset() -> None:
     ada = someone()
     row = begun(ada, len(WHOLE))
     piece(ada, row, WHOLE, 0, 4000)
@@ -60,7 +60,7 @@ def test_a_piece_that_comes_again_changes_nothing_and_one_too_early_is_told_wher
     assert stored(examined(row).key) == WHOLE
 
 
-def test_the_same_piece_from_several_connections_counts_once() -> None:
+def test_concurrent_identical_pieces_count_once() -> None:
     ada = someone()
     row = begun(ada, len(WHOLE))
 
@@ -73,7 +73,7 @@ def test_the_same_piece_from_several_connections_counts_once() -> None:
     assert stored(examined(row).key) == WHOLE
 
 
-def test_bytes_that_are_not_those_announced_are_refused() -> None:
+def test_body_shorter_than_announced_is_refused() -> None:
     ada = someone()
     row = begun(ada, 100)
 
@@ -86,7 +86,7 @@ def test_bytes_that_are_not_those_announced_are_refused() -> None:
     assert Attachment.objects.get(id=row.id).received == 0
 
 
-def test_the_first_piece_shows_what_is_not_taken() -> None:
+def test_refused_media_type_is_detected_in_the_first_piece() -> None:
     ada = someone()
     row = begun(ada, 100, mime_type="image/png")
 
@@ -95,7 +95,7 @@ def test_the_first_piece_shows_what_is_not_taken() -> None:
 
 
 @pytest.mark.parametrize("first", [0, 1, 2])
-def test_a_beginning_in_small_pieces_hides_nothing(first: int) -> None:
+def test_type_is_detected_across_small_first_pieces(first: int) -> None:
     ada, program = someone(), b"MZ\x90\0" + b"\0" * 100
     row = begun(ada, len(program))
     if first:
@@ -105,7 +105,7 @@ def test_a_beginning_in_small_pieces_hides_nothing(first: int) -> None:
         piece(ada, row, program, row.received, len(program))
 
 
-def test_a_picture_whose_first_byte_comes_alone_is_a_picture() -> None:
+def test_image_type_is_detected_after_a_one_byte_piece() -> None:
     ada, whole = someone(), png()
     row = piece(ada, begun(ada, len(whole)), whole, 0, 1)
 
@@ -115,7 +115,7 @@ def test_a_picture_whose_first_byte_comes_alone_is_a_picture() -> None:
     assert examined(row).thumbnail_key
 
 
-def test_the_number_of_pieces_is_bounded() -> None:
+def test_number_of_upload_pieces_is_bounded() -> None:
     ada = someone()
     row = begun(ada, 1000)
     for place in range(2 * uploads.SMALLER):
@@ -126,13 +126,13 @@ def test_the_number_of_pieces_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("said", ["a\0b", "text", "", "TEXT/plain; charset=utf-8", "a/" + "b" * 200])
-def test_a_type_is_kept_as_one_or_not_at_all(said: str) -> None:
+def test_malformed_media_type_is_stored_as_unknown(said: str) -> None:
     row = begun(someone(), 10, mime_type=said)
 
     assert row.mime_type == ("text/plain" if said.startswith("TEXT") else "application/octet-stream")
 
 
-def test_sizes_are_bounded(settings: Settings) -> None:
+def test_upload_size_is_bounded(settings: Settings) -> None:
     ada = someone()
     settings.LIMITS = replace(
         settings.LIMITS, max_attachment_bytes=1000, direct_upload_bytes=500, upload_chunk_bytes=300
@@ -174,14 +174,14 @@ def test_uploads_are_limited_by_number_and_by_bytes(
     begun(someone(), over)
 
 
-def test_the_name_is_cleaned_and_the_key_is_nobodys() -> None:
+def test_file_name_is_cleaned_and_its_storage_key_is_random() -> None:
     row = upload(someone(), name="../my\u202e secret.txt")
 
     assert row.name == "my secret.txt"
     assert "secret" not in row.key and row.key != upload(someone()).key
 
 
-def test_a_file_goes_into_one_message_of_its_uploader() -> None:
+def test_file_is_attached_once_and_by_its_uploader_only() -> None:
     ada, bob = someone(), someone()
     chat, row = direct(ada, bob), ready(ada)
 
@@ -192,7 +192,7 @@ def test_a_file_goes_into_one_message_of_its_uploader() -> None:
     assert store([draft(ada, chat, attachments=[str(half.id)])])[0].outcome == "ATTACHMENT_REJECTED"
 
 
-def test_who_sees_the_message_sees_its_file() -> None:
+def test_file_visibility_follows_the_message() -> None:
     ada, bob, eve, late = someone(), someone(), someone(), someone()
     chat, row = group(ada, bob, eve), ready(ada)
     with pytest.raises(NotFound):
@@ -206,7 +206,7 @@ def test_who_sees_the_message_sees_its_file() -> None:
             uploads.look(other.id, row.id)
 
 
-def test_a_deleted_message_keeps_no_file() -> None:
+def test_deletion_removes_the_files_of_the_message() -> None:
     ada, bob = someone(), someone()
     chat, row = direct(ada, bob), ready(ada)
     message = sent(ada, chat, row)
@@ -217,7 +217,7 @@ def test_a_deleted_message_keeps_no_file() -> None:
         uploads.look(bob.id, row.id)
 
 
-def test_an_upload_is_cancelled_with_all_that_came() -> None:
+def test_cancelled_upload_removes_its_parts() -> None:
     ada, bob = someone(), someone()
     row = begun(ada, len(WHOLE))
     row = piece(ada, row, WHOLE, 0, 4000)
@@ -231,7 +231,7 @@ def test_an_upload_is_cancelled_with_all_that_came() -> None:
         piece(ada, row, WHOLE, 4000, 8000)
 
 
-def test_a_file_in_a_message_is_not_cancelled() -> None:
+def test_attached_file_cannot_be_cancelled() -> None:
     ada = someone()
     row = ready(ada)
     sent(ada, direct(ada, someone()), row)
@@ -240,7 +240,7 @@ def test_a_file_in_a_message_is_not_cancelled() -> None:
         uploads.cancel(ada.id, row.id)
 
 
-def test_only_an_expired_file_of_ones_own_message_is_sent_again() -> None:
+def test_only_expired_own_files_can_be_uploaded_again() -> None:
     ada, bob = someone(), someone()
     row = ready(ada, png(), name="a.png")
     sent(ada, direct(ada, bob), row)
@@ -267,7 +267,7 @@ def expired_in(chat: int, person: Someone) -> Attachment:
     return row
 
 
-def test_who_has_left_puts_nothing_into_an_old_message() -> None:
+def test_former_member_cannot_upload_into_an_old_message() -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     early, late = expired_in(chat, bob), expired_in(chat, bob)
@@ -282,7 +282,7 @@ def test_who_has_left_puts_nothing_into_an_old_message() -> None:
     assert Attachment.objects.get(id=late.id).status == "expired"
 
 
-def test_no_new_file_passes_a_block_in_an_old_message(told: list[Event]) -> None:
+def test_file_uploaded_again_is_not_shown_across_a_block(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     row = expired_in(direct(ada, bob), ada)
     blocks.block(bob.id, ada.id)

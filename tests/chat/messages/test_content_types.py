@@ -39,7 +39,7 @@ def drafted(content_type: str, data: Any = None, content: str = "", files: int =
         }),
     ],
 )  # fmt: skip
-def test_data_is_kept_as_its_type_says(content_type: str, data: Any, kept: Any) -> None:
+def test_content_data_is_stored_in_the_form_of_its_type(content_type: str, data: Any, kept: Any) -> None:
     assert drafted(content_type, data) == kept
     assert drafted("voice", {"durationMs": 1, "waveform": [0, 255]}, files=1) == {"durationMs": 1, "waveform": [0, 255]}
 
@@ -63,7 +63,7 @@ SOON = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
         ("poll", {**POLL, "closesAt": "9999-12-31T23:59:59-14:00"}), ("poll", {**POLL, "closesAt": 1}), ("text", {"a": 1}), ("e2ee", {"a": 1}),
     ],
 )  # fmt: skip
-def test_other_data_is_refused_with_its_field(content_type: str, data: Any) -> None:
+def test_invalid_content_data_is_refused_with_its_field(content_type: str, data: Any) -> None:
     with pytest.raises(InvalidPayload) as refused:
         drafted(content_type, data, content="words")
 
@@ -78,7 +78,7 @@ def test_other_data_is_refused_with_its_field(content_type: str, data: Any) -> N
         ("text", 0, "content"), ("system", 0, "contentType"), ("html", 0, "contentType"),
     ],
 )  # fmt: skip
-def test_words_and_files_are_where_a_type_has_them(content_type: str, files: int, field: str) -> None:
+def test_text_and_files_must_fit_the_content_type(content_type: str, files: int, field: str) -> None:
     with pytest.raises(InvalidPayload) as refused:
         drafted(content_type, {"durationMs": 1} if content_type == "voice" else None, files=files)
 
@@ -93,7 +93,7 @@ def uploaded(owner: int, status: str = "ready") -> str:
     return str(made.pk)
 
 
-def test_a_file_goes_into_one_message_of_its_uploader() -> None:
+def test_file_is_attached_once_and_by_its_uploader_only() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     mine, hers, rejected = uploaded(bob.id), uploaded(ada.id), uploaded(bob.id, "rejected")
@@ -109,7 +109,7 @@ def test_a_file_goes_into_one_message_of_its_uploader() -> None:
     assert [(file["id"], file["name"]) for file in shown] == [(mine, "a.txt")]
 
 
-def test_what_a_type_brings_is_read_back_as_it_was_sent() -> None:
+def test_content_data_is_read_back_as_sent() -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     (stored,) = store([draft(ada, chat, "", content_type="location", data=PLACE)])
@@ -118,6 +118,6 @@ def test_what_a_type_brings_is_read_back_as_it_was_sent() -> None:
     assert history.message_by_id(bob.viewer, say(ada, chat).id).data is None
 
 
-def test_a_card_without_anything_to_say_is_refused_as_a_whole() -> None:
+def test_empty_contact_card_is_refused() -> None:
     with pytest.raises(Refused):
         drafted("contact", {"email": "a@b.c"})

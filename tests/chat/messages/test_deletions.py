@@ -21,7 +21,7 @@ from tests.chat.messages.test_edits import age
 from tests.factories import Someone, direct, draft, group, say, someone, store
 
 
-def test_a_deleted_message_leaves_a_tombstone_and_nothing_else(told: list[Event]) -> None:
+def test_deletion_leaves_only_a_tombstone(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     file = Attachment.objects.create(
@@ -54,7 +54,7 @@ def test_a_deleted_message_leaves_a_tombstone_and_nothing_else(told: list[Event]
         edits.versions(bob.id, stored.id, limit=10)
 
 
-def test_deleting_twice_is_one_deletion(told: list[Event]) -> None:
+def test_second_deletion_changes_nothing(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     stored = say(bob, chat)
@@ -66,7 +66,7 @@ def test_deleting_twice_is_one_deletion(told: list[Event]) -> None:
     assert history.message_by_id(ada.viewer, stored.id).deleted_by == str(bob.id)
 
 
-def test_after_the_window_only_admins_delete(settings: Settings) -> None:
+def test_only_admins_delete_after_the_window(settings: Settings) -> None:
     ada, bob, cem, eve = (someone() for _ in range(4))
     chat = group(ada, bob, cem)
     early, late, last = say(bob, chat), say(bob, chat), say(bob, chat)
@@ -85,7 +85,7 @@ def test_after_the_window_only_admins_delete(settings: Settings) -> None:
     assert history.message_by_id(cem.viewer, late.id).deleted_by == str(ada.id)
 
 
-def test_what_was_deleted_is_gone_for_good_a_day_later() -> None:
+def test_deleted_text_is_purged_after_a_day() -> None:
     ada = someone()
     chat = group(ada)
     deleted, edited = say(ada, chat, "secret"), say(ada, chat, "one")
@@ -103,7 +103,7 @@ def test_what_was_deleted_is_gone_for_good_a_day_later() -> None:
     assert list(kept.values_list("content", flat=True)) == ["one"]
 
 
-def test_what_one_deletes_for_oneself_is_gone_from_all_own_reads_and_from_nobody_elses(told: list[Event]) -> None:
+def test_deletion_for_oneself_hides_the_message_from_own_reads_only(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     first, second = say(ada, chat, "1"), say(ada, chat, "2")
@@ -127,7 +127,7 @@ def test_what_one_deletes_for_oneself_is_gone_from_all_own_reads_and_from_nobody
     assert Hiding.objects.filter(conversation_id=chat).count() == 1
 
 
-def test_a_device_that_has_yet_to_hear_of_it_syncs_from_there_still() -> None:
+def test_device_unaware_of_a_deletion_syncs_from_the_deleted_message() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     hidden, later = say(ada, chat, "1"), say(ada, chat, "2")
@@ -144,7 +144,7 @@ def seen(person: Someone, chat: int) -> list[int]:
     return [m.seq for m in history.page(person.viewer, chat, limit=100)[0].messages]
 
 
-def test_a_change_of_what_one_has_deleted_for_oneself_is_not_told_to_one(told: list[Event]) -> None:
+def test_change_of_a_message_deleted_for_oneself_is_not_published_to_that_user(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     stored = say(ada, chat, "1")
@@ -159,7 +159,7 @@ def test_a_change_of_what_one_has_deleted_for_oneself_is_not_told_to_one(told: l
     assert (answer.chats[0].messages, answer.chats[0].rev) == ([], 3)
 
 
-def test_what_happened_is_not_deleted_and_what_one_cannot_see_is_not_hidden() -> None:
+def test_system_messages_and_invisible_messages_cannot_be_deleted() -> None:
     ada, eve = someone(), someone()
     chat = group(ada)
     stored = say(ada, chat)

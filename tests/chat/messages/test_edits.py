@@ -30,7 +30,7 @@ def age(message_id: int, hours: float) -> None:
     Message.objects.filter(id=message_id).update(created_at=timezone.now() - timedelta(hours=hours))
 
 
-def test_an_edit_is_told_to_all_and_keeps_what_was_said(told: list[Event]) -> None:
+def test_edit_is_published_and_keeps_the_previous_version(told: list[Event]) -> None:
     ada, bob = someone("Ada"), someone("Bob")
     chat = direct(ada, bob)
     stored = say(ada, chat, "frist")
@@ -52,7 +52,7 @@ def test_an_edit_is_told_to_all_and_keeps_what_was_said(told: list[Event]) -> No
     assert kept.next is None
 
 
-def test_versions_come_in_pages_and_to_those_alone_who_see_the_message() -> None:
+def test_versions_are_paged_and_need_visibility_of_the_message() -> None:
     ada, bob, eve = someone(), someone(), someone()
     stored = say(ada, direct(ada, bob), "1")
     for n in range(2, 6):
@@ -68,7 +68,7 @@ def test_versions_come_in_pages_and_to_those_alone_who_see_the_message() -> None
         edits.versions(eve.id, stored.id, limit=2)
 
 
-def test_a_stale_version_is_a_conflict_and_the_same_words_are_no_edit(told: list[Event]) -> None:
+def test_stale_version_is_a_conflict_and_unchanged_text_is_no_edit(told: list[Event]) -> None:
     ada = someone()
     chat = direct(ada, someone())
     stored = say(ada, chat, "one")
@@ -85,7 +85,7 @@ def test_a_stale_version_is_a_conflict_and_the_same_words_are_no_edit(told: list
     assert MessageVersion.objects.filter(message_id=stored.id).count() == 1
 
 
-def test_only_the_author_edits_and_only_what_has_words() -> None:
+def test_edit_needs_the_author_and_a_text_message() -> None:
     ada, bob, eve = someone(), someone(), someone()
     chat = group(ada, bob)
     stored = say(bob, chat)
@@ -112,7 +112,7 @@ def test_only_the_author_edits_and_only_what_has_words() -> None:
         edits.edit(bob.id, stored.id, "mine")
 
 
-def test_one_who_may_not_write_any_more_edits_nothing() -> None:
+def test_edit_needs_the_right_to_write() -> None:
     ada, bob = someone(), someone()
     chat = group(bob, ada)
     stored = say(bob, chat)
@@ -125,7 +125,7 @@ def test_one_who_may_not_write_any_more_edits_nothing() -> None:
         edits.edit(ada.id, other.id, "as a reader")
 
 
-def test_after_the_window_nothing_is_edited(settings: Settings) -> None:
+def test_edit_after_the_window_is_refused(settings: Settings) -> None:
     ada = someone()
     stored = say(ada, direct(ada, someone()))
     age(stored.id, 47.9)
@@ -138,7 +138,7 @@ def test_after_the_window_nothing_is_edited(settings: Settings) -> None:
     edits.edit(ada.id, stored.id, "the window is as long as its number says")
 
 
-def test_changes_are_limited_a_minute(settings: Settings) -> None:
+def test_changes_are_limited_per_minute(settings: Settings) -> None:
     ada = someone()
     stored = say(ada, direct(ada, someone()))
     settings.LIMITS = replace(settings.LIMITS, changes_per_minute=2)
@@ -155,7 +155,7 @@ def mentioned(person: Someone, chat: int) -> int:
     return queries.conversation(person.viewer, chat).mention_count
 
 
-def test_an_edit_renews_whom_it_mentions() -> None:
+def test_edit_replaces_the_mentions() -> None:
     ada, bob, cem, eve = (someone() for _ in range(4))
     chat = group(ada, bob, cem)
     (stored,) = store([draft(ada, chat, "@bob", mentions=[str(bob.id)])])
@@ -172,7 +172,7 @@ def test_an_edit_renews_whom_it_mentions() -> None:
         edits.edit(ada.id, stored.id, "many", mentions=list(range(101)))
 
 
-def test_a_mention_does_not_count_for_as_long_as_its_author_is_blocked() -> None:
+def test_mentions_by_blocked_users_are_not_counted() -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     stored = say(ada, chat)
@@ -186,7 +186,7 @@ def test_a_mention_does_not_count_for_as_long_as_its_author_is_blocked() -> None
     assert mentioned(bob, chat) == 2
 
 
-def test_an_edit_is_judged_anew_for_whether_it_mentions_everybody(many: list[Someone]) -> None:
+def test_edit_reevaluates_the_everyone_mention(many: list[Someone]) -> None:
     ada, bob = someone(), someone()
     small, large = group(ada, bob), group(ada, bob, *many[:19])
     mine, other, owners = say(bob, small), say(bob, large), say(ada, large)
@@ -202,7 +202,7 @@ def test_an_edit_is_judged_anew_for_whether_it_mentions_everybody(many: list[Som
     assert mentioned(bob, large) == 1
 
 
-def test_a_blocked_persons_edit_in_a_direct_chat_is_dropped_in_silence(told: list[Event]) -> None:
+def test_edit_by_blocked_user_in_direct_chat_is_silently_dropped(told: list[Event]) -> None:
     """Else an old message would carry new words past the block."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)

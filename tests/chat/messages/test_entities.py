@@ -48,12 +48,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("case", FIXTURE, ids=lambda case: case["title"])
-def test_the_shared_cases(case: dict[str, Any]) -> None:
+def test_parser_matches_the_shared_fixture(case: dict[str, Any]) -> None:
     assert parse(case["text"], case.get("names", [])) == case["entities"]
 
 
 @given(TEXTS)
-def test_entities_lie_within_the_text_and_within_each_other(text: str) -> None:
+def test_entities_are_within_the_text_and_nested(text: str) -> None:
     units = len(text.encode("utf-16-le", "surrogatepass")) // 2
     around: list[Entity] = []
     for entity in parse(text, NAMES):
@@ -70,7 +70,7 @@ def test_entities_lie_within_the_text_and_within_each_other(text: str) -> None:
 
 
 @given(TEXTS, st.sampled_from(["bold", "italic", "strike", "code", "codeBlock", "mention", "emoji"]))
-def test_an_entity_is_what_its_range_says(text: str, type_: str) -> None:
+def test_entity_range_covers_its_text(text: str, type_: str) -> None:
     for entity in parse(text, NAMES):
         if entity["type"] == type_ == "mention":
             assert piece(text, entity).lower() == f"@{entity['name']}".lower()
@@ -83,7 +83,7 @@ def test_an_entity_is_what_its_range_says(text: str, type_: str) -> None:
 
 
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_hostile_text_costs_as_much_as_it_is_long(hostile: str) -> None:
+def test_parsing_cost_is_linear_in_hostile_text(hostile: str) -> None:
     short, long = (looks((hostile * MOST)[:size]) for size in (MOST // 4, MOST))
     assert long <= 4.5 * short + 50
 
@@ -110,12 +110,12 @@ def looks(text: str) -> int:
 
 
 @pytest.mark.parametrize("text", ["@all", "hi @Here!", "> @all", "*@all*", "- @here", "```\n@all"])
-def test_everybody_is_mentioned(text: str) -> None:
+def test_text_with_everyone_mention_is_recognized(text: str) -> None:
     assert mentions_everyone(text)
 
 
 @pytest.mark.parametrize("text", ["", "all", "`@all`", "```\n@all\n```", "a@all.example", "@allen", "``@here``"])
-def test_nobody_else_is_everybody(text: str) -> None:
+def test_text_without_everyone_mention_is_recognized(text: str) -> None:
     assert not mentions_everyone(text)
 
 

@@ -38,7 +38,7 @@ def state_of(person: Someone, chat: int, seq: int) -> str:
     return "not told" if state is UNSET else str(state)
 
 
-def test_a_page_is_in_seq_order_and_says_how_to_go_on() -> None:
+def test_history_page_is_in_seq_order_with_a_cursor() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, 7)
@@ -54,7 +54,7 @@ def test_a_page_is_in_seq_order_and_says_how_to_go_on() -> None:
     assert paged(bob, chat, around=7, limit=3) == ([5, 6, 7], True, 5)
 
 
-def test_pages_in_either_direction_give_each_message_once() -> None:
+def test_history_pages_list_each_message_once_in_both_directions() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, 25)
@@ -75,7 +75,7 @@ def test_pages_in_either_direction_give_each_message_once() -> None:
     assert [seq for page in down[::-1] for seq in page] == [seq for page in up for seq in page] == list(range(1, 26))
 
 
-def test_a_page_skips_what_its_reader_may_not_see_and_is_still_full() -> None:
+def test_history_page_skips_hidden_messages_and_is_full() -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     for n in range(10):
@@ -90,7 +90,7 @@ def test_a_page_skips_what_its_reader_may_not_see_and_is_still_full() -> None:
     assert paged(ada, chat) == ([8, 9, 10], True, 8)
 
 
-def test_what_a_block_hid_stays_hidden_from_the_blocker_and_shown_to_its_sender() -> None:
+def test_blocked_message_stays_hidden_from_the_blocker_only() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say(bob, chat, "before")
@@ -106,7 +106,7 @@ def test_what_a_block_hid_stays_hidden_from_the_blocker_and_shown_to_its_sender(
         history.message_by_id(ada.viewer, hidden.id)
 
 
-def test_history_is_for_members_and_a_message_for_who_was_sent_it() -> None:
+def test_history_needs_membership_and_a_message_its_receiver() -> None:
     ada, bob, eve = someone(), someone(), someone()
     chat = direct(ada, bob)
     message = say(ada, chat)
@@ -119,7 +119,7 @@ def test_history_is_for_members_and_a_message_for_who_was_sent_it() -> None:
             history.message_by_id(viewer, wanted)
 
 
-def test_a_message_is_found_in_its_own_chat_alone() -> None:
+def test_seq_lookup_is_limited_to_its_chat() -> None:
     ada, bob = someone(), someone()
     chat, other = direct(ada, bob), group(ada, bob)
     message = say(ada, chat)
@@ -129,7 +129,7 @@ def test_a_message_is_found_in_its_own_chat_alone() -> None:
         history.seq_of(bob.id, other, message.id)
 
 
-def test_a_quote_names_its_author_and_not_what_the_reader_may_not_see() -> None:
+def test_quote_shows_its_author_and_hides_invisible_text() -> None:
     ada, bob = someone("Ada"), someone("Bob")
     chat = direct(ada, bob)
     quoted = say(ada, chat, "x" * 200)
@@ -140,7 +140,7 @@ def test_a_quote_names_its_author_and_not_what_the_reader_may_not_see() -> None:
     assert (quote.id, quote.sender_name, quote.excerpt) == (str(quoted.id), "Ada", "x" * 100)
 
 
-def test_a_quote_does_not_carry_a_blocked_persons_words_to_the_blocker() -> None:
+def test_quote_hides_text_of_a_blocked_author() -> None:
     ada, bob, cem = someone(), someone("Bob"), someone()
     chat = group(ada, bob, cem)
     blocks.block(ada.id, bob.id)
@@ -154,7 +154,7 @@ def test_a_quote_does_not_carry_a_blocked_persons_words_to_the_blocker() -> None
     assert seen is None or seen.excerpt == ""
 
 
-def test_a_quote_does_not_carry_what_was_said_before_ones_time() -> None:
+def test_quote_hides_text_from_before_joining() -> None:
     ada, bob = someone(), someone()
     chat = group(ada)
     rows.change(chat, {"shares_history": False})
@@ -193,7 +193,7 @@ def lies_before_somebodys_time() -> tuple[Someone, int, int]:
         (lies_before_somebodys_time, ""),
     ],
 )
-def test_a_live_quote_tells_nobody_what_they_may_not_read(
+def test_live_quote_hides_text_that_its_reader_may_not_see(
     told: list[Event], made: Callable[[], tuple[Someone, int, int]], shown: str | None
 ) -> None:
     """The frame is one for all; told at once, or read back later for who missed it."""
@@ -211,7 +211,7 @@ def test_a_live_quote_tells_nobody_what_they_may_not_read(
     assert own is not None and own.excerpt == "secret"
 
 
-def test_a_message_tells_its_state_to_its_sender_alone() -> None:
+def test_only_the_sender_sees_the_message_state() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say(ada, chat)
@@ -225,7 +225,7 @@ def test_a_message_tells_its_state_to_its_sender_alone() -> None:
     assert state_of(bob, chat, 1) == "not told"
 
 
-def test_a_single_message_tells_the_same_state_as_its_page() -> None:
+def test_single_message_and_page_show_the_same_state() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     message = say(ada, chat)
@@ -234,7 +234,7 @@ def test_a_single_message_tells_the_same_state_as_its_page() -> None:
     assert history.message_by_id(ada.viewer, message.id).state == state_of(ada, chat, 1) == "seen"
 
 
-def test_a_group_message_is_seen_when_all_have_seen_it() -> None:
+def test_group_message_is_seen_once_all_members_have_seen_it() -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     say(ada, chat)
@@ -247,7 +247,7 @@ def test_a_group_message_is_seen_when_all_have_seen_it() -> None:
     assert states == ["sent", "delivered", "seen"]
 
 
-def test_a_large_groups_admins_do_not_stand_for_all_its_members(settings: Settings) -> None:
+def test_admins_of_a_large_group_do_not_determine_its_ticks(settings: Settings) -> None:
     ada, bob = someone(), someone()
     settings.LIMITS = replace(settings.LIMITS, fanout_threshold=5)
     chat = group(ada, bob, *crowd(3))
@@ -259,7 +259,7 @@ def test_a_large_groups_admins_do_not_stand_for_all_its_members(settings: Settin
 
 
 @pytest.mark.parametrize(("who", "setting"), [("bob", "send_read_receipts"), ("ada", "show_read_receipts")])
-def test_privacy_hides_that_a_message_was_seen_but_not_that_it_was_delivered(who: str, setting: str) -> None:
+def test_read_receipt_privacy_keeps_delivered_state(who: str, setting: str) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say(ada, chat)
@@ -273,7 +273,7 @@ def test_privacy_hides_that_a_message_was_seen_but_not_that_it_was_delivered(who
     assert (hidden, state_of(ada, chat, 1)) == ("delivered", "seen")
 
 
-def test_a_blocked_senders_messages_stay_sent_whatever_the_blocker_reads() -> None:
+def test_message_of_blocked_sender_stays_in_state_sent() -> None:
     """F205: you see "sent", they never see it."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -285,7 +285,7 @@ def test_a_blocked_senders_messages_stay_sent_whatever_the_blocker_reads() -> No
     assert state_of(bob, chat, 1) == "sent"
 
 
-def test_a_message_object_is_the_protocols() -> None:
+def test_message_object_has_the_fields_of_the_protocol() -> None:
     ada, bob = someone("Ada"), someone()
     chat = direct(ada, bob)
     stored = store([draft(ada, chat, "Hi", mentions=[str(bob.id)], priority="urgent", last_seen_seq=0)])[0]
@@ -316,7 +316,7 @@ def queries_of() -> Iterator[CaptureQueriesContext]:
         yield asked
 
 
-def test_a_page_costs_the_same_for_2_and_for_200_members_and_for_1_and_100_messages(many: list[Someone]) -> None:
+def test_history_page_query_count_is_constant(many: list[Someone]) -> None:
     ada = someone()
     small, large = group(ada, someone()), group(ada, *many)
     say_many(ada, small, 1)
@@ -332,7 +332,7 @@ def test_a_page_costs_the_same_for_2_and_for_200_members_and_for_1_and_100_messa
     assert counts[0] == counts[1] <= 3
 
 
-def test_who_has_left_reads_what_was_said_and_nothing_of_what_goes_on_around_it() -> None:
+def test_former_member_reads_old_messages_without_reactions_and_replies() -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     theirs, own = say(ada, chat, "old words"), say(bob, chat)

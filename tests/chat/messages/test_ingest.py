@@ -23,7 +23,7 @@ from tests.chat.uploads import ready
 from tests.factories import Someone, direct, draft, group, say, say_many, someone, store
 
 
-def test_a_batch_is_numbered_without_holes_in_its_order() -> None:
+def test_batch_gets_consecutive_seqs_in_its_order() -> None:
     ada, bob = someone(), someone()
     one, two = direct(ada, bob), group(ada, bob)
 
@@ -37,7 +37,7 @@ def test_a_batch_is_numbered_without_holes_in_its_order() -> None:
     assert stored[0].id < stored[2].id < stored[4].id, "within a chat, ids follow seq (F10)"
 
 
-def test_a_refused_message_leaves_no_hole_and_refuses_nothing_behind_it() -> None:
+def test_refused_message_leaves_no_seq_gap() -> None:
     ada, bob, eve = someone(), someone(), someone()
     chat = direct(ada, bob)
 
@@ -47,7 +47,7 @@ def test_a_refused_message_leaves_no_hole_and_refuses_nothing_behind_it() -> Non
     assert rows.seqs_and_revs(chat) == [(1, 2), (2, 3)]
 
 
-def test_an_id_used_before_returns_the_first_answer_however_late() -> None:
+def test_late_repetition_returns_the_first_answer() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     first = draft(ada, chat, "first")
@@ -63,7 +63,7 @@ def test_an_id_used_before_returns_the_first_answer_however_late() -> None:
     assert Message.objects.get(id=original.id).content == "first"
 
 
-def test_an_id_belongs_to_its_sender_and_its_chat() -> None:
+def test_client_id_is_scoped_to_sender_and_chat() -> None:
     ada, bob = someone(), someone()
     chat, other = direct(ada, bob), group(ada, bob)
     client_id = str(uuid4())
@@ -73,7 +73,7 @@ def test_an_id_belongs_to_its_sender_and_its_chat() -> None:
     assert [s.outcome for s in stored] == ["stored"] * 4
 
 
-def test_one_who_has_left_writes_no_more_but_gets_the_answer_to_what_was_stored() -> None:
+def test_former_member_cannot_send_but_gets_earlier_answers() -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     sent = draft(bob, chat)
@@ -85,7 +85,7 @@ def test_one_who_has_left_writes_no_more_but_gets_the_answer_to_what_was_stored(
     assert (again.outcome, later.outcome) == ("duplicate", "NOT_A_MEMBER")
 
 
-def test_a_repeated_reply_counts_once_at_its_root_even_where_it_would_be_refused_now() -> None:
+def test_repeated_reply_counts_once_in_its_thread() -> None:
     """A file of the first time is taken, and who has left is no member: only then is a repetition looked for."""
     ada, bob = someone(), someone()
     chat = group(ada, bob)
@@ -104,7 +104,7 @@ def test_a_repeated_reply_counts_once_at_its_root_even_where_it_would_be_refused
     assert Message.objects.get(id=root.id).replies == 2
 
 
-def test_a_file_named_by_somebody_else_too_is_still_its_uploaders() -> None:
+def test_attachment_id_in_another_users_message_is_refused() -> None:
     ada, bob = someone(), someone()
     chat, file = direct(ada, bob), str(ready(ada).id)
 
@@ -113,7 +113,7 @@ def test_a_file_named_by_somebody_else_too_is_still_its_uploaders() -> None:
     assert [s.outcome for s in stored] == ["ATTACHMENT_REJECTED", "stored"]
 
 
-def test_what_does_not_exist_is_refused_as_what_is_not_yours() -> None:
+def test_unknown_and_foreign_objects_get_the_same_refusal() -> None:
     ada, bob, eve = someone(), someone(), someone()
 
     nowhere, not_hers = store([draft(eve, 1), draft(eve, direct(ada, bob))])
@@ -121,7 +121,7 @@ def test_what_does_not_exist_is_refused_as_what_is_not_yours() -> None:
     assert nowhere.outcome == not_hers.outcome == "NOT_A_MEMBER"
 
 
-def test_in_a_broadcast_only_admins_write() -> None:
+def test_only_admins_write_in_a_broadcast() -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     rows.change(chat, {"kind": "broadcast"})
@@ -132,7 +132,7 @@ def test_in_a_broadcast_only_admins_write() -> None:
     assert stored[1].seq == 1
 
 
-def test_a_clock_above_the_last_seq_is_ahead() -> None:
+def test_last_seen_seq_above_the_last_seq_is_refused() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say(bob, chat)
@@ -146,7 +146,7 @@ def test_a_clock_above_the_last_seq_is_ahead() -> None:
     assert list(kept) == [None, 1, 0]
 
 
-def test_a_reply_names_a_message_of_its_own_chat() -> None:
+def test_reply_must_quote_a_message_of_the_same_chat() -> None:
     ada, bob = someone("Ada"), someone()
     chat, elsewhere = direct(ada, bob), group(ada, bob)
     quoted = say(ada, chat, "x" * 150)
@@ -163,7 +163,7 @@ def test_a_reply_names_a_message_of_its_own_chat() -> None:
     assert (foreign.outcome, unknown.outcome) == ("NOT_FOUND", "NOT_FOUND")
 
 
-def test_a_blocked_sender_is_told_of_success_and_only_the_row_knows() -> None:
+def test_message_of_blocked_sender_is_acked_and_stored_as_hidden() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     before = say(bob, chat)
@@ -177,7 +177,7 @@ def test_a_blocked_sender_is_told_of_success_and_only_the_row_knows() -> None:
     assert hidden.blockers == [ada.id]
 
 
-def test_nobody_replies_to_what_a_block_hides_but_its_sender() -> None:
+def test_reply_to_a_hidden_message_is_refused_to_all_but_its_sender() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     blocks.block(ada.id, bob.id)
@@ -188,7 +188,7 @@ def test_nobody_replies_to_what_a_block_hides_but_its_sender() -> None:
     assert (hers.outcome, his.outcome) == ("NOT_FOUND", "stored")
 
 
-def test_in_a_group_a_block_hides_nothing_from_the_others_and_names_who_gets_nothing() -> None:
+def test_block_in_a_group_hides_messages_from_the_blocker_only() -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     blocks.block(ada.id, bob.id)
@@ -199,7 +199,7 @@ def test_in_a_group_a_block_hides_nothing_from_the_others_and_names_who_gets_not
     assert stored.blockers == [ada.id]
 
 
-def test_a_block_and_its_end_hold_from_the_next_message_on() -> None:
+def test_block_and_unblock_apply_from_the_next_message() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
 
@@ -227,7 +227,7 @@ def standing(person: Someone, chat: int) -> tuple[int, int, int]:
     return row.read_seq, row.delivered_seq, row.own_above
 
 
-def test_sending_moves_the_senders_marks_over_their_own_messages_alone() -> None:
+def test_sending_advances_the_senders_marks_over_own_messages_only() -> None:
     """Decision 0011: who writes has not read what others wrote meanwhile, and nobody is told so."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -250,7 +250,7 @@ def test_sending_moves_the_senders_marks_over_their_own_messages_alone() -> None
     assert standing(bob, chat) == (8, 8, 0)
 
 
-def test_who_answers_without_reading_has_the_rest_unread() -> None:
+def test_reply_does_not_mark_earlier_messages_as_read() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, 3)
@@ -264,7 +264,7 @@ def test_who_answers_without_reading_has_the_rest_unread() -> None:
     assert history.page(ada.viewer, chat, limit=10)[0].messages[0].state == "sent"
 
 
-def test_marks_and_sends_of_one_person_at_once_leave_exact_counts() -> None:
+def test_concurrent_marks_and_sends_leave_exact_counts() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
 
@@ -285,7 +285,7 @@ def test_marks_and_sends_of_one_person_at_once_leave_exact_counts() -> None:
     assert queries.unread(bob.id).get(str(chat), 0) == above.filter(sender_id=ada.id).count()
 
 
-def test_the_message_its_chat_and_its_outbox_row_commit_together_or_not_at_all() -> None:
+def test_message_chat_and_outbox_row_commit_atomically() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
 
@@ -297,7 +297,7 @@ def test_the_message_its_chat_and_its_outbox_row_commit_together_or_not_at_all()
     assert rows.counters(chat) == (0, 1)
 
 
-def test_a_refusal_outside_the_web_is_raised_by_its_code() -> None:
+def test_store_in_a_task_raises_the_refusal() -> None:
     ada, bob, eve = someone(), someone(), someone()
 
     with pytest.raises(NotAMember) as refused:
@@ -307,7 +307,7 @@ def test_a_refusal_outside_the_web_is_raised_by_its_code() -> None:
     assert (refused.value.code, refused.value.status) == ("NOT_A_MEMBER", 403)
 
 
-def test_a_group_message_is_one_row_and_costs_the_same_for_2_and_for_200_members(many: list[Someone]) -> None:
+def test_group_message_is_one_row_and_costs_the_same_for_2_and_for_200_members(many: list[Someone]) -> None:
     ada = someone()
     small, large = group(ada, someone()), group(ada, *many)
     counts: list[int] = []

@@ -45,7 +45,7 @@ def texts(messages: list[Message]) -> list[str]:
     return [m.content for m in messages if m.content_type == "text"]
 
 
-def test_history_and_sync_and_single_messages_leave_out_what_lies_between(stage: Stage) -> None:
+def test_membership_gaps_are_hidden_in_history_sync_and_single_messages(stage: Stage) -> None:
     _, bob, chat, unseen, seen = stage
 
     assert texts(history.page(bob.viewer, chat, limit=50)[0].messages) == ["with 0", "with 1"]
@@ -59,7 +59,7 @@ def test_history_and_sync_and_single_messages_leave_out_what_lies_between(stage:
     assert [history.message_by_id(bob.viewer, message.id).content for message in seen] == ["with 0", "with 1"]
 
 
-def test_threads_and_quotes_tell_nothing_of_it(stage: Stage) -> None:
+def test_threads_and_quotes_hide_a_message_deleted_for_oneself(stage: Stage) -> None:
     ada, bob, chat, unseen, _ = stage
     say_reply(ada, chat, unseen[1], "about what he did not see")
 
@@ -73,7 +73,7 @@ def test_threads_and_quotes_tell_nothing_of_it(stage: Stage) -> None:
         reactions.add(bob.id, unseen[1].id, "👍")
 
 
-def test_a_change_of_it_is_told_live_to_those_who_were_there(stage: Stage, told: list[Event]) -> None:
+def test_change_of_an_old_message_is_published_to_its_receivers(stage: Stage, told: list[Event]) -> None:
     ada, bob, chat, unseen, seen = stage
 
     edits.edit(ada.id, unseen[1].id, "other words")
@@ -86,7 +86,7 @@ def test_a_change_of_it_is_told_live_to_those_who_were_there(stage: Stage, told:
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_new_words_are_not_for_those_who_had_left_before_them(shared: bool) -> None:
+def test_former_member_does_not_see_later_edits(shared: bool) -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     conversations.change(ada.id, chat, {"shares_history": shared})
@@ -105,7 +105,7 @@ def test_new_words_are_not_for_those_who_had_left_before_them(shared: bool) -> N
     assert last == (["edited after"] if shared else [])
 
 
-def test_where_history_is_shared_again_all_of_it_is_seen(stage: Stage) -> None:
+def test_sharing_history_again_shows_all_of_it(stage: Stage) -> None:
     ada, bob, chat, _, _ = stage
 
     conversations.change(ada.id, chat, {"shares_history": True})

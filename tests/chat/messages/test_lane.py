@@ -43,7 +43,7 @@ async def another_session() -> AsyncIterator[psycopg.AsyncConnection[Any]]:
         await session.close()
 
 
-async def test_what_waits_together_is_stored_by_one_statement(told: list[Event]) -> None:
+async def test_waiting_messages_are_stored_by_one_statement(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     counted = Counted("test")
@@ -55,7 +55,7 @@ async def test_what_waits_together_is_stored_by_one_statement(told: list[Event])
     assert [event.seq for event in told if event.seq] == list(range(1, 51))
 
 
-async def test_the_same_id_twice_in_a_batch_is_one_message_with_two_answers(told: list[Event]) -> None:
+async def test_repeated_id_in_a_batch_stores_one_message(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     twice = draft(ada, chat)
@@ -69,7 +69,7 @@ async def test_the_same_id_twice_in_a_batch_is_one_message_with_two_answers(told
     assert [event.seq for event in told if event.seq] == [1, 2]
 
 
-async def test_a_repetition_gets_its_first_answer_even_from_one_who_has_left(told: list[Event]) -> None:
+async def test_repeated_send_by_a_former_member_returns_the_first_answer(told: list[Event]) -> None:
     """Its ack was lost, then its sender was removed: what was stored is acked, however late."""
     ada, bob = someone(), someone()
     chat = group(ada, bob)
@@ -86,7 +86,7 @@ async def test_a_repetition_gets_its_first_answer_even_from_one_who_has_left(tol
     assert [event.seq for event in told if event.seq] == [1, 2, 3]
 
 
-async def test_a_refusal_goes_to_its_sender_alone(told: list[Event]) -> None:
+async def test_refused_message_in_a_batch_fails_only_its_sender(told: list[Event]) -> None:
     ada, bob, eve = someone(), someone(), someone()
     chat = direct(ada, bob)
 
@@ -97,7 +97,7 @@ async def test_a_refusal_goes_to_its_sender_alone(told: list[Event]) -> None:
     assert len([event for event in told if event.seq]) == 1
 
 
-async def test_a_message_that_breaks_the_statement_fails_alone(told: list[Event]) -> None:
+async def test_failing_message_does_not_fail_its_batch(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     poison = draft(ada, chat)._replace(mentions=(2**70,))
@@ -109,7 +109,7 @@ async def test_a_message_that_breaks_the_statement_fails_alone(told: list[Event]
     assert isinstance(broken, psycopg.DataError)
 
 
-async def test_a_session_ended_before_the_commit_is_retried_and_acked_once(told: list[Event]) -> None:
+async def test_send_is_retried_after_a_connection_lost_before_the_commit(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     lane = Lane()
@@ -132,7 +132,7 @@ async def test_a_session_ended_before_the_commit_is_retried_and_acked_once(told:
     assert [event.seq for event in told if event.seq] == [1, 2]
 
 
-async def test_an_answer_lost_after_the_commit_is_found_again_and_told_once(told: list[Event]) -> None:
+async def test_send_whose_commit_answer_was_lost_is_recovered_and_published_once(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     wanted = draft(ada, chat)
@@ -145,7 +145,7 @@ async def test_an_answer_lost_after_the_commit_is_found_again_and_told_once(told
     assert [event.seq for event in told if event.seq] == [1]
 
 
-async def test_what_a_block_hid_is_told_to_nobody_after_its_end_when_the_answer_was_lost(told: list[Event]) -> None:
+async def test_recovered_send_stays_hidden_after_the_block_has_ended(told: list[Event]) -> None:
     """Repetitions are told after a broken connection; by then the block may have ended, and what it hid stays hidden."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -160,7 +160,7 @@ async def test_what_a_block_hid_is_told_to_nobody_after_its_end_when_the_answer_
     assert [event.skip_users for event in told if event.seq] == [[ada.id]]
 
 
-async def test_while_the_database_stays_away_nothing_is_acked(
+async def test_nothing_is_acked_while_the_database_is_unavailable(
     told: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, bob = someone(), someone()
@@ -175,7 +175,7 @@ async def test_while_the_database_stays_away_nothing_is_acked(
     assert not [event for event in told if event.seq]
 
 
-async def test_stored_is_acked_even_where_telling_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_stored_message_is_acked_even_if_publishing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
 
@@ -190,7 +190,7 @@ async def test_stored_is_acked_even_where_telling_fails(monkeypatch: pytest.Monk
     assert rows.outbox_of(chat) == [("messages.stored", 1, 1)], "the outbox brings the members what they were not told"
 
 
-async def test_a_batch_has_its_bound(told: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_batch_size_is_bounded(told: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     counted = Counted("test")
@@ -201,7 +201,7 @@ async def test_a_batch_has_its_bound(told: list[Event], monkeypatch: pytest.Monk
     assert [a.seq for a in answers if isinstance(a, Stored)] == list(range(1, ingest.MOST + 2))
 
 
-async def test_a_message_bears_what_its_sender_sent(told: list[Event]) -> None:
+async def test_published_message_has_all_sent_fields(told: list[Event]) -> None:
     ada, bob = someone("Ada"), someone()
     chat = direct(ada, bob)
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -29,7 +29,7 @@ def counts(viewer: Someone, poll: int) -> list[int]:
     return [option["count"] for option in history.message_by_id(viewer.viewer, poll).data["options"]]
 
 
-def test_votes_are_counted_and_changed_and_taken_back(told: list[Event]) -> None:
+def test_votes_are_counted_changed_and_withdrawn(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     poll = asked(ada, chat)
@@ -50,7 +50,7 @@ def test_votes_are_counted_and_changed_and_taken_back(told: list[Event]) -> None
     assert history.message_by_id(ada.viewer, poll).status == "active", "a vote is no edit"
 
 
-def test_a_poll_takes_as_many_answers_as_it_says() -> None:
+def test_single_choice_poll_refuses_several_options() -> None:
     ada = someone()
     chat = group(ada)
     one, many = asked(ada, chat), asked(ada, chat, multiple=True)
@@ -63,7 +63,7 @@ def test_a_poll_takes_as_many_answers_as_it_says() -> None:
         assert refused.value.field == "options"
 
 
-def test_who_chose_what_is_told_unless_it_is_anonymous() -> None:
+def test_voters_are_listed_unless_the_poll_is_anonymous() -> None:
     ada, bob, eve = someone("Ada"), someone("Bob"), someone()
     chat = group(ada, bob)
     shown, secret = asked(ada, chat, multiple=True), asked(ada, chat, anonymous=True)
@@ -83,7 +83,7 @@ def test_who_chose_what_is_told_unless_it_is_anonymous() -> None:
             polls.ballots(viewer.id, message, limit=10)
 
 
-def test_a_closed_poll_takes_no_votes() -> None:
+def test_closed_poll_refuses_votes() -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     poll = asked(bob, chat)
@@ -101,7 +101,7 @@ def test_a_closed_poll_takes_no_votes() -> None:
             polls.vote(cem.id, poll, options)
 
 
-def test_a_poll_closes_by_itself_at_its_time() -> None:
+def test_poll_closes_at_its_closing_time() -> None:
     ada = someone()
     poll = asked(ada, group(ada), closesAt=(timezone.now() + timedelta(hours=1)).isoformat())
     polls.vote(ada.id, poll, [0])
@@ -113,7 +113,7 @@ def test_a_poll_closes_by_itself_at_its_time() -> None:
         polls.vote(ada.id, poll, [1])
 
 
-def test_only_members_vote_and_only_on_polls() -> None:
+def test_vote_needs_membership_and_a_poll() -> None:
     ada, bob, eve = someone(), someone(), someone()
     chat = group(ada, bob)
     poll, text = asked(ada, chat), say(ada, chat).id
@@ -134,7 +134,7 @@ def test_only_members_vote_and_only_on_polls() -> None:
         polls.vote(bob.id, poll, [0])
 
 
-def test_a_blocked_persons_vote_in_a_direct_chat_is_dropped_in_silence(told: list[Event]) -> None:
+def test_vote_by_blocked_user_in_direct_chat_is_silently_dropped(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     poll = asked(ada, direct(ada, bob))
     blocks.block(ada.id, bob.id)

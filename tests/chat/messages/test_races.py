@@ -113,7 +113,7 @@ RACES: dict[str, tuple[list[tuple[int, Act]], set[str]]] = {
 
 
 @pytest.mark.parametrize("name", RACES)
-async def test_two_changes_at_once_end_the_same_everywhere(server: Server, name: str) -> None:
+async def test_concurrent_changes_converge(server: Server, name: str) -> None:
     acts, allowed = RACES[name]
     async with race(server) as at:
         refused = set()
@@ -140,7 +140,7 @@ async def _alone(at: Race, who: int, act: Act, message: int) -> Frame:
         return await act(at, message, client)
 
 
-async def test_edits_in_a_row_reach_those_who_sync_meanwhile(server: Server) -> None:
+async def test_concurrent_sync_receives_consecutive_edits(server: Server) -> None:
     """The edit comes while the message is still being delivered, or fetched by a sync: the latest version wins (F26)."""
     async with race(server) as at:
         ada, bob, _ = at.clients
@@ -160,7 +160,7 @@ async def test_edits_in_a_row_reach_those_who_sync_meanwhile(server: Server) -> 
     assert said == [f"third of {n}" for n in range(ROUNDS)]
 
 
-async def test_of_two_edits_of_one_version_only_one_is_taken(server: Server) -> None:
+async def test_concurrent_edits_of_one_version_conflict(server: Server) -> None:
     async with race(server) as at:
         for _ in range(ROUNDS):
             message = _message(at, poll=False)
@@ -178,7 +178,7 @@ async def _edit(at: Race, payload: Frame) -> Frame:
         return await client.call("message.edit", payload)
 
 
-async def test_a_resumed_connection_is_brought_the_changes_that_it_missed(server: Server) -> None:
+async def test_resume_replays_missed_changes(server: Server) -> None:
     people = [someone("Ada"), someone("Bob")]
     chat = group(*people)
     old, gone, loved = (say(people[0], chat, words) for words in ("old", "gone", "loved"))

@@ -37,7 +37,7 @@ def outcomes(answers: list[Stored | BaseException]) -> list[str]:
     return [answer.outcome if isinstance(answer, Stored) else type(answer).__name__ for answer in answers]
 
 
-async def test_above_the_number_somebody_writes_as_slowly_as_a_stranger_even_in_groups(
+async def test_user_above_the_recipient_limit_has_the_strangers_rate_even_in_groups(
     few: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     ada = someone()
@@ -55,7 +55,7 @@ async def test_above_the_number_somebody_writes_as_slowly_as_a_stranger_even_in_
     assert sum(str(ada.id) in record.getMessage() for record in caplog.records) == 1
 
 
-async def test_one_who_writes_to_few_is_neither_slowed_nor_flagged_however_often(few: None) -> None:
+async def test_messages_to_few_recipients_are_neither_slowed_nor_flagged(few: None) -> None:
     bob = someone()
     chats = acquainted(bob, 3)
 
@@ -66,7 +66,7 @@ async def test_one_who_writes_to_few_is_neither_slowed_nor_flagged_however_often
     assert not Flag.objects.filter(user_id=bob.id).exists()
 
 
-def test_from_a_process_without_a_hub_people_are_counted_too(few: None) -> None:
+def test_recipients_are_counted_in_processes_without_a_hub(few: None) -> None:
     ada = someone()
     chats = acquainted(ada, 5)
 

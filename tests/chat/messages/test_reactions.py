@@ -23,7 +23,7 @@ def shown(person: Someone, message_id: int) -> list[tuple[str, int, list[str]]]:
     return [(entry["emoji"], entry["count"], entry["userIds"]) for entry in found]
 
 
-def test_an_emoji_is_added_once_and_taken_away(told: list[Event]) -> None:
+def test_reaction_is_added_once_and_removed(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     stored = say(ada, chat)
@@ -48,7 +48,7 @@ def test_an_emoji_is_added_once_and_taken_away(told: list[Event]) -> None:
     assert history.message_by_id(ada.viewer, stored.id).status == "active", "a reaction is no edit"
 
 
-def test_a_reaction_is_a_row_and_a_rev_before_it_is_acked() -> None:
+def test_reaction_is_stored_with_a_rev_before_its_ack() -> None:
     ada = someone()
     chat = group(ada)
     stored = say(ada, chat)
@@ -62,7 +62,7 @@ def test_a_reaction_is_a_row_and_a_rev_before_it_is_acked() -> None:
 @pytest.mark.parametrize(
     "emoji", ["👍", "👍🏽", HEART, "❤", FAMILY, FLAG, KEYCAP, "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "🏳️‍🌈", "😀", "🫨", "☺️", "©️", "🅰️"]
 )
-def test_an_emoji_is_one_picture(emoji: str) -> None:
+def test_single_emoji_is_accepted(emoji: str) -> None:
     reactions.check(emoji)
 
 
@@ -71,14 +71,14 @@ def test_an_emoji_is_one_picture(emoji: str) -> None:
     ["", " ", "a", "ok", "1", "👍👍", "👍 ", "👍a", ":thumbsup:", "\0", "\ud83d", "\u200d", "\ufe0f", "🇩", "é", "中", "<b>",
      "👍" + "\u200d👍" * 40, "𝐚", "!"],
 )  # fmt: skip
-def test_text_is_no_emoji(text: str) -> None:
+def test_text_is_refused_as_a_reaction(text: str) -> None:
     with pytest.raises(InvalidPayload) as refused:
         reactions.add(1, 1, text)
 
     assert refused.value.field == "emoji"
 
 
-def test_a_message_bears_so_many_different_emoji(settings: Settings) -> None:
+def test_message_has_a_limit_of_different_emoji(settings: Settings) -> None:
     ada, bob = someone(), someone()
     stored = say(ada, group(ada, bob))
     for n in range(20):
@@ -93,7 +93,7 @@ def test_a_message_bears_so_many_different_emoji(settings: Settings) -> None:
     assert len(shown(ada, stored.id)) == 21
 
 
-def test_the_summary_names_the_first_fifty_and_the_pages_all(many: list[Someone]) -> None:
+def test_reaction_summary_names_fifty_users_and_pages_list_all(many: list[Someone]) -> None:
     ada = someone("Ada")
     stored = say(ada, group(ada, *many[:60]))
     for person in many[:60]:
@@ -115,7 +115,7 @@ def test_the_summary_names_the_first_fifty_and_the_pages_all(many: list[Someone]
     assert [(who.emoji, who.display_name) for who in everything[-1:]] == [(HEART, "Ada")]
 
 
-def test_nobody_reacts_to_what_is_deleted_or_not_theirs() -> None:
+def test_reaction_needs_a_visible_live_message() -> None:
     ada, eve = someone(), someone()
     stored, gone = (say(ada, chat) for chat in [group(ada)] * 2)
     deletions.delete(ada.id, gone.id)
@@ -128,7 +128,7 @@ def test_nobody_reacts_to_what_is_deleted_or_not_theirs() -> None:
         reactions.people(eve.id, stored.id, limit=10)
 
 
-def test_what_changes_of_what_was_said_before_a_block_is_told_to_both_sides_of_a_direct_chat(told: list[Event]) -> None:
+def test_change_of_a_message_from_before_a_block_is_published_to_both(told: list[Event]) -> None:
     """Both may read it still; the other devices of whoever changed it too."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -142,7 +142,7 @@ def test_what_changes_of_what_was_said_before_a_block_is_told_to_both_sides_of_a
     assert [(bool(event.rev), event.skip_users) for event in told] == [(True, []), (True, [])]
 
 
-def test_a_blocked_persons_reaction_in_a_direct_chat_is_dropped_in_silence(told: list[Event]) -> None:
+def test_reaction_by_blocked_user_in_direct_chat_is_silently_dropped(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     stored = say(ada, chat)

@@ -31,7 +31,7 @@ def strict(settings: Settings, **numbers: Any) -> None:
     settings.LIMITS = replace(settings.LIMITS, **numbers)
 
 
-def test_a_stranger_is_neither_in_the_others_contacts_nor_was_ever_answered() -> None:
+def test_stranger_is_a_sender_without_contact_or_answer() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
 
@@ -43,7 +43,7 @@ def test_a_stranger_is_neither_in_the_others_contacts_nor_was_ever_answered() ->
     assert strangers.among_now(bob.id, chat), "nobody has answered him yet"
 
 
-def test_being_in_the_others_contacts_is_acquaintance_having_them_in_ones_own_is_not() -> None:
+def test_sender_is_known_only_if_in_the_receivers_contacts() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     contacts.add(ada.id, bob.id)
@@ -52,13 +52,13 @@ def test_being_in_the_others_contacts_is_acquaintance_having_them_in_ones_own_is
     assert not strangers.among_now(bob.id, chat)
 
 
-def test_nobody_is_a_stranger_in_a_group() -> None:
+def test_group_messages_have_no_stranger_limit() -> None:
     ada, bob = someone(), someone()
 
     assert not strangers.among_now(ada.id, group(ada, bob))
 
 
-async def test_a_stranger_is_stopped_while_an_acquaintance_writes_on(settings: Settings, told: list[Event]) -> None:
+async def test_strangers_have_a_lower_message_limit(settings: Settings, told: list[Event]) -> None:
     ada, bob, cem = someone(), someone(), someone()
     unknown, known = direct(ada, bob), direct(ada, cem)
     say(cem, known)
@@ -70,7 +70,7 @@ async def test_a_stranger_is_stopped_while_an_acquaintance_writes_on(settings: S
     assert rows.counters(unknown)[0] == 3
 
 
-async def test_an_answer_ends_strangeness_at_once(settings: Settings, told: list[Event]) -> None:
+async def test_answer_makes_a_stranger_known_at_once(settings: Settings, told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     strict(settings, stranger_messages_per_minute=1)
@@ -82,7 +82,7 @@ async def test_an_answer_ends_strangeness_at_once(settings: Settings, told: list
     assert (before, after) == (["stored", "RateLimited"], ["stored", "stored"])
 
 
-async def test_a_burst_is_taken_and_then_refused_with_the_time_to_wait(settings: Settings, told: list[Event]) -> None:
+async def test_burst_above_the_limit_is_refused_with_retry_after(settings: Settings, told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     strict(settings, messages_per_second=0.5, messages_burst=4)
@@ -96,7 +96,7 @@ async def test_a_burst_is_taken_and_then_refused_with_the_time_to_wait(settings:
     assert await outcomes(draft(bob, chat)) == ["stored"], "the limit is a user's own"
 
 
-async def test_the_minutes_window_holds_besides_the_seconds(settings: Settings, told: list[Event]) -> None:
+async def test_message_limit_per_minute_holds_besides_per_second(settings: Settings, told: list[Event]) -> None:
     ada = someone()
     chat = group(ada)
     strict(settings, messages_per_minute=5)
@@ -104,7 +104,7 @@ async def test_the_minutes_window_holds_besides_the_seconds(settings: Settings, 
     assert (await outcomes(*[draft(ada, chat) for _ in range(7)])).count("stored") == 5
 
 
-def test_a_send_over_rest_or_from_a_task_is_limited_alike(settings: Settings) -> None:
+def test_sends_over_rest_and_from_tasks_share_the_limits(settings: Settings) -> None:
     ada = someone()
     chat = group(ada)
     strict(settings, messages_per_second=0.01, messages_burst=2)
@@ -128,7 +128,7 @@ async def test_urgent_messages_have_their_own_limit(settings: Settings, told: li
     assert found == ["stored"] * 3 + [UrgentLimit.__name__, "stored"]
 
 
-async def test_a_redis_that_does_not_know_the_script_is_taught_it() -> None:
+async def test_unknown_redis_script_is_loaded_again() -> None:
     key = f"ratelimit:{someone().id}:test"
     ask = Charge(key, (Window(0.01, 1),), 1, True)
     thread_client().script_flush()

@@ -24,7 +24,7 @@ def said(viewer: Someone, root: int) -> tuple[list[str], int]:
     return [m.content for m in page.messages], page.unread
 
 
-def test_a_thread_is_the_replies_of_its_root_however_deep_they_are() -> None:
+def test_thread_contains_nested_replies() -> None:
     ada, bob, eve = someone(), someone(), someone()
     chat = group(ada, bob)
     root, other = say(ada, chat).id, say(ada, chat).id
@@ -44,7 +44,7 @@ def test_a_thread_is_the_replies_of_its_root_however_deep_they_are() -> None:
         threads.replies(eve.viewer, root, limit=10)
 
 
-def test_a_thread_has_unread_replies_and_a_mark_of_its_own() -> None:
+def test_thread_has_its_own_unread_count_and_mark() -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     root = say(ada, chat).id
@@ -67,7 +67,7 @@ def test_a_thread_has_unread_replies_and_a_mark_of_its_own() -> None:
     assert said(bob, root)[1] == 1, "everybody has a mark of their own"
 
 
-def test_a_newcomer_has_nothing_unread_of_before_and_a_former_member_marks_nothing() -> None:
+def test_new_member_has_no_unread_history_and_former_member_cannot_mark() -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob)
     root = say(ada, chat).id
@@ -86,7 +86,7 @@ def test_a_newcomer_has_nothing_unread_of_before_and_a_former_member_marks_nothi
         threads.read(someone().id, root, 1)
 
 
-def test_what_a_viewer_may_not_see_is_neither_listed_nor_counted() -> None:
+def test_invisible_messages_are_neither_listed_nor_counted() -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     root = say(ada, chat).id
@@ -100,7 +100,7 @@ def test_what_a_viewer_may_not_see_is_neither_listed_nor_counted() -> None:
     assert said(cem, root)[0] == ["blocked", "hidden", "seen"]
 
 
-def test_the_threads_of_a_conversation_come_with_the_latest_reply_first() -> None:
+def test_threads_are_listed_by_their_latest_reply() -> None:
     ada, bob, eve = someone(), someone(), someone()
     chat = group(ada, bob)
     roots = [say(ada, chat, str(n)).id for n in range(3)]
@@ -120,7 +120,7 @@ def test_the_threads_of_a_conversation_come_with_the_latest_reply_first() -> Non
         threads.threads(eve.id, chat, limit=5)
 
 
-def test_a_root_that_one_may_not_see_is_not_shown() -> None:
+def test_thread_hides_a_root_that_its_reader_may_not_see() -> None:
     ada, bob = someone(), someone()
     chat = group(ada)
     rows.change(chat, {"shares_history": False})
@@ -133,7 +133,7 @@ def test_a_root_that_one_may_not_see_is_not_shown() -> None:
     assert (thread.id, thread.root, thread.unread) == (root, None, 1)
 
 
-def test_threads_cost_the_same_for_few_and_many(many: list[Someone]) -> None:
+def test_threads_query_count_is_constant(many: list[Someone]) -> None:
     counts = []
     for others, number in (([someone()], 1), (many, 30)):
         ada = someone()

@@ -20,7 +20,7 @@ def drafted(**fields: Any) -> Draft:
     )
 
 
-def test_text_is_kept_as_typed() -> None:
+def test_text_is_stored_as_typed() -> None:
     content = "  e\u0301 \u00e9 \u200d 👩‍👩‍👧 \u202ertl\r\n\t"
 
     assert drafted(content=content).content == content
@@ -49,7 +49,7 @@ def test_text_is_kept_as_typed() -> None:
         ({"mentions": ["me"]}, NotFound, None),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_refused_with_its_field(
+def test_invalid_message_is_refused_with_its_field(
     fields: dict[str, Any], refusal: type[Refused], field: str | None
 ) -> None:
     with pytest.raises(refusal) as refused:
@@ -61,11 +61,11 @@ def test_what_is_wrong_is_refused_with_its_field(
 @pytest.mark.parametrize(
     "content", ["x" * 10_000, "👩" * 8_192, "\u3042" * 10_000], ids=["ascii", "32 KB of emoji", "kana"]
 )
-def test_the_longest_message_fits(content: str) -> None:
+def test_longest_message_is_accepted(content: str) -> None:
     assert drafted(content=content).content == content
 
 
-def test_the_limits_are_settings(settings: Settings) -> None:
+def test_file_limits_are_configurable(settings: Settings) -> None:
     settings.LIMITS = replace(settings.LIMITS, max_content_chars=5, max_mentions=1)
 
     assert drafted(content="12345", mentions=["1"]).mentions == (1,)
@@ -75,7 +75,7 @@ def test_the_limits_are_settings(settings: Settings) -> None:
         drafted(mentions=["1", "2"])
 
 
-def test_an_id_is_a_uuid_however_it_is_written_and_a_person_is_mentioned_once() -> None:
+def test_client_id_accepts_any_uuid_form_and_mentions_are_deduplicated() -> None:
     made = drafted(client_id=CLIENT_ID.upper(), mentions=["7", "7", "8"])
 
     assert made.client_id == UUID(CLIENT_ID)
@@ -92,5 +92,5 @@ def test_an_id_is_a_uuid_however_it_is_written_and_a_person_is_mentioned_once() 
         (None, False),
     ],
 )
-def test_a_broken_trace_refuses_nothing(sent: str | None, kept: bool) -> None:
+def test_invalid_traceparent_is_ignored(sent: str | None, kept: bool) -> None:
     assert validation.trace_of(sent) == (sent if kept else None)

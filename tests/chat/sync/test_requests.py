@@ -17,7 +17,7 @@ def with_another_badge(viewer: Viewer, response: SyncResponse) -> SyncResponse:
     return replace(response, badges={**response.badges, "second": viewer.user_id})
 
 
-def test_every_part_adds_to_the_answer_of_chat(settings: Settings) -> None:
+def test_every_sync_part_adds_to_the_answer(settings: Settings) -> None:
     settings.SYNC_PARTS = [f"{__name__}.with_badge", f"{__name__}.with_another_badge"]
     ada, bob = someone(), someone()
     chat = direct(ada, bob)

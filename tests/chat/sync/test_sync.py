@@ -49,7 +49,7 @@ def everything(person: Someone, held: Held, limit: int) -> tuple[dict[int, list[
     raise AssertionError("it never ends")
 
 
-def test_what_is_missing_comes_in_seq_order_with_the_new_watermark() -> None:
+def test_missing_messages_sync_in_seq_order_with_a_new_watermark() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, 5)
@@ -60,7 +60,7 @@ def test_what_is_missing_comes_in_seq_order_with_the_new_watermark() -> None:
     assert (got.seq, got.rev, got.has_more, got.too_large, got.cursor) == (5, 6, False, False, None)
 
 
-def test_a_chat_whose_settings_changed_comes_whole_until_the_client_has_its_rev() -> None:
+def test_sync_sends_changed_settings_until_the_client_has_their_rev() -> None:
     ada, bob, eve = someone(), someone(), someone("Eve")
     chat = group(ada, bob)
     say_many(ada, chat, 1)
@@ -75,7 +75,7 @@ def test_a_chat_whose_settings_changed_comes_whole_until_the_client_has_its_rev(
     assert part(asked(bob, {chat: (behind.seq, behind.rev)}), chat).chat is None
 
 
-def test_a_client_that_holds_all_gets_no_messages_but_the_marks() -> None:
+def test_current_client_gets_only_marks() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     say_many(ada, chat, 2)
@@ -87,7 +87,7 @@ def test_a_client_that_holds_all_gets_no_messages_but_the_marks() -> None:
     assert {m.user_id: (m.delivered_seq, m.read_seq) for m in got.members} == {str(ada.id): (2, 2), str(bob.id): (2, 2)}
 
 
-def test_a_chat_that_the_client_does_not_name_comes_from_its_start() -> None:
+def test_sync_sends_a_chat_without_watermark_from_its_start() -> None:
     ada, bob, cem = someone(), someone(), someone()
     known, new, empty = direct(ada, bob), group(cem, ada), direct(ada, cem)
     say_many(bob, known, 2)
@@ -100,7 +100,7 @@ def test_a_chat_that_the_client_does_not_name_comes_from_its_start() -> None:
     assert part(answer, known).messages == []
 
 
-def test_the_latest_chats_come_first() -> None:
+def test_sync_sends_the_latest_chats_first() -> None:
     ada, bob = someone(), someone()
     chats = [group(bob, ada) for _ in range(4)]
     for chat in chats:
@@ -109,7 +109,7 @@ def test_the_latest_chats_come_first() -> None:
     assert [int(c.chat_id) for c in asked(ada, {}).chats] == chats[::-1]
 
 
-def test_chats_left_removed_or_never_known_come_in_removed() -> None:
+def test_sync_lists_chats_without_membership_as_removed() -> None:
     ada, bob, eve = someone(), someone(), someone()
     left, stays, hers = group(ada, bob), group(ada, bob), direct(ada, eve)
     members.remove(bob.id, left, bob.id)
@@ -122,7 +122,7 @@ def test_chats_left_removed_or_never_known_come_in_removed() -> None:
     assert [c.chat_id for c in answer.chats] == [str(stays)]
 
 
-def test_a_membership_change_alone_moves_the_rev_and_brings_the_members() -> None:
+def test_membership_change_alone_advances_the_rev_and_syncs_members() -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob)
     say(ada, chat)
@@ -134,7 +134,7 @@ def test_a_membership_change_alone_moves_the_rev_and_brings_the_members() -> Non
     assert [m.user_id for m in got.members] == [str(ada.id), str(bob.id), str(cem.id)]
 
 
-def test_an_older_message_that_changed_comes_once_in_its_latest_state() -> None:
+def test_changed_older_message_syncs_once_in_its_latest_state() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     second = say_many(ada, chat, 4)[1]
@@ -150,7 +150,7 @@ def test_an_older_message_that_changed_comes_once_in_its_latest_state() -> None:
     assert [m.content for m in fresh.messages] == ["1", "edited twice", "3", "4"]
 
 
-def test_more_changes_than_fit_are_not_forgotten(settings: Settings) -> None:
+def test_changes_above_the_page_size_come_with_the_next_page(settings: Settings) -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     settings.LIMITS = replace(settings.LIMITS, sync_too_large=4)
@@ -162,7 +162,7 @@ def test_more_changes_than_fit_are_not_forgotten(settings: Settings) -> None:
     assert (got.too_large, got.messages, got.rev) == (True, [], 21), "the client loads the chat afresh"
 
 
-def test_what_changed_in_many_chats_comes_in_several_answers(settings: Settings) -> None:
+def test_changes_of_many_chats_come_in_several_answers(settings: Settings) -> None:
     ada, bob = someone(), someone()
     chats = [group(ada, bob) for _ in range(3)]
     held: Held = {}
@@ -181,7 +181,7 @@ def test_what_changed_in_many_chats_comes_in_several_answers(settings: Settings)
     assert held == {chat: rows.counters(chat) for chat in chats}
 
 
-def test_a_gap_above_the_limit_is_too_large_and_brings_no_messages(settings: Settings) -> None:
+def test_gap_above_the_limit_is_too_large_and_has_no_messages(settings: Settings) -> None:
     ada, bob = someone(), someone()
     large, small = direct(ada, bob), group(ada, bob)
     say_many(ada, large, 7)
@@ -198,7 +198,7 @@ def test_a_gap_above_the_limit_is_too_large_and_brings_no_messages(settings: Set
     assert (at_the_limit.too_large, len(at_the_limit.messages)) == (False, 5)
 
 
-def test_what_is_told_live_between_two_pages_is_a_gap_and_not_the_next_message() -> None:
+def test_live_message_between_sync_pages_is_a_gap() -> None:
     """A client moves its watermark with the frame that bears the next rev: it would skip the pages that are still to come."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -216,7 +216,7 @@ def test_what_is_told_live_between_two_pages_is_a_gap_and_not_the_next_message()
 
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 100])
-def test_pages_bring_everything_exactly_once(limit: int) -> None:
+def test_sync_pages_deliver_everything_exactly_once(limit: int) -> None:
     ada, bob = someone(), someone()
     chats = [group(ada, bob) for _ in range(3)]
     for n, chat in enumerate(chats):
@@ -230,7 +230,7 @@ def test_pages_bring_everything_exactly_once(limit: int) -> None:
     assert requests <= 13 // limit + 2
 
 
-def test_messages_stored_between_two_pages_are_not_lost() -> None:
+def test_sync_pages_miss_no_message_stored_meanwhile() -> None:
     ada, bob = someone(), someone()
     one, two = group(ada, bob), group(ada, bob)
     say_many(ada, one, 4)
@@ -251,7 +251,7 @@ def test_messages_stored_between_two_pages_are_not_lost() -> None:
     assert got == {one: list(range(1, 8)), two: [1, 2, 3, 4]}
 
 
-def test_what_this_user_may_not_see_is_left_out_and_the_watermark_moves_past_it() -> None:
+def test_sync_skips_invisible_messages_and_advances_the_watermark() -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat, shared = direct(ada, bob), group(ada, bob, cem)
     say(bob, chat)
@@ -269,7 +269,7 @@ def test_what_this_user_may_not_see_is_left_out_and_the_watermark_moves_past_it(
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
-def test_pages_end_where_all_that_is_left_is_hidden(limit: int) -> None:
+def test_paging_ends_if_only_hidden_messages_are_left(limit: int) -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     blocks.block(ada.id, bob.id)
@@ -283,7 +283,7 @@ def test_pages_end_where_all_that_is_left_is_hidden(limit: int) -> None:
     assert held == {chat: rows.counters(chat)}
 
 
-def test_a_newcomer_without_shared_history_begins_at_the_own_start() -> None:
+def test_new_member_without_shared_history_syncs_from_joining() -> None:
     ada, bob = someone(), someone()
     chat = group(ada)
     rows.change(chat, {"shares_history": False})
@@ -298,7 +298,7 @@ def test_a_newcomer_without_shared_history_begins_at_the_own_start() -> None:
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_what_was_sent_to_one_who_left_and_came_back_is_theirs_still(named: bool) -> None:
+def test_rejoined_member_keeps_access_to_received_messages(named: bool) -> None:
     ada, bob = someone(), someone()
     chat = group(ada, bob)
     rows.change(chat, {"shares_history": False})
@@ -313,7 +313,7 @@ def test_what_was_sent_to_one_who_left_and_came_back_is_theirs_still(named: bool
     assert (got.seq, got.rev) == rows.counters(chat)
 
 
-def test_a_client_ahead_of_the_server_is_given_the_servers_watermark() -> None:
+def test_client_ahead_of_the_server_gets_the_servers_watermark() -> None:
     """After a failover with loss a client must not skip what takes the lost numbers."""
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
@@ -324,7 +324,7 @@ def test_a_client_ahead_of_the_server_is_given_the_servers_watermark() -> None:
     assert (got.too_large, got.messages, got.seq, got.rev) == (True, [], 1, 2)
 
 
-def test_badges_are_the_unread_counts_of_all_chats() -> None:
+def test_sync_badges_are_the_unread_counts_of_all_chats() -> None:
     ada, bob = someone(), someone()
     one, two, read = direct(ada, bob), group(ada, bob), group(ada, bob)
     for chat, count in ((one, 2), (two, 1), (read, 3)):
@@ -334,7 +334,7 @@ def test_badges_are_the_unread_counts_of_all_chats() -> None:
     assert asked(bob, {}).badges == {str(one): 2, str(two): 1}
 
 
-def test_one_chat_by_its_last_message() -> None:
+def test_sync_of_one_chat_by_its_last_message() -> None:
     ada, bob, eve = someone(), someone(), someone()
     chat, other = direct(ada, bob), group(ada, bob)
     stored = say_many(ada, chat, 4)
@@ -355,7 +355,7 @@ def test_one_chat_by_its_last_message() -> None:
         sync.requested(bob.viewer, SyncRequest())
 
 
-def test_a_sync_costs_the_same_for_few_and_many_chats_members_and_messages(many: list[Someone]) -> None:
+def test_sync_query_count_is_constant(many: list[Someone]) -> None:
     counts = []
     for chats, others, messages in ((1, [someone()], 1), (1, many, 200), (10, [someone()], 3)):
         ada = someone()
@@ -372,7 +372,7 @@ def test_a_sync_costs_the_same_for_few_and_many_chats_members_and_messages(many:
     assert counts == [5, 5, 5]
 
 
-def test_a_resumed_connection_gets_the_messages_since_a_moment() -> None:
+def test_resume_replays_messages_since_a_moment() -> None:
     ada, bob = someone(), someone()
     one, two = direct(ada, bob), group(ada, bob)
     say(ada, one, "long ago")
@@ -389,7 +389,7 @@ def test_a_resumed_connection_gets_the_messages_since_a_moment() -> None:
     assert sync.replay(someone().viewer, since) == []
 
 
-def test_a_resume_that_missed_too_much_is_a_sync() -> None:
+def test_resume_with_too_many_messages_needs_a_sync() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
     since = datetime.now(UTC) - timedelta(minutes=1)
@@ -398,7 +398,7 @@ def test_a_resume_that_missed_too_much_is_a_sync() -> None:
     assert sync.replay(bob.viewer, since) is None
 
 
-def test_a_resume_that_missed_too_much_is_a_sync_even_where_little_of_it_is_for_this_user() -> None:
+def test_resume_counts_messages_that_the_user_may_not_see() -> None:
     ada, bob, cem = someone(), someone(), someone()
     chat = group(ada, bob, cem)
     since = datetime.now(UTC) - timedelta(minutes=1)
@@ -410,7 +410,7 @@ def test_a_resume_that_missed_too_much_is_a_sync_even_where_little_of_it_is_for_
     assert sync.replay(bob.viewer, since) is None
 
 
-def test_a_resume_that_missed_too_many_changes_is_a_sync_even_where_they_are_of_one_message(
+def test_resume_with_too_many_changes_of_one_message_needs_a_sync(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sync, "REPLAYED", 10)
@@ -431,7 +431,7 @@ def test_a_resume_that_missed_too_many_changes_is_a_sync_even_where_they_are_of_
     assert sync.replay(bob.viewer, since) is None
 
 
-def test_a_resumed_connection_is_told_which_chats_its_user_has_left_meanwhile() -> None:
+def test_resume_reports_chats_left_meanwhile() -> None:
     ada, bob = someone(), someone()
     left, back, before = (group(ada, bob) for _ in range(3))
     members.remove(ada.id, before, bob.id)

@@ -32,7 +32,7 @@ def roles(team_id: int) -> dict[int, str]:
     return dict(TeamMember.objects.filter(team_id=team_id).values_list("user_id", "role"))
 
 
-def test_a_team_has_a_name_an_owner_and_its_members() -> None:
+def test_team_has_a_name_an_owner_and_members() -> None:
     ada, bob, eve = someone("Ada"), someone("Bob"), someone()
     made = team(ada, bob)
 
@@ -48,7 +48,7 @@ def test_a_team_has_a_name_an_owner_and_its_members() -> None:
         teams.create(ada.id, " ")
 
 
-def test_admins_manage_a_team_and_its_owner_decides_who_they_are() -> None:
+def test_team_admins_manage_members_and_the_owner_appoints_admins() -> None:
     ada, bob, cem, dan = someone(), someone(), someone(), someone()
     made = team(ada, bob, cem)
 
@@ -77,7 +77,7 @@ def test_admins_manage_a_team_and_its_owner_decides_who_they_are() -> None:
     assert teams.team(dan.id, made).name == "Ours"
 
 
-def test_the_owner_who_leaves_has_an_heir() -> None:
+def test_leaving_owner_hands_over_to_an_heir() -> None:
     ada, bob, cem = someone(), someone(), someone()
     made = team(ada, bob, cem)
     teams.set_role(ada.id, made, cem.id, "admin")
@@ -88,7 +88,7 @@ def test_the_owner_who_leaves_has_an_heir() -> None:
     assert roles(made) == {bob.id: "owner"}
 
 
-def test_whose_account_is_disabled_inherits_nothing_while_others_can() -> None:
+def test_disabled_user_is_the_last_choice_as_heir() -> None:
     ada, bob, cem = someone(), someone(), someone()
     made, chat = team(ada, bob, cem), group(ada, bob, cem)
     teams.set_role(ada.id, made, bob.id, "admin")
@@ -105,7 +105,7 @@ def test_whose_account_is_disabled_inherits_nothing_while_others_can() -> None:
     assert rows.member(bob, last).role == "owner", "their account may be enabled again"
 
 
-def test_whom_only_contacts_reach_comes_into_no_strangers_team() -> None:
+def test_contacts_only_user_cannot_be_added_to_a_team_by_strangers() -> None:
     ada, bob = someone(), someone()
     privacy.change(bob.id, settings={"who_can_message": "contacts"})
 
@@ -113,7 +113,7 @@ def test_whom_only_contacts_reach_comes_into_no_strangers_team() -> None:
         team(ada, bob)
 
 
-def test_any_member_makes_a_channel_and_admins_a_broadcast() -> None:
+def test_members_create_channels_and_admins_create_broadcasts() -> None:
     ada, bob, eve = someone(), someone(), someone()
     made = team(ada, bob)
 
@@ -134,7 +134,7 @@ def test_any_member_makes_a_channel_and_admins_a_broadcast() -> None:
         channels.create(ada.id, made, kind="channel", name="x", member_ids=[eve.id])
 
 
-def test_in_a_broadcast_admins_write_and_the_others_read() -> None:
+def test_broadcast_members_read_and_only_admins_write() -> None:
     """F4."""
     ada, bob = someone(), someone()
     made = team(ada, bob)
@@ -147,7 +147,7 @@ def test_in_a_broadcast_admins_write_and_the_others_read() -> None:
     assert store([draft(bob, news)])[0].outcome == "stored"
 
 
-def test_a_public_channel_is_listed_to_the_team_and_joined_freely() -> None:
+def test_public_channel_is_listed_to_the_team_and_open_to_join() -> None:
     ada, bob, eve = someone(), someone("Bob"), someone()
     made = team(ada, bob)
     open_, shut = channel(ada, made), channel(ada, made, private=True)
@@ -166,7 +166,7 @@ def test_a_public_channel_is_listed_to_the_team_and_joined_freely() -> None:
     assert [m.content for m in history.page(bob.viewer, open_, limit=9)[0].messages][1:] == ["before", "Bob joined"]
 
 
-def test_into_a_private_channel_one_is_invited_out_of_the_team_alone() -> None:
+def test_private_channel_admits_only_invited_team_members() -> None:
     ada, bob, eve = someone(), someone(), someone()
     made = team(ada, bob)
     shut = channel(ada, made, private=True)
@@ -178,7 +178,7 @@ def test_into_a_private_channel_one_is_invited_out_of_the_team_alone() -> None:
     assert [c.id for c in channels.listed(bob.id, made)[0]] == [shut]
 
 
-def test_leaving_a_team_leaves_its_channels_and_nothing_else() -> None:
+def test_leaving_a_team_leaves_only_its_channels() -> None:
     ada, bob = someone("Ada"), someone("Bob")
     made, elsewhere = team(ada, bob), group(ada, bob)
     first, second = channel(ada, made), channel(bob, made)
@@ -194,7 +194,7 @@ def test_leaving_a_team_leaves_its_channels_and_nothing_else() -> None:
         channels.join(bob.id, first)
 
 
-def test_who_is_taken_out_of_a_team_is_out_of_channels_that_its_admin_is_not_in() -> None:
+def test_removal_from_a_team_ends_all_its_channel_memberships() -> None:
     ada, bob = someone(), someone()
     made = team(ada, bob)
     own = channel(bob, made, private=True)
@@ -206,7 +206,7 @@ def test_who_is_taken_out_of_a_team_is_out_of_channels_that_its_admin_is_not_in(
     assert len(rows.announced(own)) == before, "who is not in a channel says nothing there"
 
 
-def test_who_comes_first_into_a_channel_that_all_have_left_owns_it() -> None:
+def test_first_member_of_an_abandoned_channel_owns_it() -> None:
     ada, bob, cem = someone(), someone(), someone()
     made = team(ada, bob, cem)
     news = channel(ada, made, kind="broadcast")
@@ -219,7 +219,7 @@ def test_who_comes_first_into_a_channel_that_all_have_left_owns_it() -> None:
     assert store([draft(bob, news)])[0].outcome == "stored"
 
 
-def test_a_team_that_is_dissolved_takes_its_channels_along() -> None:
+def test_dissolving_a_team_ends_its_channels() -> None:
     ada, bob = someone(), someone()
     made = team(ada, bob)
     chat = channel(ada, made)
@@ -232,7 +232,7 @@ def test_a_team_that_is_dissolved_takes_its_channels_along() -> None:
     assert queries.conversation_list(bob.viewer).conversations == []
 
 
-def test_joins_are_limited_a_day(settings: Settings) -> None:
+def test_channel_joins_are_limited_per_day(settings: Settings) -> None:
     """F294."""
     ada, bob = someone(), someone()
     made = team(ada, bob)
@@ -248,7 +248,7 @@ def test_joins_are_limited_a_day(settings: Settings) -> None:
     assert Conversation.objects.get(id=chats[2]).member_count == 1
 
 
-def test_a_channel_grows_to_its_limit(settings: Settings) -> None:
+def test_channel_has_a_member_limit(settings: Settings) -> None:
     ada, bob, cem = someone(), someone(), someone()
     made = team(ada, bob, cem)
     chat = channel(ada, made)
