@@ -44,6 +44,6 @@ class Cache(RedisCache[Any]):
             try:
                 return getattr(RedisCache, method)(self, *args, **named)
             except RedisError as fault:
-                logger.warning("cache: Redis is away (%s), memory stands in", type(fault).__name__)
+                logger.warning("cache: Redis is unavailable (%s), memory stands in", type(fault).__name__)
                 _unavailable_until = time.monotonic() + RETRY_SECONDS
         return getattr(self._memory, method)(*args, **named)

@@ -1,1 +1,1 @@
-"""What is said: conversations, members, messages; how they are stored, found again and kept in step (sync)."""
+"""Conversations, members and messages: how they are stored, read and synchronised."""

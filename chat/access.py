@@ -1,4 +1,4 @@
-"""The one door to a conversation: whoever wants to read or change it comes through here."""
+"""Access to a conversation: every read and change checks membership here."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Conversations, members, teams and flags for the staff to look at: who and how many, never what was said (F233).
+"""Conversations, members, teams and flags in the admin: names and numbers, never message text (F233).
 
 Nothing is changed here: every change of a conversation is a rev that its members are told of, which only the rules make.
 """
@@ -41,7 +41,7 @@ class ConversationAdmin(ReadOnly):
 
 @admin.register(Member)
 class MemberAdmin(ReadOnly):
-    """Without what a member sets for themself, and how far they have read."""
+    """Without a member's own preferences and read marks."""
 
     list_display = ("conversation_id", "user", "role", "n", "joined_at", "left_at")
     list_filter = ("role",)

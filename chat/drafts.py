@@ -1,4 +1,4 @@
-"""A message before it is stored, and what became of it: the values that the send path hands on."""
+"""A message before it is stored, and the result of storing it: the values of the send path."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ class Draft(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """What became of a draft: the row's own values, and what its frame needs besides."""
+    """The result of storing a draft: the row's values, and the further fields of its frame."""
 
     outcome: str
     id: int

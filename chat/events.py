@@ -1,4 +1,4 @@
-"""What members are told when something has changed: frames, encoded once, with who may see them."""
+"""The frames that members get when something has changed, each encoded once, with its receivers."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -34,8 +34,8 @@ SENDING = "sending"
 OWN = b',"state":"sent"}}}'
 
 
-def tell_stored(drafts: Sequence[Draft], stored: Sequence[Stored], *, duplicates: bool = False) -> None:
-    """Tell the members of what was just stored, and have the outbox followed up."""
+def publish_stored(drafts: Sequence[Draft], stored: Sequence[Stored], *, duplicates: bool = False) -> None:
+    """Publish messages that were just stored to their members, and wake the outbox."""
     told = 0
     for draft, result in zip(drafts, stored, strict=True):
         if result.outcome == "stored" or (duplicates and result.duplicate):
@@ -46,7 +46,7 @@ def tell_stored(drafts: Sequence[Draft], stored: Sequence[Stored], *, duplicates
 
 
 def _stored(draft: Draft, result: Stored) -> Event:
-    """A blocked sender's message in a direct chat is told to the sender's own devices alone (F205)."""
+    """A blocked sender's message in a direct chat is published to the sender's own devices only (F205)."""
     payload = MessageNew(chat_id=str(draft.conversation_id), message=_message(draft, result))
     frame = codec.frame("message.new", payload, traceparent=draft.traceparent)
     return Event(
@@ -182,7 +182,7 @@ def _late(at: datetime) -> int:
     return int((at.timestamp() + COMMIT_SECONDS) * 1000)
 
 
-def tell_chat(type_: str, user_id: int, chat: ConversationObject, *, rev: int | None = None) -> None:
+def publish_chat(type_: str, user_id: int, chat: ConversationObject, *, rev: int | None = None) -> None:
     """Send a user `chat.created` or `chat.updated` with the conversation as that user sees it.
 
     `rev` only where the frame tells of a change that made it; what a user sets for themself makes none.
@@ -192,25 +192,25 @@ def tell_chat(type_: str, user_id: int, chat: ConversationObject, *, rev: int | 
     publish.to_users([user_id], codec.frame(type_, payload), cls=Class.MESSAGE, opens=opens)
 
 
-def tell_created(conversation_id: int, user_ids: Sequence[int]) -> None:
+def publish_created(conversation_id: int, user_ids: Sequence[int]) -> None:
     """Send many users `chat.created` without `chat`: each fetches it as they see it."""
     frame = codec.frame("chat.created", ChatChanged(chat_id=str(conversation_id)))
     publish.to_users(list(user_ids), frame, cls=Class.MESSAGE, opens=conversation_id)
 
 
-def tell_removed(conversation_id: int, user_ids: Sequence[int]) -> None:
+def publish_removed(conversation_id: int, user_ids: Sequence[int]) -> None:
     """Send users `chat.removed`: left or removed. It may have been the last thing that they and somebody had in common."""
     frame = codec.frame("chat.removed", ChatChanged(chat_id=str(conversation_id)))
     publish.to_users(list(user_ids), frame, cls=Class.MESSAGE)
     publish.notice(PRIVACY_CHANGED, list(user_ids))
 
 
-def tell_sending(user_id: int, conversation_id: int) -> None:
-    """Tell every process that a user sends over REST: they type no more (F134). A socket's frames say so by themselves."""
+def publish_sending(user_id: int, conversation_id: int) -> None:
+    """Notify every process that a user sends over REST, which ends the user's typing (F134). A send over a socket ends it by itself."""
     publish.notice(SENDING, [user_id], b"%d" % conversation_id)
 
 
-def tell_hidden(user_id: int, conversation_id: int, message_id: int, seq: int) -> None:
+def publish_hidden(user_id: int, conversation_id: int, message_id: int, seq: int) -> None:
     """Tell a user's own devices that they have deleted a message for themself (F27)."""
     payload = MessageDeleted(
         chat_id=str(conversation_id), message_id=str(message_id), seq=seq, rev=None, by=str(user_id)

@@ -28,7 +28,7 @@ class Send(Frame, frozen=True):
 
 
 class Watermark(Frame, frozen=True):
-    """What a client holds of a chat: all messages to `seq`, all changes to `rev`."""
+    """A client's state of a chat: all messages to `seq`, all changes to `rev`."""
 
     seq: Seq
     rev: Seq = 0
@@ -103,14 +103,14 @@ class MessageNew(Frame, frozen=True):
 
 
 class MessageUpdated(Frame, frozen=True):
-    """`message.updated`: a message in its latest state; who does not hold it takes it as new."""
+    """`message.updated`: a message in its latest state; a client without the message adds it."""
 
     chat_id: str
     message: Message
 
 
 class MessageDeleted(Frame, frozen=True):
-    """`message.deleted`: for everyone (with the rev it made), or on all devices of the one who hid it (without)."""
+    """`message.deleted`: for everyone (with its rev), or on all devices of one user (without)."""
 
     chat_id: str
     message_id: str

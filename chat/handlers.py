@@ -15,7 +15,7 @@ from gateway.routes import Answer
 
 
 def send(caller: Caller, frame: Send) -> "asyncio.Future[Stored]":
-    """`message.send` (hot): what became of the message, once it is stored; `ack_of` makes the ack of it."""
+    """`message.send` (hot): a future of the stored message; `ack_of` makes its ack."""
     draft = validation.draft(
         conversation_id=from_wire(frame.chat_id),
         sender_id=caller.user_id,
@@ -35,7 +35,7 @@ def send(caller: Caller, frame: Send) -> "asyncio.Future[Stored]":
 
 
 def ack_of(stored: Stored) -> dict[str, Any]:
-    """Return what a stored message's sender is told."""
+    """Return the ack of a stored message."""
     return {
         "messageId": str(stored.id),
         "seq": stored.seq,

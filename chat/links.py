@@ -13,7 +13,7 @@ FILE, THUMBNAIL = "file", "thumbnail"
 
 
 def linked(attachments: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    """Return the entries of `chat_attachments` with `url` and `thumbnailUrl`, None for what may not be fetched."""
+    """Return the entries of `chat_attachments` with `url` and `thumbnailUrl`, None if a file may not be downloaded."""
     return [_linked(**entry) for entry in attachments or ()]
 
 

@@ -30,7 +30,7 @@ PAGE = 50
 
 
 def signed_in(view: View) -> View:
-    """Wrap a page for people who are signed in on a device that nobody has signed out; the page is given its id."""
+    """Wrap a page so that it needs a sign-in on a device that is not signed out; the page gets the device's id."""
 
     @wraps(view)
     def page(request: HttpRequest, **place: Any) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Who is in a conversation, and how far each has got, as far as the viewer may know it."""
+"""Members of a conversation with their marks, as far as the viewer may see them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -108,7 +108,7 @@ NO_TICKS = Ticks(0, 0)
 
 
 def ticks(members: Iterable[ConversationMember], viewer: int) -> Ticks:
-    """Return what all others have; a message is delivered, or seen, when it is so to everybody."""
+    """Return the lowest marks of all others: a message is delivered, or seen, once it is so for everybody."""
     others = [m for m in members if m.user_id != str(viewer)]
     if not others:
         return NO_TICKS

@@ -1,4 +1,4 @@
-"""What chat refuses, by the protocol's codes; the storing statement names them by these codes too."""
+"""Chat's refusals by the protocol's codes, which the storing statement uses too."""
 
 from gateway.errors import Forbidden, NotFound, Refused
 

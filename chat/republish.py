@@ -23,14 +23,14 @@ from outbox.events import (
 
 
 def republish(recorded: Sequence[OutboxEvent]) -> None:
-    """Publish again what these events were published as, to those who may see it now."""
+    """Publish the frames of these events again, to the users who may see them now."""
     for event in recorded:
         match event:
             case MessagesStored():
                 for stored in feed.by_seq(event.conversation_id, event.from_seq, event.to_seq):
                     publish.to_conversation(stored)
             case MessagesDeleted(only_for=int(user_id)):
-                events.tell_hidden(user_id, event.conversation_id, event.message_id, event.seq)
+                events.publish_hidden(user_id, event.conversation_id, event.message_id, event.seq)
             case MessagesChanged(rev=int(rev)) | MessagesDeleted(rev=int(rev)) | ConversationChanged(rev=int(rev)):
                 _republish_rev(event.conversation_id, rev)
             case MembersChanged():
@@ -45,13 +45,13 @@ def _republish_rev(conversation_id: int, rev: int) -> None:
 
 
 def _republish_membership(event: MembersChanged) -> None:
-    """Send `chat.created` to those who joined and `chat.removed` to those who left, where that is how it is now."""
+    """Send `chat.created` to users who joined and `chat.removed` to users who left, if that is still so."""
     if event.change == "role":
         return
     members = Member.objects.filter(conversation_id=event.conversation_id, user_id__in=event.user_ids, left_seq=None)
     present = {UserId(user_id) for user_id in members.values_list("user_id", flat=True)}
     if event.change == "joined":
         joined = present - blocks.blockers_among(UserId(event.actor_id), present)
-        events.tell_created(event.conversation_id, sorted(joined))
+        events.publish_created(event.conversation_id, sorted(joined))
     else:
-        events.tell_removed(event.conversation_id, sorted(set(event.user_ids) - present))
+        events.publish_removed(event.conversation_id, sorted(set(event.user_ids) - present))

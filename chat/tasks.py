@@ -11,20 +11,20 @@ from chat.messages import deletions
 
 @shared_task(name="chat.tasks.purge_deleted")
 def purge_deleted(**_: Any) -> int:
-    """Remove for good what was deleted for everyone a day ago (K32); by the clock, every hour."""
+    """Purge texts that were deleted for everyone a day ago (K32); scheduled every hour."""
     return deletions.purge()
 
 
 @shared_task(name=processing.EXAMINE_TASK)
 def examine_attachments(**_: Any) -> int:
     """Examine the files that have arrived (F221); nudged by the end of an upload and by the clock."""
-    return processing.work_off(scanning.scanner())
+    return processing.process_due(scanning.scanner())
 
 
 @worker_shutting_down.connect
 def end_examination(**_: Any) -> None:
     """Let the worker end without waiting for a scanner: Celery waits for its tasks."""
-    processing.end()
+    processing.stop()
 
 
 @shared_task(name="chat.tasks.sweep_attachments")

@@ -56,7 +56,7 @@ class PreparedConnection:
             try:
                 return await self._execute(sql, values)
             except (psycopg.OperationalError, OSError) as fault:
-                logger.warning("%s: the database is away (%s)", self._name, type(fault).__name__)
+                logger.warning("%s: the database is unavailable (%s)", self._name, type(fault).__name__)
                 self.broke = True
                 await self._disconnect()
                 if asyncio.get_running_loop().time() > deadline:

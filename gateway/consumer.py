@@ -230,7 +230,7 @@ def as_refusal(fault: BaseException, envelope: Envelope) -> Refused:
     if isinstance(fault, Refused):
         return fault
     if isinstance(fault, OperationalError | InterfaceError):
-        logger.warning("%s: the database is away (%s)", envelope.type, type(fault).__name__)
+        logger.warning("%s: the database is unavailable (%s)", envelope.type, type(fault).__name__)
         return Overloaded(retry_after=5)
     logger.error("%s failed, trace %s", envelope.type, envelope.traceparent, exc_info=fault)
     return Internal()

@@ -52,7 +52,7 @@ def ask_processes(conversation_id: int, seq: int, users: Sequence[int]) -> Query
             if reply is not None:
                 reports.append(msgspec.msgpack.decode(reply[1], type=DeliveryReport))
     except (RedisError, OSError) as fault:
-        logger.warning("inquiry: Redis is away (%s)", type(fault).__name__)
+        logger.warning("inquiry: Redis is unavailable (%s)", type(fault).__name__)
         return None
     return QueryResult(sorted(reports, key=_gateway), max(0, (expected or 0) - len(reports)))
 

@@ -156,6 +156,6 @@ def _charge_locally(charges: Sequence[Charge]) -> list[float]:
 
 def _fall_back(charges: Sequence[Charge], fault: Exception) -> list[float]:
     global _local_until
-    logger.warning("limits: Redis is away (%s), local buckets stand in", type(fault).__name__)
+    logger.warning("limits: Redis is unavailable (%s), local buckets stand in", type(fault).__name__)
     _local_until = time.monotonic() + FALLBACK_SECONDS
     return _charge_locally(charges)

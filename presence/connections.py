@@ -168,7 +168,7 @@ class PresenceReporter:
 
     def _note_failure(self, fault: Exception) -> None:
         if not self.redis_failed_at:
-            logger.warning("presence: Redis is away (%s)", type(fault).__name__)
+            logger.warning("presence: Redis is unavailable (%s)", type(fault).__name__)
             self.redis_failed_at = self._clock()
 
     def _note_answer(self) -> None:

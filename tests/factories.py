@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from accounts import devices, tokens, users
 from chat.conversations import conversations
 from chat.drafts import Draft, Stored
-from chat.events import tell_stored
+from chat.events import publish_stored
 from chat.messages import ingest, validation
 from chat.models import Conversation, Message
 from gateway.frames import Viewer
@@ -60,7 +60,7 @@ def group(owner: Someone, *others: Someone, name: str = "A group") -> int:
         Outbox.objects.filter(conversation_id=made).delete()
         Conversation.objects.filter(id=made).update(last_seq=0)
         connection.run_on_commit = [
-            entry for entry in connection.run_on_commit if getattr(entry[1], "func", None) is not tell_stored
+            entry for entry in connection.run_on_commit if getattr(entry[1], "func", None) is not publish_stored
         ]
     return made
 

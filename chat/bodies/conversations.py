@@ -25,7 +25,7 @@ class NewConversation(Frame, frozen=True):
 
 
 class ConversationChange(Frame, frozen=True):
-    """`PATCH /conversations/{id}`: what is given is changed."""
+    """`PATCH /conversations/{id}`: the fields that are present are changed."""
 
     name: str | UnsetType = UNSET
     topic: str | UnsetType = UNSET
@@ -69,7 +69,7 @@ class MemberChange(Frame, frozen=True):
 
 
 class Backfill(Frame, frozen=True):
-    """`POST /conversations/{id}/backfill`: what a client lacks above a message or seq."""
+    """`POST /conversations/{id}/backfill`: the messages after a message or seq."""
 
     last_message_id: WireId | None = None
     after: Seq = 0

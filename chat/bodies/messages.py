@@ -16,7 +16,7 @@ class EditMessage(Frame, frozen=True):
 
 
 class MessageVersion(Frame, frozen=True):
-    """What a message said from a moment on."""
+    """A message's text from a time on."""
 
     version: int
     content: str
@@ -24,7 +24,7 @@ class MessageVersion(Frame, frozen=True):
 
 
 class MessageVersions(Listing[MessageVersion], frozen=True):
-    """What a message says and said, the latest first."""
+    """The versions of a message's text, the latest first."""
 
 
 class Reacted(Frame, frozen=True):
@@ -61,7 +61,7 @@ class Vote(Frame, frozen=True):
 
 
 class Votes(Listing[Vote], frozen=True):
-    """Your choice, and who chose what; an anonymous poll tells nobody else's."""
+    """Your choice and, unless the poll is anonymous, the choices of all others."""
 
     mine: list[int]
 

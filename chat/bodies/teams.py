@@ -17,7 +17,7 @@ class NewTeam(Frame, frozen=True):
 
 
 class TeamChange(Frame, frozen=True):
-    """`PATCH /teams/{id}`: what is given is changed."""
+    """`PATCH /teams/{id}`: the fields that are present are changed."""
 
     name: str | UnsetType = UNSET
     description: str | UnsetType = UNSET

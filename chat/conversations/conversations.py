@@ -30,7 +30,7 @@ from outbox.outbox import record
 
 DAY, HOUR = 86400, 3600
 TOPIC_CHARS = 500
-# A direct chat is one for each pair, whoever asks first: the unique key decides between two who ask at once.
+# Each pair of users has one direct chat: the unique key decides between two concurrent requests.
 FIND_OR_MAKE = """
 INSERT INTO chat_conversation (kind, direct_key, created_by_id, name, topic, avatar_url, shares_history, last_seq, rev,
                                members_version, member_count, next_n, metadata)
@@ -57,7 +57,7 @@ def open_direct(user_id: int, other_id: int) -> tuple[ConversationObject, bool]:
             cursor.execute(FIND_OR_MAKE, {"key": key, "creator": user_id})
             made = cursor.fetchone()
         if made:
-            invitations.judge_direct(user_id, other_id)
+            invitations.check_may_open(user_id, other_id)
             charge_opening(user_id)
             Member.objects.bulk_create(
                 Member(conversation_id=made[0], user_id=person, n=n)
@@ -69,9 +69,9 @@ def open_direct(user_id: int, other_id: int) -> tuple[ConversationObject, bool]:
     chat = made[0] if made else Conversation.objects.values_list("id", flat=True).get(direct_key=key)
     mine = queries.conversation(Viewer(UserId(user_id), ALL_DEVICES), chat)
     if made:
-        events.tell_chat("chat.created", user_id, mine)
+        events.publish_chat("chat.created", user_id, mine)
         if not blocks.blockers_among(UserId(user_id), [UserId(other_id)]):
-            events.tell_chat(
+            events.publish_chat(
                 "chat.created", other_id, queries.conversation(Viewer(UserId(other_id), ALL_DEVICES), chat)
             )
     return mine, bool(made)
@@ -85,17 +85,17 @@ def create_group(user_id: int, name: str, member_ids: Sequence[int]) -> Conversa
     """
     people = list(dict.fromkeys([user_id, *member_ids]))
     group = Conversation(kind=Conversation.Kind.GROUP, name=clean_name(name))
-    if len(people) > invitations.most_of(group.kind):
+    if len(people) > invitations.member_limit(group.kind):
         raise GroupTooLarge(field="memberIds")
-    invitations.judge(user_id, people)
+    invitations.check_may_add(user_id, people)
     charge_creation(user_id)
     with transaction.atomic():
-        found(user_id, group, people)
+        create_rows(user_id, group, people)
     return queries.conversation(Viewer(UserId(user_id), ALL_DEVICES), group.id)
 
 
 def charge_opening(user_id: int) -> None:
-    """Charge a new direct chat (F241): the other learns of it, and of who opens it, before a word is said.
+    """Charge a new direct chat (F241), because the other user is notified of it before any message.
 
     Raises RateLimited.
     """
@@ -109,17 +109,21 @@ def charge_creation(user_id: int) -> None:
     limits.enforce(f"{user_id}:groups", per_day / DAY, per_day)
 
 
-def found(user_id: int, made: Conversation, people: Sequence[int]) -> None:
-    """Write a new conversation with its first members, its creator as owner, and tell them."""
-    made.created_by_id, made.members_version, made.member_count = user_id, 1, len(people)
-    made.save(force_insert=True)
-    invitations.enrol(made, people, {user_id: Member.Role.OWNER})
-    made.save(update_fields=["next_n"])
-    changes.record_members(made, MemberChange("joined", people, user_id))
-    invitations.welcome(made, people)
-    who = invitations.names([user_id])
+def create_rows(creator_id: int, conversation: Conversation, member_ids: Sequence[int]) -> None:
+    """Write a new conversation and its first members, the creator as owner, and publish it to them."""
+    conversation.created_by_id, conversation.members_version, conversation.member_count = creator_id, 1, len(member_ids)
+    conversation.save(force_insert=True)
+    invitations.insert_members(conversation, member_ids, {creator_id: Member.Role.OWNER})
+    conversation.save(update_fields=["next_n"])
+    changes.record_members(conversation, MemberChange("joined", member_ids, creator_id))
+    invitations.announce(conversation, member_ids)
+    who = invitations.names([creator_id])
     changes.post_system_message(
-        made, user_id, "created", f"{who} created the {made.kind} “{made.name}”", name=made.name
+        conversation,
+        creator_id,
+        "created",
+        f"{who} created the {conversation.kind} “{conversation.name}”",
+        name=conversation.name,
     )
 
 
@@ -131,17 +135,17 @@ def change(user_id: int, conversation_id: int, wanted: Mapping[str, Any]) -> Non
     values = {name: CLEAN[name](value) for name, value in wanted.items()}
     with transaction.atomic():
         held = changes.lock_conversation(conversation_id)
-        managed(user_id, held)
+        admin_membership(user_id, held)
         news = {name: value for name, value in values.items() if getattr(held, name) != value}
         if not news:
             return
         changes.advance(held, **news)
         who = invitations.names([user_id])
         for name, value in news.items():
-            changes.post_system_message(held, user_id, *_said(who, name, value), **{WIRE[name]: value})
+            changes.post_system_message(held, user_id, *_describe_change(who, name, value), **{WIRE[name]: value})
 
 
-def managed(user_id: int, held: Conversation) -> Membership:
+def admin_membership(user_id: int, held: Conversation) -> Membership:
     """Return an admin's membership of a locked conversation that is no direct chat. Raises NotAMember, Forbidden."""
     membership = member_of(user_id, held.id, may="manage" if held.kind != Conversation.Kind.DIRECT else "read")
     if held.kind == Conversation.Kind.DIRECT:
@@ -149,7 +153,7 @@ def managed(user_id: int, held: Conversation) -> Membership:
     return membership
 
 
-def _said(who: str, name: str, value: Any) -> tuple[str, str]:
+def _describe_change(who: str, name: str, value: Any) -> tuple[str, str]:
     match name:
         case "name":
             return "renamed", f"{who} renamed this to “{value}”"
@@ -164,7 +168,7 @@ def dissolve(user_id: int, conversation_id: int) -> None:
     """End a conversation, by its owner: nobody is in it any more. Raises NotAMember, Forbidden."""
     with transaction.atomic():
         held = changes.lock_conversation(conversation_id)
-        if managed(user_id, held).role != Member.Role.OWNER:
+        if admin_membership(user_id, held).role != Member.Role.OWNER:
             raise Forbidden("only the owner dissolves a conversation")
         end(held, by=user_id)
 
@@ -178,7 +182,7 @@ def end(held: Conversation, *, by: int) -> None:
     people = list(present.values_list("user_id", flat=True))
     present.update(left_seq=held.last_seq, left_at=now)
     changes.advance(held, MemberChange("removed", people, by), closed_at=now)
-    transaction.on_commit(partial(events.tell_removed, held.id, people))
+    transaction.on_commit(partial(events.publish_removed, held.id, people))
 
 
 def clean_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Who comes into a conversation: whether they may be asked, their rows, and what they are told of it."""
+"""New members of a conversation: whether they may be added, their rows, and the frames that they get."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -27,7 +27,7 @@ WHERE u.id = ANY (%(people)s) AND u.id <> %(inviter)s
 """
 
 
-def judge(inviter_id: int, people: Iterable[int]) -> None:
+def check_may_add(inviter_id: int, people: Iterable[int]) -> None:
     """Raise NotFound where one of these people is not there for the inviter, Forbidden where one lets only contacts
     reach them and the inviter is none (F246).
 
@@ -39,36 +39,36 @@ def judge(inviter_id: int, people: Iterable[int]) -> None:
         rows = cursor.fetchall()
     if len(rows) != len(others) or not all(there for there, _ in rows):
         raise NotFound("there is no such person")
-    judge_reach(rows)
+    check_reachable(rows)
 
 
-def judge_direct(user_id: int, other_id: int) -> None:
-    """Raise Forbidden where the other lets only contacts begin a conversation; a block is not told here (F205)."""
+def check_may_open(user_id: int, other_id: int) -> None:
+    """Raise Forbidden if the other user accepts conversations from contacts only; a block is not revealed (F205)."""
     with connection.cursor() as cursor:
         cursor.execute(ASKED, {"inviter": user_id, "people": [other_id]})
-        judge_reach(cursor.fetchall())
+        check_reachable(cursor.fetchall())
 
 
-def judge_reach(rows: Sequence[Sequence[bool]]) -> None:
-    """Raise Forbidden where a row of ASKED says that only contacts may."""
+def check_reachable(rows: Sequence[Sequence[bool]]) -> None:
+    """Raise Forbidden if a row of ASKED allows contacts only."""
     if any(closed for _, closed in rows):
         raise Forbidden("this person is reached by contacts only")
 
 
-def most_of(kind: str) -> int:
+def member_limit(kind: str) -> int:
     """Return how many members a conversation of a kind may have."""
     active = settings.LIMITS
     return active.max_group_members if kind == Conversation.Kind.GROUP else active.max_channel_members
 
 
-def enrol(conversation: Conversation, people: Sequence[int], roles: Mapping[int, str] = {}) -> None:
+def insert_members(conversation: Conversation, people: Sequence[int], roles: Mapping[int, str] = {}) -> None:
     """Write the member rows of newcomers to a locked (or new) conversation and take their numbers from it; what was said
     before counts as read.
 
     Raises GroupTooLarge. The caller saves the conversation's `next_n` and tells with `changes.advance`.
     """
     present = conversation.member_count if conversation.rev else 0
-    if present + len(people) > most_of(conversation.kind):
+    if present + len(people) > member_limit(conversation.kind):
         raise GroupTooLarge(field="memberIds")
     seq = conversation.last_seq
     Member.objects.bulk_create(
@@ -89,25 +89,25 @@ def enrol(conversation: Conversation, people: Sequence[int], roles: Mapping[int,
     conversation.next_n += len(people)
 
 
-def welcome(conversation: Conversation, people: Sequence[int]) -> None:
+def announce(conversation: Conversation, people: Sequence[int]) -> None:
     """Send newcomers `chat.created` when the transaction commits: the conversation as each sees it, in large ones its id
     alone, so that this costs no query for each of them.
     """
-    transaction.on_commit(partial(_welcome, conversation.id, list(people), conversation.member_count))
+    transaction.on_commit(partial(_publish_created, conversation.id, list(people), conversation.member_count))
 
 
-def _welcome(conversation_id: int, people: list[int], member_count: int) -> None:
+def _publish_created(conversation_id: int, people: list[int], member_count: int) -> None:
     if member_count >= settings.LIMITS.fanout_threshold:
-        events.tell_created(conversation_id, people)
+        events.publish_created(conversation_id, people)
         return
     for person in people:
-        events.tell_chat(
+        events.publish_chat(
             "chat.created", person, queries.conversation(Viewer(UserId(person), ALL_DEVICES), conversation_id)
         )
 
 
 def names(people: Sequence[int]) -> str:
     """Return some people's names as a system message lists them: the first few, and how many more."""
-    found = list(User.objects.filter(id__in=people[:3]).order_by("id").values_list("display_name", flat=True))
-    more = len(people) - len(found)
-    return ", ".join(found) + (f" and {more} more" if more else "")
+    first = list(User.objects.filter(id__in=people[:3]).order_by("id").values_list("display_name", flat=True))
+    more = len(people) - len(first)
+    return ", ".join(first) + (f" and {more} more" if more else "")

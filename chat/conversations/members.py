@@ -11,7 +11,7 @@ from django.utils import timezone
 from chat import events
 from chat.access import ADMINS
 from chat.conversations import invitations
-from chat.conversations.conversations import managed
+from chat.conversations.conversations import admin_membership
 from chat.messages import changes
 from chat.messages.changes import MemberChange
 from chat.models import Conversation, Member, TeamMember
@@ -22,30 +22,30 @@ OWNER, ADMIN, MEMBER = Member.Role.OWNER, Member.Role.ADMIN, Member.Role.MEMBER
 
 
 def add(user_id: int, conversation_id: int, *newcomer_ids: int) -> None:
-    """Add people, by an admin; who is a member already stays as they are.
+    """Add users, as an admin; present members stay as they are.
 
     Into a channel come members of its team alone. Raises NotAMember, Forbidden, NotFound, GroupTooLarge.
     """
     with transaction.atomic():
-        _hold_team_rows(conversation_id, newcomer_ids)
+        _lock_team_rows(conversation_id, newcomer_ids)
         held = changes.lock_conversation(conversation_id)
-        managed(user_id, held)
-        present = set(_present(held).filter(user_id__in=newcomer_ids).values_list("user_id", flat=True))
+        admin_membership(user_id, held)
+        present = set(_present_members(held).filter(user_id__in=newcomer_ids).values_list("user_id", flat=True))
         coming = [person for person in dict.fromkeys(newcomer_ids) if person not in present]
-        invitations.judge(user_id, coming)
-        _judge_team(held, coming)
+        invitations.check_may_add(user_id, coming)
+        _check_team(held, coming)
         if coming:
-            enter(held, coming, by=user_id)
+            add_members(held, coming, by=user_id)
 
 
-def enter(held: Conversation, coming: list[int], *, by: int) -> None:
-    """Write newcomers into a locked conversation and tell everybody. Raises GroupTooLarge.
+def add_members(held: Conversation, coming: list[int], *, by: int) -> None:
+    """Insert new members into a locked conversation and publish that. Raises GroupTooLarge.
 
     Who comes into a channel that all have left owns it: else nobody could manage it, or write into a broadcast, again.
     """
-    invitations.enrol(held, coming, {} if held.member_count else {coming[0]: OWNER})
+    invitations.insert_members(held, coming, {} if held.member_count else {coming[0]: OWNER})
     changes.advance(held, MemberChange("joined", coming, by))
-    invitations.welcome(held, coming)
+    invitations.announce(held, coming)
     if changes.announces_members(held):
         who, whom = invitations.names([by]), invitations.names(coming)
         text = f"{who} joined" if coming == [by] else f"{who} added {whom}"
@@ -63,23 +63,23 @@ def remove(user_id: int, conversation_id: int, leaver_id: int) -> None:
     with transaction.atomic():
         held = changes.lock_conversation(conversation_id)
         if user_id == leaver_id:
-            leaver = _own(held, user_id)
+            leaver = _own_membership(held, user_id)
         else:
-            managed(user_id, held)
-            leaver = _expected(held, leaver_id)
+            admin_membership(user_id, held)
+            leaver = _present_member(held, leaver_id)
         if leaver.role == OWNER and user_id != leaver_id:
             raise Forbidden("the owner cannot be removed")
-        depart(held, leaver, by=user_id)
+        end_membership(held, leaver, by=user_id)
 
 
-def depart(held: Conversation, leaver: Member, *, by: int) -> None:
-    """End a membership in a locked conversation, and tell everybody: the leaver's last message says so.
+def end_membership(held: Conversation, leaver: Member, *, by: int) -> None:
+    """End a membership in a locked conversation and publish that: a system message is the last that the leaver gets.
 
     `by` is said to have done it; who acts from outside, as a team's admin does, is not in the conversation and says
     nothing there.
     """
     heir = _heir(held, leaver)
-    if changes.announces_members(held) and (by == leaver.user_id or _present(held).filter(user_id=by).exists()):
+    if changes.announces_members(held) and (by == leaver.user_id or _present_members(held).filter(user_id=by).exists()):
         who, whom = invitations.names([by]), invitations.names([leaver.user_id])
         text = f"{who} left" if by == leaver.user_id else f"{who} removed {whom}"
         if heir is not None:
@@ -90,12 +90,12 @@ def depart(held: Conversation, leaver: Member, *, by: int) -> None:
     leaver.left_seq, leaver.left_at = held.last_seq, timezone.now()
     leaver.save(update_fields=["left_seq", "left_at"])
     if heir is not None:
-        _give(heir, OWNER)
+        _write_role(heir, OWNER)
     gone = MemberChange("left" if by == leaver.user_id else "removed", [leaver.user_id], by)
     changes.advance(held, gone)
     if heir is not None:
         changes.record_members(held, MemberChange("role", [heir.user_id], by), rev=held.rev)
-    transaction.on_commit(lambda: events.tell_removed(held.id, [leaver.user_id]))
+    transaction.on_commit(lambda: events.publish_removed(held.id, [leaver.user_id]))
 
 
 def set_role(user_id: int, conversation_id: int, member_id: int, role: str) -> None:
@@ -108,8 +108,8 @@ def set_role(user_id: int, conversation_id: int, member_id: int, role: str) -> N
         raise InvalidPayload(f"one of {', '.join(Member.Role.values)}", field="role")
     with transaction.atomic():
         held = changes.lock_conversation(conversation_id)
-        own = managed(user_id, held).role
-        member = _expected(held, member_id)
+        own = admin_membership(user_id, held).role
+        member = _present_member(held, member_id)
         if member.role == role:
             return
         if member.role == OWNER:
@@ -118,15 +118,15 @@ def set_role(user_id: int, conversation_id: int, member_id: int, role: str) -> N
             raise Forbidden("only the owner does this")
         changed = [member_id]
         if role == OWNER:
-            owners = _present(held).filter(role=OWNER)
+            owners = _present_members(held).filter(role=OWNER)
             changed += owners.values_list("user_id", flat=True)
             owners.update(role=ADMIN)
-        _give(member, role)
+        _write_role(member, role)
         changes.advance(held, MemberChange("role", changed, user_id))
-        _say_role(held, user_id, member_id, role)
+        _announce_role(held, user_id, member_id, role)
 
 
-def _say_role(held: Conversation, user_id: int, member_id: int, role: str) -> None:
+def _announce_role(held: Conversation, user_id: int, member_id: int, role: str) -> None:
     who, whom = invitations.names([user_id]), invitations.names([member_id])
     if role == OWNER:
         text = f"{who} made {whom} the owner"
@@ -137,45 +137,45 @@ def _say_role(held: Conversation, user_id: int, member_id: int, role: str) -> No
     changes.post_system_message(held, user_id, "role", text, userIds=[str(member_id)], role=role)
 
 
-def _own(held: Conversation, user_id: int) -> Member:
-    found = _member(held, user_id)
-    if found is None:
+def _own_membership(held: Conversation, user_id: int) -> Member:
+    member = _member(held, user_id)
+    if member is None:
         raise NotAMember
     if held.kind == Conversation.Kind.DIRECT:
         raise Forbidden("a direct chat has its two members for good")
-    return found
+    return member
 
 
-def _hold_team_rows(conversation_id: int, people: tuple[int, ...]) -> None:
-    """Lock people's rows in a channel's team, before the channel: who is just leaving the team does not slip in."""
+def _lock_team_rows(conversation_id: int, people: tuple[int, ...]) -> None:
+    """Lock the users' rows in a channel's team before the channel, so that a user who is leaving the team cannot join."""
     rows = TeamMember.objects.filter(team__conversations=conversation_id, user_id__in=people).order_by("user_id")
     list(rows.select_for_update(of=("self",), no_key=True).values_list("id", flat=True))
 
 
-def _judge_team(held: Conversation, coming: list[int]) -> None:
+def _check_team(held: Conversation, coming: list[int]) -> None:
     if held.team_id is None:
         return
-    found = TeamMember.objects.filter(team_id=held.team_id, user_id__in=coming).count()
-    if found != len(coming):
+    in_team = TeamMember.objects.filter(team_id=held.team_id, user_id__in=coming).count()
+    if in_team != len(coming):
         raise NotFound("one of these people is not in the team")
 
 
-def _present(held: Conversation) -> QuerySet[Member]:
+def _present_members(held: Conversation) -> QuerySet[Member]:
     return Member.objects.filter(conversation=held, left_seq=None)
 
 
 def _member(held: Conversation, user_id: int) -> Member | None:
-    return _present(held).filter(user_id=user_id).first()
+    return _present_members(held).filter(user_id=user_id).first()
 
 
-def _expected(held: Conversation, user_id: int) -> Member:
-    found = _member(held, user_id)
-    if found is None:
+def _present_member(held: Conversation, user_id: int) -> Member:
+    member = _member(held, user_id)
+    if member is None:
         raise NotFound("this person is no member")
-    return found
+    return member
 
 
-def _give(member: Member, role: str) -> None:
+def _write_role(member: Member, role: str) -> None:
     member.role = role
     member.save(update_fields=["role"])
 
@@ -183,6 +183,6 @@ def _give(member: Member, role: str) -> None:
 def _heir(held: Conversation, leaver: Member) -> Member | None:
     if leaver.role != OWNER:
         return None
-    others = _present(held).exclude(id=leaver.id).order_by("n")
+    others = _present_members(held).exclude(id=leaver.id).order_by("n")
     able = others.filter(user__is_active=True)
     return able.filter(role__in=ADMINS).first() or able.first() or others.first()

@@ -1,4 +1,4 @@
-"""What a member sets for themself in a conversation: mute, pin, archive, mark as unread, and what they have begun to write.
+"""A member's own preferences in a conversation: mute, pin, archive, marked as unread, and the draft.
 
 It makes no rev, nobody else learns of it, and their other devices do (`chat.updated` without a rev; those that were
 away by the conversation object in their next sync, for a week). An archived
@@ -49,7 +49,7 @@ def change(user_id: int, conversation_id: int, wanted: Mapping[str, Any]) -> Con
         if text is not None:
             keep_draft(user_id, conversation_id, text)
         seen = queries.conversation(Viewer(UserId(user_id), ALL_DEVICES), conversation_id)
-        transaction.on_commit(partial(events.tell_chat, "chat.updated", user_id, seen))
+        transaction.on_commit(partial(events.publish_chat, "chat.updated", user_id, seen))
     return seen
 
 
@@ -81,7 +81,7 @@ def _moment(until: datetime | None) -> datetime | None:
 
 
 def keep_draft(user_id: int, conversation_id: int, text: str) -> None:
-    """Keep what a user has begun to write; "" forgets it."""
+    """Store a user's draft; "" deletes it."""
     if not text:
         ConversationDraft.objects.filter(user_id=user_id, conversation_id=conversation_id).delete()
         return

@@ -28,7 +28,7 @@ Status = Attachment.Status
 def response(
     attachment_id: int, kind: str, until: str, signature: str, *, headers: Mapping[str, str]
 ) -> HttpResponseBase:
-    """Return the bytes that a link names. Raises Forbidden for the link, NotFound for what is not there any more."""
+    """Return the bytes of a link. Raises Forbidden for an invalid link, NotFound for a file that is gone."""
     left = links.verify(attachment_id, kind, until, signature)
     row = Attachment.objects.filter(id=attachment_id).first()
     key = _key(row, kind) if row is not None else ""
@@ -58,13 +58,13 @@ def response(
 def _key(row: Attachment, kind: str) -> str:
     if kind == links.FILE:
         return row.key if row.status == Status.READY else ""
-    # What was deleted with its message has expired too, but is in none any more: it is gone at once (K32).
+    # A file deleted with its message is expired too, but belongs to no message: it is gone at once (K32).
     expired = row.status == Status.EXPIRED and row.message_id is not None
     return row.thumbnail_key if row.status == Status.READY or expired else ""
 
 
 def _ranged(file: Path, etag: str, headers: Mapping[str, str]) -> HttpResponseBase:
-    """Return the file, or the one range of it that was asked for; what is asked otherwise is the whole."""
+    """Return one range of the file, or all of it for any other request."""
     size = file.stat().st_size
     wanted = RANGE.fullmatch(headers.get("Range", ""))
     if headers.get("If-None-Match") == etag:

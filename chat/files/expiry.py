@@ -1,4 +1,4 @@
-"""Files go: what was never sent, what is too old, what belonged to a deleted message (F222, F223, K33).
+"""Removal of files: never sent, expired, or of a deleted message (F222, F223, K33).
 
 A message keeps what its file was (name, size, type, dimensions) and says that it has expired; its sender can upload it
 again. Files under a hold stay. All of it runs by the clock and may run twice.
@@ -26,12 +26,14 @@ BATCH = 200
 
 
 def sweep() -> int:
-    """Remove what its time has come for; returns the number of files that went."""
-    _tidy()
-    return _loose() + _unfinished() + _originals() + _thumbnails() + strays(f"{int(time.time()) // 3600 % 256:02x}")
+    """Remove the files that are due; return their number."""
+    _remove_scratch()
+    return (
+        _loose() + _unfinished() + _originals() + _thumbnails() + remove_strays(f"{int(time.time()) // 3600 % 256:02x}")
+    )
 
 
-def _free(rows: QuerySet[Attachment]) -> QuerySet[Attachment]:
+def _not_held(rows: QuerySet[Attachment]) -> QuerySet[Attachment]:
     """Leave out the files that a hold covers: by their conversation or their uploader."""
     return rows.exclude(holds.covering(conversation="conversation_id", user="uploader_id"))
 
@@ -39,7 +41,7 @@ def _free(rows: QuerySet[Attachment]) -> QuerySet[Attachment]:
 def _batch(rows: QuerySet[Attachment]) -> Sequence[Attachment]:
     """Lock and return some of the rows that no hold covers; a hold that is being set is waited for."""
     holds.wait_for_new_holds()
-    return list(_free(rows).select_for_update(skip_locked=True)[:BATCH])
+    return list(_not_held(rows).select_for_update(skip_locked=True)[:BATCH])
 
 
 def _loose() -> int:
@@ -60,20 +62,20 @@ def _unfinished() -> int:
     """Expired files whose upload was begun anew and given up: expired again. Index: attachment_loose."""
     until = timezone.now() - timedelta(seconds=settings.LIMITS.orphan_seconds)
     due = Attachment.objects.filter(~Q(message_id=None), status=Status.UPLOADING, updated_at__lt=until)
-    return sum(_expire(row) for row in _free(due).order_by("updated_at")[: 10 * BATCH])
+    return sum(_expire(row) for row in _not_held(due).order_by("updated_at")[: 10 * BATCH])
 
 
 def _originals() -> int:
-    """Files older than `attachment_days`: the message is told, so that a placeholder takes their place."""
+    """Expire files older than `attachment_days` and publish their messages, which then show a placeholder."""
     days = settings.LIMITS.attachment_days
     if not days:
         return 0
     due = Attachment.objects.filter(status=Status.READY, stored_at__lt=timezone.now() - timedelta(days=days))
-    return sum(_expire(row) for row in _free(due).order_by("stored_at")[: 10 * BATCH])
+    return sum(_expire(row) for row in _not_held(due).order_by("stored_at")[: 10 * BATCH])
 
 
 def _expire(row: Attachment) -> bool:
-    """Let go of a file's bytes, not of its thumbnail, and tell its message; one that has changed meanwhile stays."""
+    """Remove a file's bytes but not its thumbnail, and publish its message; a row that has changed meanwhile stays."""
     with transaction.atomic():
         if row.conversation_id and row.message_id:
             changes.lock_conversation(row.conversation_id)
@@ -90,7 +92,7 @@ def _expire(row: Attachment) -> bool:
 
 
 def _thumbnails() -> int:
-    """Thumbnails of expired files, older than `thumbnail_days`. Nobody is told: the next read says so."""
+    """Remove thumbnails of expired files, older than `thumbnail_days`. Nothing is published: the next read shows it."""
     gone, until = 0, timezone.now() - timedelta(days=settings.LIMITS.thumbnail_days)
     while True:
         with transaction.atomic():
@@ -103,7 +105,7 @@ def _thumbnails() -> int:
             return gone
 
 
-def strays(prefix: str) -> int:
+def remove_strays(prefix: str) -> int:
     """Bytes that no row knows, left by a process that died at the wrong moment: one 256th of the depot an hour.
 
     Only what is older than a day: a part is stored before its row says so. Index: the unique key.
@@ -116,10 +118,10 @@ def strays(prefix: str) -> int:
     return len(gone)
 
 
-def _tidy() -> None:
-    """Remove what killed workers left behind."""
+def _remove_scratch() -> None:
+    """Remove scratch files of killed workers."""
     until = time.time() - timedelta(days=1).total_seconds()
-    for folder in processing.workshop().iterdir():
+    for folder in processing.scratch_folder().iterdir():
         # One that is gone meanwhile was a worker's that has just done with it.
         with suppress(FileNotFoundError):
             if folder.stat().st_mtime < until:

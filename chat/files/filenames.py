@@ -4,12 +4,12 @@ import unicodedata
 
 LONGEST = 200
 LONGEST_SUFFIX = 20
-# Control characters, what formats text (bidi overrides, joiners), lone surrogates, private and unassigned ones.
+# Control and format characters (bidi overrides, joiners), lone surrogates, private and unassigned ones.
 HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 def cleaned(name: str) -> str:
-    """Return a name of 1 to 200 characters; what is too long loses its middle and keeps its suffix."""
+    """Return a name of 1 to 200 characters; a longer name loses its middle and keeps its suffix."""
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
     seen = "".join(char for char in last if unicodedata.category(char) not in HIDDEN)
     kept = " ".join(seen.split()).strip(". ") or "file"

@@ -22,7 +22,7 @@ MEMORY_BYTES = 1536 * 1024 * 1024
 THUMBNAIL_EDGE = 480
 # All frames of an animation together may have so many times the pixels of one image.
 FRAMES_FACTOR = 4
-# What of an image's own notes stays: how it looks, not where or by whom it was made.
+# Metadata that is kept: it affects the look, and names neither place nor author.
 KEPT = ("icc_profile", "transparency", "background", "duration", "loop", "disposal", "blend", "gamma", "default_image")
 # How the process ends that has not judged: by its own word, or by the signals that end whole process groups.
 NO_VERDICT = (os.EX_TEMPFAIL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
@@ -30,7 +30,7 @@ NO_VERDICT = (os.EX_TEMPFAIL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
 MACHINE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE)
 
 
-class BadPicture(Exception):
+class BadImage(Exception):
     """An image that cannot be read, or is too large to be."""
 
 
@@ -46,7 +46,7 @@ class Picture(NamedTuple):
 def processed(source: Path, mime_type: str, folder: Path, *, most_pixels: int) -> Picture:
     """Write the safe image and its thumbnail into `folder`.
 
-    Raises BadPicture, and OSError where that says nothing of the image: a full disk, or a stop of this machine's.
+    Raises BadImage, and OSError where that says nothing of the image: a full disk, or a stop of this machine's.
     """
     command = [
         sys.executable,
@@ -66,11 +66,11 @@ def processed(source: Path, mime_type: str, folder: Path, *, most_pixels: int) -
             cwd=folder,
         )
     except subprocess.TimeoutExpired:
-        raise BadPicture("takes too long") from None
+        raise BadImage("takes too long") from None
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         reason = lines[-1] if lines else f"ended by signal {-done.returncode}"
-        raise OSError(reason) if done.returncode in NO_VERDICT else BadPicture(reason)
+        raise OSError(reason) if done.returncode in NO_VERDICT else BadImage(reason)
     width, height = json.loads(done.stdout)
     return Picture(folder / "clean", folder / "thumbnail", width, height)
 
@@ -84,7 +84,7 @@ def clean(source: Path, format_: str, folder: Path, most_pixels: int) -> tuple[i
             image.width * image.height > most_pixels
             or image.width * image.height * frames > FRAMES_FACTOR * most_pixels
         ):
-            raise BadPicture(f"{image.width} × {image.height} × {frames} is too large")
+            raise BadImage(f"{image.width} × {image.height} × {frames} is too large")
         _write_thumbnail(image, folder / "thumbnail")
         image.seek(0)
         return _write_clean(image, format_, folder / "clean", animated=frames > 1 and format_ != "JPEG")

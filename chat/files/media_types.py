@@ -1,4 +1,4 @@
-"""What a file is: by its bytes first, by what its sender says only where both agree. Rules about types are settings."""
+"""The media type of a file, by its bytes; the sender's type counts only if both agree. Rules about types are settings."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ LEAST_CONFIDENCE = 0.3
 PICTURES = {"image/jpeg": b"\xff\xd8\xff", "image/png": b"\x89PNG\r\n\x1a\n", "image/gif": b"GIF8"}
 WEBP, OGG = "image/webp", "application/ogg"
 CLEANED = (*PICTURES, WEBP)
-# Images that may say where they were taken, and that nothing here can clean: not taken.
+# Images that may hold a position and cannot be cleaned here: refused.
 UNCLEANABLE = {"image/heif", "image/heic", "image/avif", "image/tiff", "image/jp2", "image/jxl", "image/x-canon-cr2"}
 # May be shown inside a page by a browser; all else is saved (F216).
 INLINE = {
@@ -26,33 +26,33 @@ INLINE = {
 }  # fmt: skip
 
 
-def said_of(declared: str) -> str:
-    """Return the type that a sender names, without its parameters; UNKNOWN for what is none."""
-    said = declared.partition(";")[0].strip().lower()
-    return said if SHAPE.fullmatch(said) else UNKNOWN
+def declared_type(declared: str) -> str:
+    """Return the sender's type without its parameters; UNKNOWN for an invalid one."""
+    declared = declared.partition(";")[0].strip().lower()
+    return declared if SHAPE.fullmatch(declared) else UNKNOWN
 
 
-def of(head: bytes, declared: str) -> str:
+def detect(head: bytes, declared: str) -> str:
     """Return the type of a file by its first bytes. Raises AttachmentRejected.
 
     Refused is what its sender declares to be an image, sound or film and is something else, an image that cannot be
     rid of its metadata, and what the settings do not take.
     """
-    said = said_of(declared)
-    found = list(_sniffed(head))
-    if UNCLEANABLE.intersection(found):
+    declared = declared_type(declared)
+    candidates = list(_candidates(head))
+    if UNCLEANABLE.intersection(candidates):
         raise AttachmentRejected("send images as JPEG, PNG, GIF or WebP", field="mimeType")
-    type_ = said if said in found else _best(found, head, said)
-    if not _agree(said, type_, found):
-        raise AttachmentRejected(f"this is {type_}, not {said}", field="mimeType")
+    type_ = declared if declared in candidates else _best(candidates, head, declared)
+    if not _agree(declared, type_, candidates):
+        raise AttachmentRejected(f"this is {type_}, not {declared}", field="mimeType")
     if not any(fnmatch(type_, taken) for taken in settings.UPLOAD_TYPES) or any(
-        fnmatch(each, refused) for each in (type_, said) for refused in settings.UPLOAD_TYPES_REFUSED
+        fnmatch(each, refused) for each in (type_, declared) for refused in settings.UPLOAD_TYPES_REFUSED
     ):
         raise AttachmentRejected(f"files of the type {type_} are not taken", field="mimeType")
     return type_
 
 
-def _sniffed(head: bytes) -> Iterator[str]:
+def _candidates(head: bytes) -> Iterator[str]:
     for type_, begin in PICTURES.items():
         if head.startswith(begin):
             yield type_
@@ -69,19 +69,19 @@ def _sniffed(head: bytes) -> Iterator[str]:
             yield match.mime_type
 
 
-def _best(found: list[str], head: bytes, said: str) -> str:
+def _best(candidates: list[str], head: bytes, declared: str) -> str:
     text = _is_text(head)
-    if text and said.startswith("text/"):
-        return said
-    return found[0] if found else TEXT if text else UNKNOWN
+    if text and declared.startswith("text/"):
+        return declared
+    return candidates[0] if candidates else TEXT if text else UNKNOWN
 
 
-def _agree(said: str, type_: str, found: list[str]) -> bool:
-    if said.startswith("image/"):
-        return type_.startswith("image/") or said == "image/svg+xml"
-    if said.startswith(("audio/", "video/")):
-        # One container holds either: what differs is what is in it.
-        return not found or any(each.startswith(("audio/", "video/")) or each == OGG for each in found)
+def _agree(declared: str, type_: str, candidates: list[str]) -> bool:
+    if declared.startswith("image/"):
+        return type_.startswith("image/") or declared == "image/svg+xml"
+    if declared.startswith(("audio/", "video/")):
+        # One container holds audio or video.
+        return not candidates or any(each.startswith(("audio/", "video/")) or each == OGG for each in candidates)
     return True
 
 

@@ -17,8 +17,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from chat.files import images, scanning, storage
-from chat.files.images import BadPicture
-from chat.files.scanning import Scanner, ScannerAway
+from chat.files.images import BadImage
+from chat.files.scanning import Scanner, ScannerUnavailable
 from chat.messages import changes
 from chat.models import Attachment
 from outbox.jobs import LADDER
@@ -42,29 +42,29 @@ _ending = threading.Event()
 _nudger = Nudger(EXAMINE_TASK)
 
 
-def nudge() -> None:
+def schedule() -> None:
     """Have the files that have arrived examined soon. From any thread; never blocks, never raises."""
     _nudger.nudge()
 
 
-def work_off(scanner: Scanner | None) -> int:
-    """Examine what is due, one file after the other; returns how many have their verdict.
+def process_due(scanner: Scanner | None) -> int:
+    """Process the due files, one after the other; return the number of verdicts.
 
     Where another thread of this process is at it, that one sees what is new, and this one returns at once.
     """
     return _flight.run(partial(_all_due, scanner))
 
 
-def end() -> None:
+def stop() -> None:
     """Begin no other file and give up the one that is being scanned: this process ends, and another one takes both."""
     _ending.set()
-    scanning.hang_up()
+    scanning.abort_scans()
 
 
 def _all_due(scanner: Scanner | None) -> int:
     done = 0
     while not _ending.is_set() and (row := _claim()) is not None:
-        done += _examine(row, scanner)
+        done += _process(row, scanner)
     return done
 
 
@@ -80,70 +80,70 @@ def _claim() -> Attachment | None:
         return row
 
 
-def _examine(row: Attachment, scanner: Scanner | None) -> bool:
+def _process(row: Attachment, scanner: Scanner | None) -> bool:
     try:
-        with tempfile.TemporaryDirectory(dir=workshop()) as scratch:
-            _settle(row, **_result(row, scanner, Path(scratch)))
+        with tempfile.TemporaryDirectory(dir=scratch_folder()) as scratch:
+            _write_verdict(row, **_result(row, scanner, Path(scratch)))
     except Rejected as fault:
         logger.warning("attachment %s rejected: %s", row.id, fault)
-        _settle(row, status=Status.REJECTED, thumbnail_key="")
-    except (ScannerAway, OSError) as fault:
-        _later(row)
+        _write_verdict(row, status=Status.REJECTED, thumbnail_key="")
+    except (ScannerUnavailable, OSError) as fault:
+        _postpone(row)
         logger.warning("attachment %s waits, tried again later: %s", row.id, fault)
         return False
     except Exception:
-        _later(row)
+        _postpone(row)
         logger.exception("attachment %s could not be examined, tried again later", row.id)
         return False
     return True
 
 
-def workshop() -> Path:
-    """Return the folder in which files are worked on; what is left there was left by a worker that was killed."""
+def scratch_folder() -> Path:
+    """Return the folder for files in work; only a killed worker leaves files there."""
     folder = Path(settings.VAR) / "scratch"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def _later(row: Attachment) -> None:
+def _postpone(row: Attachment) -> None:
     wait = timedelta(seconds=LADDER[min(row.attempts, len(LADDER)) - 1])
     Attachment.objects.filter(id=row.id, status=Status.SCANNING).update(due_at=timezone.now() + wait)
 
 
 def _result(row: Attachment, scanner: Scanner | None, scratch: Path) -> dict[str, Any]:
-    """Return the columns of a file that is ready, its bytes stored. Raises Rejected, ScannerAway."""
+    """Return the columns of a file that is ready, its bytes stored. Raises Rejected, ScannerUnavailable."""
     whole = scratch / "whole"
     with whole.open("wb") as target:
         for part in row.parts:
             storage.copy(part, target)
     if scanner is not None:
         with whole.open("rb") as source:
-            verdict = scanner.judge(source)
+            verdict = scanner.scan(source)
         if not verdict.clean:
             raise Rejected(verdict.reason)
     # A try that failed in the middle may have left something under the row's own key.
     values: dict[str, Any] = {"status": Status.READY, "key": storage.new_key(), "thumbnail_key": ""}
     if row.mime_type not in images.FORMATS:
-        _keep(values["key"], whole)
+        _store_bytes(values["key"], whole)
         return values
     try:
         picture = images.processed(whole, row.mime_type, scratch, most_pixels=settings.LIMITS.max_image_pixels)
-    except BadPicture as fault:
+    except BadImage as fault:
         raise Rejected(f"image: {fault}") from fault
     values |= {"thumbnail_key": storage.thumbnail_of(values["key"]), "width": picture.width, "height": picture.height}
     values["size"] = values["received"] = picture.file.stat().st_size
-    _keep(values["key"], picture.file)
-    _keep(values["thumbnail_key"], picture.thumbnail)
+    _store_bytes(values["key"], picture.file)
+    _store_bytes(values["thumbnail_key"], picture.thumbnail)
     return values
 
 
-def _keep(key: str, file: Path) -> None:
+def _store_bytes(key: str, file: Path) -> None:
     with file.open("rb") as source:
         storage.save(key, source)
 
 
-def _settle(row: Attachment, **values: Any) -> None:
-    """Write the verdict, and tell it to a message's readers. The conversation is locked before the file, as a send does."""
+def _write_verdict(row: Attachment, **values: Any) -> None:
+    """Write the verdict and publish the file's message. The conversation is locked before the file, as in a send."""
     while not _written(row, **values):
         pass
 

@@ -1,4 +1,4 @@
-"""Malware scanners: what one must do, and ClamAV's daemon by its INSTREAM command over a socket (F221)."""
+"""Malware scanners: their interface, and ClamAV's daemon by its INSTREAM command over a socket (F221)."""
 
 import socket
 import struct
@@ -17,7 +17,7 @@ LONGEST_ANSWER = 4096
 DEFAULT_PORT = 3310
 
 
-class ScannerAway(Exception):
+class ScannerUnavailable(Exception):
     """The scanner does not answer, or not so that it could be understood: the file stays unseen and is tried again."""
 
 
@@ -27,7 +27,7 @@ _hung_up = threading.Event()
 
 
 class Verdict(NamedTuple):
-    """What a scanner says of a file: clean, or the name of what is wrong with it."""
+    """A scanner's verdict on a file: clean, or the name of the malware."""
 
     clean: bool
     reason: str = ""
@@ -36,8 +36,8 @@ class Verdict(NamedTuple):
 class Scanner(Protocol):
     """Anything that judges files."""
 
-    def judge(self, source: IO[bytes]) -> Verdict:
-        """Return the verdict on an open file, read from where it stands. Raises ScannerAway."""
+    def scan(self, source: IO[bytes]) -> Verdict:
+        """Return the verdict on an open file, read from where it stands. Raises ScannerUnavailable."""
 
 
 class Clamd:
@@ -46,26 +46,26 @@ class Clamd:
     def __init__(self, address: str) -> None:
         self._address = urlparse(address)
 
-    def judge(self, source: IO[bytes]) -> Verdict:
-        """Stream the file to the daemon. What is larger than it takes (StreamMaxLength) is no clean file."""
+    def scan(self, source: IO[bytes]) -> Verdict:
+        """Stream the file to the daemon. A file above its StreamMaxLength is not clean."""
         try:
             with self._connected() as peer:
                 _busy.add(peer)
                 try:
                     if _hung_up.is_set():
-                        raise ScannerAway("this process ends")
+                        raise ScannerUnavailable("this process ends")
                     answer = _stream(peer, source)
                 finally:
                     _busy.discard(peer)
         except OSError as fault:
-            raise ScannerAway(f"{self._address.geturl()}: {fault}") from fault
+            raise ScannerUnavailable(f"{self._address.geturl()}: {fault}") from fault
         if answer == "stream: OK":
             return Verdict(clean=True)
         if answer.endswith(" FOUND"):
             return Verdict(clean=False, reason=answer.removeprefix("stream: ").removesuffix(" FOUND"))
         if "size limit exceeded" in answer:
             return Verdict(clean=False, reason="larger than the scanner takes")
-        raise ScannerAway(f"{self._address.geturl()}: {answer or 'no answer'}")
+        raise ScannerUnavailable(f"{self._address.geturl()}: {answer or 'no answer'}")
 
     def _connected(self) -> socket.socket:
         if self._address.scheme == "unix":
@@ -85,7 +85,7 @@ def _stream(peer: socket.socket, source: IO[bytes]) -> str:
             peer.sendall(struct.pack("!I", len(piece)) + piece)
         peer.sendall(struct.pack("!I", 0))
     except (BrokenPipeError, ConnectionResetError):
-        # It hangs up on what is too large; why stands in its answer, if that can still be read.
+        # It closes the connection for a file that is too large; the answer, if it can still be read, says so.
         return _answer(peer)
     return _answer(peer)
 
@@ -101,8 +101,8 @@ def _answer(peer: socket.socket) -> str:
     return answer.rstrip(b"\0\n").decode(errors="replace")
 
 
-def hang_up() -> None:
-    """Break off every scan of this process, from another thread, and let none begin: each ends with ScannerAway."""
+def abort_scans() -> None:
+    """Break off every scan of this process, from another thread, and let none begin: each ends with ScannerUnavailable."""
     _hung_up.set()
     for peer in tuple(_busy):
         with suppress(OSError):

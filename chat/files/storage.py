@@ -15,17 +15,17 @@ logger = logging.getLogger(__name__)
 COPY_BYTES = 256 * 1024
 
 
-class DepotAway(OSError):
+class StorageUnavailable(OSError):
     """The storage takes or gives no bytes: it is full, or not to be reached."""
 
 
 @contextmanager
-def _reached() -> Iterator[None]:
+def _unified_errors() -> Iterator[None]:
     """Name the failures of whichever storage it is alike; its own stays behind them as the cause."""
     try:
         yield
     except Exception as fault:
-        raise DepotAway(f"{type(fault).__name__}: {fault}") from fault
+        raise StorageUnavailable(f"{type(fault).__name__}: {fault}") from fault
 
 
 def new_key() -> str:
@@ -50,12 +50,12 @@ def part_of(key: str) -> str:
 
 
 def save(key: str, source: IO[bytes]) -> None:
-    """Store what `source` holds, read in pieces, under a key that is not in use. Raises DepotAway; then nothing is left."""
+    """Store the bytes of `source`, read in pieces, under an unused key. Raises StorageUnavailable, and then leaves nothing."""
     source.seek(0)
     try:
-        with _reached():
+        with _unified_errors():
             name = storages["attachments"].save(key, File(source))
-    except DepotAway:
+    except StorageUnavailable:
         # Else each try would leave another piece on a disk that is full.
         if file := local(key):
             file.unlink(missing_ok=True)
@@ -66,19 +66,19 @@ def save(key: str, source: IO[bytes]) -> None:
 
 
 def copy(key: str, target: IO[bytes]) -> None:
-    """Append the bytes of a key to an open file. Raises DepotAway."""
-    with _reached(), storages["attachments"].open(key) as source:
+    """Append the bytes of a key to an open file. Raises StorageUnavailable."""
+    with _unified_errors(), storages["attachments"].open(key) as source:
         while piece := source.read(COPY_BYTES):
             target.write(piece)
 
 
 def drop(*keys: str) -> None:
-    """Delete keys; one that is gone already, or empty, is no error. What cannot be deleted now is a stray (chat/files/expiry.py)."""
+    """Delete keys; a missing or empty key is no error. A key that cannot be deleted becomes a stray (chat/files/expiry.py)."""
     for key in filter(None, keys):
         try:
-            with _reached():
+            with _unified_errors():
                 storages["attachments"].delete(key)
-        except DepotAway as fault:
+        except StorageUnavailable as fault:
             logger.warning("bytes stay behind for a sweep: %s", fault)
 
 

@@ -1,4 +1,4 @@
-"""Files are uploaded: begun, filled piece by piece, cancelled, looked at. What becomes of them then: chat/files/processing.py.
+"""Uploads: begin, append a piece, cancel, read. chat/files/processing.py processes complete files.
 
 A file is kept as the parts in which it came until it has been examined, so that a broken upload goes on where it was,
 and so that it does not matter on which machine each part arrives.
@@ -19,7 +19,7 @@ from chat import links
 from chat.access import member_of
 from chat.bodies.files import AttachmentObject
 from chat.files import filenames, media_types, processing, storage
-from chat.files.storage import DepotAway
+from chat.files.storage import StorageUnavailable
 from chat.frames import wire_time
 from chat.messages import changes
 from chat.models import Attachment
@@ -38,7 +38,7 @@ SMALLER = 16
 # The storage is full or away: nobody knows for how long.
 RETRY_SECONDS = 30
 AGAIN = "only a file that has expired in its message can be sent again"
-# Whoever may see the message may see its files. Indexes: the key of attachment, message_id of one partition.
+# A file is visible to everybody who may see its message. Indexes: the key of attachment, message_id of one partition.
 SEEN = f"""
 SELECT EXISTS (
     SELECT FROM chat_message m JOIN chat_conversation c ON c.id = m.conversation_id
@@ -74,9 +74,9 @@ def begin(
     if not 1 <= size <= most:
         raise AttachmentRejected(f"a file has 1 to {most} bytes", field="size")
     _charge(user_id, size)
-    values = {"name": filenames.cleaned(name), "size": size, "mime_type": media_types.said_of(mime_type)}
+    values = {"name": filenames.cleaned(name), "size": size, "mime_type": media_types.declared_type(mime_type)}
     if replaces is not None:
-        return _again(user_id, replaces, **values)
+        return _begin_again(user_id, replaces, **values)
     return Attachment.objects.create(uploader_id=user_id, key=storage.new_key(), **values)
 
 
@@ -93,17 +93,17 @@ def _charge(user_id: int, size: int) -> None:
         limits.raise_if_limited(limits.charge_in_thread([ask])[0])
 
 
-def _again(user_id: int, attachment_id: int, **values: Any) -> Attachment:
-    """Begin an expired file anew, by who is a member still; where a block stands between, it is a file in no message."""
+def _begin_again(user_id: int, attachment_id: int, **values: Any) -> Attachment:
+    """Begin the upload of an expired file again, as a current member. If the other side blocks the uploader, an unattached file is created instead."""
     with transaction.atomic():
         place = _own(user_id, attachment_id, lock=False)
         if place.message_id is None:
             raise Forbidden(AGAIN)
-        found = changes.lock_live_message(user_id, place.message_id)
+        message = changes.lock_live_message(user_id, place.message_id)
         row = _own(user_id, attachment_id)
         if row.status != Status.EXPIRED:
             raise Forbidden(AGAIN)
-        if found.blocked_in_direct_chat:
+        if message.blocked_in_direct_chat:
             return Attachment.objects.create(uploader_id=user_id, key=storage.new_key(), **values)
         now = timezone.now()
         values |= {
@@ -166,7 +166,7 @@ def _add(row: Attachment, source: IO[bytes], piece: Piece) -> Attachment:
     try:
         mime_type = _type(row, source, piece)
         storage.save(part, source)
-    except DepotAway as fault:
+    except StorageUnavailable as fault:
         logger.warning("attachment %s: a piece could not be kept (%s)", row.id, fault)
         raise Overloaded("files cannot be kept at the moment", retry_after=RETRY_SECONDS) from fault
     whole = piece.end == row.size
@@ -198,7 +198,7 @@ def _type(row: Attachment, source: IO[bytes], piece: Piece) -> str:
         storage.copy(part, head)
     source.seek(0)
     head.write(source.read(media_types.HEAD_BYTES))
-    return media_types.of(head.getvalue()[: media_types.HEAD_BYTES], row.mime_type)
+    return media_types.detect(head.getvalue()[: media_types.HEAD_BYTES], row.mime_type)
 
 
 def _most_parts(size: int) -> int:
@@ -222,7 +222,7 @@ def _changed(row: Attachment, **values: Any) -> Attachment:
     if "status" in values and row.conversation_id and row.message_id:
         changes.refresh(row.conversation_id, row.message_id)
     if row.status == Status.SCANNING:
-        transaction.on_commit(processing.nudge)
+        transaction.on_commit(processing.schedule)
     return row
 
 
@@ -256,7 +256,7 @@ def _own(user_id: int, attachment_id: int, *, lock: bool = True) -> Attachment:
 
 
 def look(user_id: int, attachment_id: int) -> Attachment:
-    """Return a file to its uploader and to whoever may see its message. Raises NotFound."""
+    """Return a file to its uploader or to a user who may see its message. Raises NotFound."""
     row = Attachment.objects.filter(id=attachment_id).first()
     if row is None or not (row.uploader_id == user_id or _seen(user_id, row)):
         raise NotFound

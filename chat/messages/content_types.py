@@ -1,4 +1,4 @@
-"""Content types and the data of each, one struct a type (F11, F12): what a client may send, and how it is kept."""
+"""Content types and their data, one struct a type (F11, F12): the client's form and the stored form."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any

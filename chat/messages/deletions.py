@@ -18,7 +18,7 @@ from holds import holds
 from outbox.events import MessagesDeleted, MessagesPurged
 from outbox.outbox import record
 
-# K32: what was deleted is kept for so long, seen by nobody, and then gone.
+# K32: a deleted text is kept for so long, visible to nobody, and then purged.
 KEPT = timedelta(hours=24)
 # Index: hiding_once. A message that is hidden already is not visible to its viewer any more.
 HIDDEN_ALREADY = """
@@ -39,11 +39,11 @@ def delete(user_id: int, message_id: int) -> int:
         message = changes.lock_message(user_id, message_id)
         if message.deleted:
             return message.rev
-        _may_delete(message)
-        return _bury(message)
+        _check_may_delete(message)
+        return _delete_for_everyone(message)
 
 
-def _may_delete(message: LockedMessage) -> None:
+def _check_may_delete(message: LockedMessage) -> None:
     if message.content_type == "system":
         raise Forbidden("what happened is not deleted")
     if message.is_admin:
@@ -54,8 +54,8 @@ def _may_delete(message: LockedMessage) -> None:
         raise DeleteWindowClosed
 
 
-def _bury(message: LockedMessage) -> int:
-    edits.keep(message)
+def _delete_for_everyone(message: LockedMessage) -> int:
+    edits.keep_version(message)
     now, its = timezone.now(), {"conversation_id": message.conversation_id, "message_id": message.id}
     MessageVersion.objects.filter(**its).update(purge_at=now + KEPT)
     Mention.objects.filter(conversation_id=message.conversation_id, seq=message.seq).delete()
@@ -92,11 +92,13 @@ def hide(user_id: int, message_id: int) -> None:
                     only_for=user_id,
                 )
             )
-            transaction.on_commit(partial(events.tell_hidden, user_id, int(message.chat_id), message_id, message.seq))
+            transaction.on_commit(
+                partial(events.publish_hidden, user_id, int(message.chat_id), message_id, message.seq)
+            )
 
 
 def purge() -> int:
-    """Remove for good what was deleted a day ago and is under no hold; return the number of versions.
+    """Purge texts that were deleted a day ago and are under no hold; return the number of versions.
 
     A hold covers a message by its conversation or its sender. The reactions and votes that a hold has kept until now go
     with the versions. Index: message_version_purge.

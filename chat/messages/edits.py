@@ -1,4 +1,4 @@
-"""Messages are edited: by their author, within a window, and what they said before stays to be read (F25, F26)."""
+"""Edits of messages: by the author, within a window; earlier versions stay readable (F25, F26)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ from gateway.errors import Conflict, Forbidden, NotFound
 
 # Index: mention_once, which is scanned by its first column; mentions are few.
 UNMENTION = "DELETE FROM chat_mention WHERE conversation_id = %(conversation)s AND seq = %(seq)s"
-# As chat_ingest does: present members but the author; who blocks them is left out by the count. Index: member_once.
+# Like chat_ingest: present members except the author; the mention count leaves out members who block the author. Index: member_once.
 MENTION = """
 INSERT INTO chat_mention (conversation_id, user_id, seq, sender_id)
 SELECT present.conversation_id, present.user_id, %(seq)s, %(sender)s
@@ -37,7 +37,7 @@ class Edited(NamedTuple):
 
 
 class Version(NamedTuple):
-    """What a message said from `written_at` on."""
+    """A message's text from `written_at` on."""
 
     version: int
     content: str
@@ -54,7 +54,7 @@ class Versions(NamedTuple):
 def edit(
     user_id: int, message_id: int, content: str, *, version: int | None = None, mentions: Sequence[int] | None = None
 ) -> Edited:
-    """Give a message new words; without `mentions` it mentions whom it did. The same words make no rev.
+    """Replace a message's text; without `mentions` its mentions stay. An unchanged text makes no rev.
 
     Raises NotFound, NotAMember, Forbidden, ReadOnly, EditWindowClosed, Conflict for a `version` that is not the latest,
     InvalidPayload, ContentTooLong.
@@ -62,7 +62,7 @@ def edit(
     changes.charge(user_id)
     with transaction.atomic():
         message = changes.lock_live_message(user_id, message_id)
-        _may_edit(message)
+        _check_may_edit(message)
         validation.check_text(content, needed=not message.attachments)
         if version is not None and version != message.version:
             raise Conflict(field="version")
@@ -76,7 +76,7 @@ def edit(
         return _write(message, content, people, everyone)
 
 
-def _may_edit(message: LockedMessage) -> None:
+def _check_may_edit(message: LockedMessage) -> None:
     if message.content_type not in WORDED:
         raise Forbidden("a message of this kind is not edited")
     if not message.own:
@@ -89,9 +89,9 @@ def _may_edit(message: LockedMessage) -> None:
 
 def _write(message: LockedMessage, content: str, people: list[int], everyone: bool) -> Edited:
     now = timezone.now()
-    keep(message)
+    keep_version(message)
     if people != (message.mentions or []):
-        _mention(message, people)
+        _replace_mentions(message, people)
     event = replace(
         message.changed("edited"),
         mentions_added=[person for person in people if person not in (message.mentions or [])],
@@ -110,8 +110,8 @@ def _write(message: LockedMessage, content: str, people: list[int], everyone: bo
     return Edited(message.version + 1, rev, now)
 
 
-def keep(message: LockedMessage) -> None:
-    """Keep what a message says, before it says something else."""
+def keep_version(message: LockedMessage) -> None:
+    """Store a message's current text as a version, before it changes."""
     MessageVersion.objects.create(
         conversation_id=message.conversation_id,
         message_id=message.id,
@@ -122,7 +122,7 @@ def keep(message: LockedMessage) -> None:
     )
 
 
-def _mention(message: LockedMessage, people: list[int]) -> None:
+def _replace_mentions(message: LockedMessage, people: list[int]) -> None:
     values: dict[str, Any] = {
         "conversation": message.conversation_id,
         "seq": message.seq,
@@ -136,7 +136,7 @@ def _mention(message: LockedMessage, people: list[int]) -> None:
 
 
 def versions(viewer: int, message_id: int, *, below: int | None = None, limit: int) -> Versions:
-    """Return what a message says and said, the latest first. Raises NotFound, for a deleted one too."""
+    """Return the versions of a message's text, the latest first. Raises NotFound, for a deleted one too."""
     message = history.find(viewer, message_id)
     if message.status == "deleted":
         raise NotFound("this message has been deleted")

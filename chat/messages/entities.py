@@ -43,7 +43,7 @@ QUOTE = re.compile(r">( |$)")
 ITEM = re.compile(rf" {{0,8}}(?:[-*•]|([0-9]{{1,9}})[.)]) +(?=[^{SPACE}])")
 BLANK = re.compile(rf"[{SPACE}]")
 HOST = re.compile(r"https?://[^\W_]|mailto:[^@]+@[^\W_]", re.IGNORECASE)
-# What ends a sentence or a mark rather than an address.
+# Characters at the end of an address that belong to the sentence or to a mark.
 TRAILING = ".,;:!?'*_~"
 PAIRS = {")": "(", "]": "[", "}": "{"}
 MARKS = {"*": "bold", "**": "bold", "_": "italic", "~": "strike", "~~": "strike"}
@@ -53,7 +53,7 @@ END = ""
 
 
 class More(TypedDict, total=False):
-    """What some types of entity have besides."""
+    """Further fields of some entity types."""
 
     language: str
     number: int
@@ -182,7 +182,7 @@ class Opened(NamedTuple):
 
 
 def _inline(text: str, line: Line, names: Trie) -> Iterator[Range]:
-    """Walk over a line; what is understood as a whole, code, an address, a mention, is not looked into again."""
+    """Parse a line. Code, addresses and mentions are not parsed further."""
     opened: list[Opened] = []
     hopeless: set[int] = set()
     place = line.start
@@ -280,5 +280,5 @@ def _after(text: str, line: Line, place: int) -> str:
 
 
 def _word(char: str) -> bool:
-    """Letters, numbers and what is written on them; an emoji's variation selector is none of a word."""
+    """Whether a character belongs to a word: letters, numbers and their marks, but no variation selector of an emoji."""
     return bool(char) and unicodedata.category(char) in WORD and not "\ufe00" <= char <= "\ufe0f"

@@ -1,4 +1,4 @@
-"""What the gateway's hub asks: who is in a conversation, and the events of messages as they now stand."""
+"""The lookups of the gateway's hub: the members of a conversation, and events of messages in their latest state."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ LEFT JOIN chat_member m ON m.conversation_id = c.id
 WHERE c.id = %(conversation)s
 ORDER BY m.left_seq NULLS LAST
 """
-# Of those who came or went since somebody looked: `n` was the next number then, `seq` the last message. OFFSET keeps the
+# Members who joined or left since an earlier read, at which `n` was the next number and `seq` the last message. OFFSET keeps the
 # planner from reading all members. Indexes: member_by_n, member_past, member_of_user.
 NEWS_OF_MEMBERS = f"""
 {_STANDING}
@@ -58,7 +58,7 @@ JOIN chat_conversation c ON c.id = mine.conversation_id AND GREATEST(c.last_mess
 
 
 class FeedRow(NamedTuple):
-    """What an event needs of a message besides the message: the fields are the columns that stand before its own."""
+    """The columns of an event besides its message's own, in their order."""
 
     version: int
     changed: bool
@@ -102,7 +102,7 @@ MOST = 1000
 
 
 def audience(conversation_id: int, known: Known | None = None) -> Audience:
-    """Return who is and was lately a member, as of one read; where some are `known`, who came or went since."""
+    """Return present and recent members, from one read; with `known`, only the members who joined or left since."""
     values: dict[str, Any] = {"conversation": conversation_id, "past": PAST}
     with connection.cursor() as cursor:
         if known is None:
@@ -122,10 +122,10 @@ def between(conversation_id: int, after: int, until: int) -> list[Event]:
     """
     values = {"conversation": conversation_id, "after": after, "until": until}
     with connection.cursor() as cursor:
-        found = _events(cursor, BY_REV, **values)
+        events = _events(cursor, BY_REV, **values)
         cursor.execute(SETTINGS, values)
-        found += [chat_event(conversation_id, version=v, rev=rev, late=at) for v, rev, at in cursor.fetchall()]
-    return sorted(found, key=lambda event: event.rev)
+        events += [chat_event(conversation_id, version=v, rev=rev, late=at) for v, rev, at in cursor.fetchall()]
+    return sorted(events, key=lambda event: event.rev)
 
 
 def by_seq(conversation_id: int, first: int, last: int) -> list[Event]:
@@ -136,15 +136,15 @@ def by_seq(conversation_id: int, first: int, last: int) -> list[Event]:
 
 def since(user_ids: list[int], moment: datetime) -> list[Event]:
     """Return the events since a moment in the conversations of these users, about a thousand a conversation at most."""
-    found: list[Event] = []
+    all_events: list[Event] = []
     with connection.cursor() as cursor:
         cursor.execute(LIVELY, {"users": user_ids, "since": moment})
         for conversation_id, version, rev, at in cursor.fetchall():
             events = _events(cursor, BY_TIME, conversation=conversation_id, since=moment)
             if rev and at and at >= moment:
                 events.append(chat_event(conversation_id, version=version, rev=rev, late=at))
-            found += sorted(events, key=lambda event: event.rev)
-    return found
+            all_events += sorted(events, key=lambda event: event.rev)
+    return all_events
 
 
 def updated(conversation_id: int, seq: int) -> Event:

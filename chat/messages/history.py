@@ -1,4 +1,4 @@
-"""Messages read back from the table: pages, single ones, what changed; always as one user may see them."""
+"""Reads of messages: pages, single ones, changes; always as one user may see them."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -187,7 +187,7 @@ def page_after(viewer: int, conversation_id: int, *, after: int, limit: int, sta
 
 
 def message_by_id(viewer: Viewer, message_id: int) -> Message:
-    """Return one message, with its state where it is the viewer's own. Raises NotFound for what they may not know of."""
+    """Return one message, with its state where it is the viewer's own. Raises NotFound if the viewer may not see it."""
     row, present = _visible(viewer.user_id, message_id)
     states = {}
     if present and row.sender_id == viewer.user_id:
@@ -197,7 +197,7 @@ def message_by_id(viewer: Viewer, message_id: int) -> Message:
 
 
 def find(user_id: int, message_id: int) -> Message:
-    """Return one message without its state. Raises NotFound for what the user may not know of."""
+    """Return one message without its state. Raises NotFound if the user may not see it."""
     row, present = _visible(user_id, message_id)
     return _as_seen(row, user_id, present, {})
 
@@ -214,7 +214,7 @@ def _visible(user_id: int, message_id: int) -> tuple[MessageRow, bool]:
 
 
 def _as_seen(row: MessageRow, user_id: int, present: bool, states: Mapping[int, Ticks]) -> Message:
-    """Former members get what was said, and nothing of what goes on around it: reactions, replies, who has read it."""
+    """Former members get the message without reactions, replies and receipts."""
     message = message_of(row, user_id, states)
     return message if present else replace(message, reactions=[], reply_count=UNSET, last_reply_seq=UNSET)
 

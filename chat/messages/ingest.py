@@ -1,4 +1,4 @@
-"""The send path: messages that wait together are stored by one statement and one commit, then acked, then told.
+"""The send path: waiting messages are stored by one statement and one commit, then acked and published.
 
 An ack is proof of the commit. What must follow (fan-out to other systems) stands in the outbox, written by the same
 statement. In a web process sends join the batch in flight; elsewhere (`store`) they are stored in the caller's own
@@ -18,7 +18,7 @@ from django.db import connection as django_connection
 from django.db import transaction
 
 from chat.drafts import Draft, Stored
-from chat.events import tell_stored
+from chat.events import publish_stored
 from chat.frames import wire_json
 from chat.messages import strangers
 from chat.refusals import REFUSALS, AttachmentRejected, ClockAhead, UrgentLimit
@@ -33,7 +33,7 @@ MOST = 64
 # The wire's field that such a refusal is about.
 FIELDS: dict[type[Refused], str] = {ClockAhead: "lastSeenSeq", AttachmentRejected: "attachments"}
 # While PostgreSQL writes one lane's batch, the process reads and acks for the other. A conversation keeps to one lane:
-# what is sent into it takes effect in the order in which it came.
+# its messages are stored in the order in which they came.
 LANES = 3
 
 # The function stands in migration 0003 (chat_ingest). Index use: message_once, member_once, the primary keys.
@@ -64,7 +64,7 @@ class Lane:
 
     async def _work(self, drafts: Sequence[Draft]) -> list[Stored | BaseException]:
         answers: list[Stored | BaseException | None] = list(await self._within_limits(drafts))
-        await self._recall(drafts, answers)
+        await self._first_answers(drafts, answers)
         going = [place for place, answer in enumerate(answers) if answer is None]
         # A frame sent twice in one batch is one message: the second gets the first's answer.
         first: dict[tuple[int, int, UUID], int] = {}
@@ -77,19 +77,19 @@ class Lane:
         for place in going:
             original = first[_key(drafts[place])]
             if place != original:
-                answers[place] = _again(answers[original])
+                answers[place] = _as_duplicate(answers[original])
         return answers  # type: ignore[return-value]
 
     async def _within_limits(self, drafts: Sequence[Draft]) -> list[Refused | None]:
-        """Charge the senders (F283, F284, F292); a refusal stands where the message must not be stored."""
-        unknown = await strangers.among([(d.sender_id, d.conversation_id) for d in drafts], self._database.rows)
-        asks = [_ask(draft, (draft.sender_id, draft.conversation_id) in unknown) for draft in drafts]
-        flat = [ask for group in asks for ask in group]
+        """Charge the senders (F283, F284, F292). Return a refusal for each message that must not be stored."""
+        unknown = await strangers.unknown_pairs([(d.sender_id, d.conversation_id) for d in drafts], self._database.rows)
+        charges = [_charges(draft, (draft.sender_id, draft.conversation_id) in unknown) for draft in drafts]
+        flat = [charge for group in charges for charge in group]
         waits = iter(await limits.charge(flat))
-        return [over([next(waits) for _ in group], draft) for draft, group in zip(drafts, asks, strict=True)]
+        return [refusal_of([next(waits) for _ in group], draft) for draft, group in zip(drafts, charges, strict=True)]
 
-    async def _recall(self, drafts: Sequence[Draft], answers: list[Stored | BaseException | None]) -> None:
-        """Give those that a limit refused their first answer where they were stored before: that one is for ever."""
+    async def _first_answers(self, drafts: Sequence[Draft], answers: list[Stored | BaseException | None]) -> None:
+        """Give refused messages that had been stored before their first answer, which never changes."""
         refused = [place for place, answer in enumerate(answers) if answer is not None]
         if not refused:
             return
@@ -106,15 +106,15 @@ class Lane:
             if len(drafts) == 1:
                 logger.exception("ingest: a message could not be stored")
                 raise
-            # One of them is poison: each on its own, so that only that one fails.
+            # One of them fails the statement: store each on its own, so that only that one fails.
             return [answer for draft in drafts for answer in await self._singly(draft)]
         try:
-            # After a broken connection the first try may have been committed: its duplicates have not been told yet.
-            tell_stored(drafts, stored, duplicates=self._database.broke)
+            # After a broken connection the first try may have been committed: its duplicates are not published yet.
+            publish_stored(drafts, stored, duplicates=self._database.broke)
         except Exception:
-            # Stored is stored, and must be acked: the outbox brings the members what they were not told.
-            logger.exception("ingest: %s messages were stored but not told", len(stored))
-        return [_judge(result) for result in stored]
+            # A stored message must be acked: the outbox publishes it again.
+            logger.exception("ingest: %s messages were stored but not published", len(stored))
+        return [_answer_of(result) for result in stored]
 
     async def _singly(self, draft: Draft) -> list[Stored | BaseException]:
         try:
@@ -132,7 +132,7 @@ class Lane:
         stored = [Stored(*row) for row in rows]
         refused = [place for place, result in enumerate(stored) if result.outcome != "stored"]
         if refused:
-            # What is refused now may have been stored before: a repetition gets its first answer, however late.
+            # A refused message may have been stored before: a repetition gets its first answer, however late.
             columns = _columns([drafts[place] for place in refused], careful=True)
             for place, row in zip(refused, await self._database.rows(STORE, columns), strict=True):
                 stored[place] = Stored(*row)
@@ -142,19 +142,19 @@ class Lane:
 def store(draft: Draft) -> Stored:
     """Store one draft from a thread, and wait for it. Raises Refused.
 
-    In a web process it joins the batches; in any other it runs in the caller's transaction, is told when that commits,
+    In a web process it joins the batches; in any other it runs in the caller's transaction, is published when that commits,
     and vanishes with it when it does not.
     """
     if hub.running():
         return hub.current().call(partial(_lane_submit, draft))
-    waits = limits.charge_in_thread(_ask(draft, strangers.among_now(draft.sender_id, draft.conversation_id)))
-    if refusal := over(waits, draft):
+    waits = limits.charge_in_thread(_charges(draft, strangers.unknown_pair(draft.sender_id, draft.conversation_id)))
+    if refusal := refusal_of(waits, draft):
         raise refusal
     return store_within(draft)
 
 
 def store_within(draft: Draft) -> Stored:
-    """Store a draft in the transaction in progress, outside all limits; told when that commits. Raises Refused.
+    """Store a draft in the transaction in progress, outside all limits; it is published when that commits. Raises Refused.
 
     For system messages, which are part of the change that they tell of.
     """
@@ -162,8 +162,8 @@ def store_within(draft: Draft) -> Stored:
         cursor.execute(STORE, _columns([draft], careful=True))
         *columns, attachments = cursor.fetchone()
         stored = Stored._make((*columns, wire_json(attachments)))
-        transaction.on_commit(partial(tell_stored, [draft], [stored]))
-    answer = _judge(stored)
+        transaction.on_commit(partial(publish_stored, [draft], [stored]))
+    answer = _answer_of(stored)
     if isinstance(answer, BaseException):
         raise answer
     return answer
@@ -206,35 +206,37 @@ def _columns(drafts: Sequence[Draft], *, careful: bool) -> tuple[Any, ...]:
     )
 
 
-def _ask(draft: Draft, stranger: bool) -> list[Charge]:
+def _charges(draft: Draft, stranger: bool) -> list[Charge]:
     active = settings.LIMITS
     usual = (
         Window(active.messages_per_second, active.messages_burst),
         Window(active.messages_per_minute / 60, active.messages_per_minute),
     )
-    asks = [Charge(f"ratelimit:{draft.sender_id}:messages", usual)]
+    charges = [Charge(f"ratelimit:{draft.sender_id}:messages", usual)]
     if stranger:
         per_minute = active.stranger_messages_per_minute
-        asks.append(Charge(f"ratelimit:{draft.sender_id}:strangers", (Window(per_minute / 60, per_minute),), 1, True))
+        charges.append(
+            Charge(f"ratelimit:{draft.sender_id}:strangers", (Window(per_minute / 60, per_minute),), 1, True)
+        )
     if draft.priority == "urgent":
         per_hour = active.urgent_per_hour
-        asks.append(Charge(f"ratelimit:{draft.sender_id}:urgent", (Window(per_hour / 3600, per_hour),), 1, True))
-    return asks
+        charges.append(Charge(f"ratelimit:{draft.sender_id}:urgent", (Window(per_hour / 3600, per_hour),), 1, True))
+    return charges
 
 
-def over(waits: Sequence[float], draft: Draft) -> Refused | None:
-    """Return the refusal of a draft whose limits (those of `_ask`, in order) ask for waits, None for none."""
+def refusal_of(waits: Sequence[float], draft: Draft) -> Refused | None:
+    """Return the refusal of a draft whose limits (those of `_charges`, in order) ask for waits, None for none."""
     if draft.priority == "urgent" and waits[-1] > 0:
         return UrgentLimit(retry_after=waits[-1])
     return RateLimited(retry_after=max(waits)) if max(waits) > 0 else None
 
 
-def _judge(stored: Stored) -> Stored | BaseException:
+def _answer_of(stored: Stored) -> Stored | BaseException:
     if stored.outcome in ("stored", "duplicate"):
         return stored
     refusal = REFUSALS[stored.outcome]
     return refusal(field=FIELDS.get(refusal))
 
 
-def _again(answer: Stored | BaseException | None) -> Stored | BaseException | None:
+def _as_duplicate(answer: Stored | BaseException | None) -> Stored | BaseException | None:
     return answer._replace(outcome="duplicate") if isinstance(answer, Stored) else answer

@@ -60,17 +60,17 @@ class Ballots(NamedTuple):
 
 
 def vote(user_id: int, message_id: int, options: Sequence[int]) -> Voted:
-    """Choose these options, by their places from 0, in place of what one had chosen; none takes the vote back.
+    """Replace the user's choice by these options, by index from 0; no option withdraws the vote.
 
     The same choice again makes no rev. Raises NotFound, NotAMember, InvalidPayload, ReadOnly for a closed poll.
     """
     changes.charge(user_id)
     with transaction.atomic():
-        message = _poll(user_id, message_id)
+        message = _lock_poll(user_id, message_id)
         if _is_closed(message.data):
             raise ReadOnly("this poll is closed")
         wanted = set(options)
-        _check(message.data, wanted, len(options))
+        _check_options(message.data, wanted, len(options))
         own = Vote.objects.filter(conversation_id=message.conversation_id, message_id=message.id, user_id=user_id)
         before = set(own.values_list("option", flat=True))
         if wanted == before or message.blocked_in_direct_chat:
@@ -80,14 +80,14 @@ def vote(user_id: int, message_id: int, options: Sequence[int]) -> Voted:
             Vote(conversation_id=message.conversation_id, message_id=message.id, user_id=user_id, option=option)
             for option in sorted(wanted - before)
         )
-        return _renew(message)
+        return _write_results(message)
 
 
 def close(user_id: int, message_id: int) -> Voted:
     """End a poll for good, by its author or an admin; a second time changes nothing. Raises NotFound, NotAMember, Forbidden."""
     changes.charge(user_id)
     with transaction.atomic():
-        message = _poll(user_id, message_id)
+        message = _lock_poll(user_id, message_id)
         if not (message.own or message.is_admin):
             raise Forbidden("only its author and the admins close a poll")
         if message.data["closed"]:
@@ -95,7 +95,7 @@ def close(user_id: int, message_id: int) -> Voted:
         return _write(message, "closed", {**message.data, "closed": True})
 
 
-def _poll(user_id: int, message_id: int) -> LockedMessage:
+def _lock_poll(user_id: int, message_id: int) -> LockedMessage:
     message = changes.lock_live_message(user_id, message_id)
     if message.content_type != "poll":
         raise NotFound("this is no poll")
@@ -107,14 +107,14 @@ def _is_closed(poll: dict[str, Any]) -> bool:
     return bool(poll["closed"]) or (ends is not None and datetime.fromisoformat(ends) <= timezone.now())
 
 
-def _check(poll: dict[str, Any], wanted: set[int], count: int) -> None:
+def _check_options(poll: dict[str, Any], wanted: set[int], count: int) -> None:
     if len(wanted) < count or not all(0 <= option < len(poll["options"]) for option in wanted):
         raise InvalidPayload(f"each once, from 0 to {len(poll['options']) - 1}", field="options")
     if count > 1 and not poll["multiple"]:
         raise InvalidPayload("this poll takes one answer", field="options")
 
 
-def _renew(message: LockedMessage) -> Voted:
+def _write_results(message: LockedMessage) -> Voted:
     with connection.cursor() as cursor:
         cursor.execute(RESULTS, {"conversation": message.conversation_id, "message": message.id})
         results = {option: (count, users) for option, count, users in cursor.fetchall()}
@@ -131,7 +131,7 @@ def _write(message: LockedMessage, change: MessageChange, data: dict[str, Any]) 
 
 
 def ballots(viewer: int, message_id: int, *, after: int = 0, limit: int) -> Ballots:
-    """Return what the viewer chose and, unless the poll is anonymous, who chose what. Raises NotFound, NotAMember."""
+    """Return the viewer's choice and, unless the poll is anonymous, all choices. Raises NotFound, NotAMember."""
     message = history.find(viewer, message_id)
     if message.content_type != "poll" or message.status == "deleted":
         raise NotFound("this is no poll")

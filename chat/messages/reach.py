@@ -2,7 +2,7 @@
 
 People are counted in direct chats, one a chat. This process remembers whom it has seen writing to whom; only a new pair,
 or one that it has not counted for a minute, costs a round trip to Redis, where all processes count together. Where
-Redis is away nobody is counted.
+Redis is unavailable nobody is counted.
 """
 
 import logging
@@ -20,7 +20,7 @@ Pair = tuple[int, int]  # user, direct conversation
 HOUR = 3600
 COUNTED_SECONDS = 60.0
 KEPT = 100_000
-# Who has written where, by the time of the last one, without those of more than an hour ago: how many are left?
+# Records a conversation with the time of its last message, drops those older than an hour, and returns the number left.
 SCRIPT = """
 local now = tonumber(redis.call('TIME')[1])
 redis.call('ZADD', KEYS[1], now, ARGV[1])
@@ -62,17 +62,17 @@ async def count(pairs: Sequence[Pair]) -> set[int]:
         async with loop_client().pipeline(transaction=False) as pipe:
             for user, chat in pairs:
                 pipe.eval(SCRIPT, 1, _key(user), chat)
-            return _learn(pairs, await pipe.execute())
+            return _record(pairs, await pipe.execute())
     except (RedisError, OSError) as fault:
-        return _away(pairs, fault)
+        return _without_redis(pairs, fault)
 
 
-def count_now(pairs: Sequence[Pair]) -> set[int]:
+def count_in_thread(pairs: Sequence[Pair]) -> set[int]:
     """`count` from a thread."""
     try:
-        return _learn(pairs, [thread_client().eval(SCRIPT, 1, _key(user), chat) for user, chat in pairs])
+        return _record(pairs, [thread_client().eval(SCRIPT, 1, _key(user), chat) for user, chat in pairs])
     except (RedisError, OSError) as fault:
-        return _away(pairs, fault)
+        return _without_redis(pairs, fault)
 
 
 def flags(users: set[int]) -> list[Any]:
@@ -80,8 +80,8 @@ def flags(users: set[int]) -> list[Any]:
     return [f"wrote to more than {settings.LIMITS.recipients_per_hour} people within an hour", sorted(users)]
 
 
-def flagged(rows: Sequence[Sequence[Any]]) -> None:
-    """Say to the log who was flagged."""
+def log_flagged(rows: Sequence[Sequence[Any]]) -> None:
+    """Log the flagged users."""
     for (user,) in rows:
         logger.warning("reach: user %s writes to very many people: flagged and slowed", user)
 
@@ -90,13 +90,13 @@ def _key(user_id: int) -> str:
     return f"reach:{user_id}"
 
 
-def _learn(pairs: Sequence[Pair], counts: Sequence[int]) -> set[int]:
+def _record(pairs: Sequence[Pair], counts: Sequence[int]) -> set[int]:
     now = time.monotonic()
     if len(_counted) > KEPT:
         _counted.clear()
     _counted.update(dict.fromkeys(pairs, now + COUNTED_SECONDS))
     most = settings.LIMITS.recipients_per_hour
-    above = {user for (user, _), found in zip(pairs, counts, strict=True) if found > most}
+    above = {user for (user, _), count in zip(pairs, counts, strict=True) if count > most}
     fresh = {user for user in above if not is_slowed(user)}
     _over.update(dict.fromkeys(above, now + HOUR))
     if len(_over) > KEPT:
@@ -104,8 +104,8 @@ def _learn(pairs: Sequence[Pair], counts: Sequence[int]) -> set[int]:
     return fresh
 
 
-def _away(pairs: Sequence[Pair], fault: Exception) -> set[int]:
-    """Ask for these again in a minute only: while Redis is away, sending must not wait for it each time."""
+def _without_redis(pairs: Sequence[Pair], fault: Exception) -> set[int]:
+    """Ask for these again after a minute only: while Redis is unavailable, sending must not wait for it each time."""
     _counted.update(dict.fromkeys(pairs, time.monotonic() + COUNTED_SECONDS))
     logger.warning("reach: not counted: %s", type(fault).__name__)
     return set()

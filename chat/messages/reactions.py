@@ -13,7 +13,7 @@ from chat.messages import changes, history
 from chat.models import Reaction
 from gateway.errors import InvalidPayload
 
-# The emoji of UTS 51, with the places that it reserves for later ones: what people write is none of these.
+# The emoji of UTS 51, with the code points reserved for later ones; no text matches.
 _PICTURE = (
     "\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u2199\u21a9\u21aa\u231a\u231b\u2328\u23cf\u23e9-\u23f3\u23f8-\u23fa\u24c2"
     "\u25aa\u25ab\u25b6\u25c0\u25fb-\u25fe\u2600-\u2604\u260e\u2611\u2614\u2615\u2618\u261d\u2620\u2622\u2623\u2626\u262a"
@@ -87,7 +87,7 @@ def add(user_id: int, message_id: int, emoji: str) -> Reacted:
             raise InvalidPayload(f"at most {settings.LIMITS.max_reactions} different emoji a message", field="emoji")
         if message.blocked_in_direct_chat:
             return Reacted(message.rev, shown)
-        return _renew(message, emoji, added=True) if _insert(message, emoji) else Reacted(message.rev, shown)
+        return _write_summary(message, emoji, added=True) if _insert(message, emoji) else Reacted(message.rev, shown)
 
 
 def _insert(message: changes.LockedMessage, emoji: str) -> bool:
@@ -106,16 +106,16 @@ def remove(user_id: int, message_id: int, emoji: str) -> Reacted:
         message = changes.lock_live_message(user_id, message_id)
         its = {"conversation_id": message.conversation_id, "message_id": message.id}
         gone, _ = Reaction.objects.filter(**its, user_id=user_id, emoji=emoji).delete()
-        return _renew(message, emoji, added=False) if gone else Reacted(message.rev, message.reactions or [])
+        return _write_summary(message, emoji, added=False) if gone else Reacted(message.rev, message.reactions or [])
 
 
 def check(emoji: str) -> None:
-    """Raise InvalidPayload for what is not one emoji."""
+    """Raise InvalidPayload unless the text is one emoji."""
     if len(emoji) > LONGEST or not EMOJI.fullmatch(emoji):
         raise InvalidPayload("one emoji", field="emoji")
 
 
-def _renew(message: changes.LockedMessage, emoji: str, *, added: bool) -> Reacted:
+def _write_summary(message: changes.LockedMessage, emoji: str, *, added: bool) -> Reacted:
     with connection.cursor() as cursor:
         cursor.execute(SUMMARY, {"conversation": message.conversation_id, "message": message.id})
         summary = [

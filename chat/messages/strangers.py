@@ -1,4 +1,4 @@
-"""Who is a stranger to whom in a direct chat: not in the other's contacts, and never answered (U7). Strangers write less
+"""Strangers in direct chats: senders who are not in the other's contacts and were never answered (U7). Strangers write less
 (F284), and so does, everywhere, who writes to too many people within an hour (F241, `chat.reach`).
 """
 
@@ -32,27 +32,27 @@ JOIN chat_member other ON other.conversation_id = c.id AND other.user_id <> i.us
 _known: dict[Pair, float] = {}
 
 
-async def among(pairs: Sequence[Pair], rows: Rows) -> set[Pair]:
-    """Return the pairs in which the user writes as a stranger. Acquaintance is remembered for a minute, strangeness never."""
-    found: set[Pair] = set()
+async def unknown_pairs(pairs: Sequence[Pair], rows: Rows) -> set[Pair]:
+    """Return the pairs in which the user writes as a stranger. A negative answer is cached for a minute, a positive one is not."""
+    strange_pairs: set[Pair] = set()
     if unknown := _unknown(pairs):
         users, conversations = zip(*unknown, strict=True)
         direct = await rows(STRANGERS, [list(users), list(conversations)])
-        found = {(user, conversation) for user, conversation, strange in direct if strange}
-        _remember(unknown - found)
+        strange_pairs = {(user, conversation) for user, conversation, strange in direct if strange}
+        _remember(unknown - strange_pairs)
         if above := await reach.count(reach.uncounted([(user, conversation) for user, conversation, _ in direct])):
-            reach.flagged(await rows(reach.FLAG, reach.flags(above)))
-    return found | {pair for pair in pairs if reach.is_slowed(pair[0])}
+            reach.log_flagged(await rows(reach.FLAG, reach.flags(above)))
+    return strange_pairs | {pair for pair in pairs if reach.is_slowed(pair[0])}
 
 
-def among_now(user_id: int, conversation_id: int) -> bool:
-    """`among` for one pair, from a thread."""
+def unknown_pair(user_id: int, conversation_id: int) -> bool:
+    """`unknown_pairs` for one pair, from a thread."""
     with connection.cursor() as cursor:
         cursor.execute(STRANGERS, [[user_id], [conversation_id]])
         direct = cursor.fetchall()
-        if above := reach.count_now(reach.uncounted([(user_id, conversation_id)] if direct else [])):
+        if above := reach.count_in_thread(reach.uncounted([(user_id, conversation_id)] if direct else [])):
             cursor.execute(reach.FLAG, reach.flags(above))
-            reach.flagged(cursor.fetchall())
+            reach.log_flagged(cursor.fetchall())
     return any(strange for _, _, strange in direct) or reach.is_slowed(user_id)
 
 

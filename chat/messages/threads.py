@@ -22,7 +22,7 @@ SELECT {COLUMNS}
 WHERE m.conversation_id = %(conversation)s AND m.root = %(root)s AND m.seq > %(after)s AND {VISIBLE}
 ORDER BY m.seq LIMIT %(limit)s
 """
-# What others said in threads above the reader's mark there, or since they came; neither deleted nor a system message.
+# Messages of others in threads above the reader's mark, or since joining; neither deleted nor system messages.
 # Indexes: message_root, thread_read_once.
 UNREAD = f"""
 SELECT w.root, count(m.seq)
@@ -86,10 +86,10 @@ def replies(viewer: Viewer, root_id: int, *, after: int = 0, limit: int) -> Repl
     member_of(viewer.user_id, conversation_id)
     state = ticks(members_of(viewer, [conversation_id])[conversation_id], viewer.user_id)
     values = {"conversation": conversation_id, "root": root_id, "after": after, "limit": limit + 1}
-    found = history.read(REPLIES, viewer.user_id, {conversation_id: state}, **values)
-    kept = found[:limit]
+    messages = history.read(REPLIES, viewer.user_id, {conversation_id: state}, **values)
+    kept = messages[:limit]
     unread = _unread(viewer.user_id, conversation_id, [root_id])[root_id]
-    return Replies(kept, unread, kept[-1].seq if len(found) > limit else None)
+    return Replies(kept, unread, kept[-1].seq if len(messages) > limit else None)
 
 
 def read(viewer: int, root_id: int, seq: int) -> None:

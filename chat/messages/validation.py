@@ -1,4 +1,4 @@
-"""Messages are written: what a draft must satisfy before it is stored."""
+"""Validation of messages: the rules for a draft before it is stored."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -84,12 +84,12 @@ def uuid_of(text: str) -> UUID:
 
 
 def trace_of(text: str | None) -> str | None:
-    """Return a W3C trace context, None for what is not one: a broken trace starts anew, it refuses nothing."""
+    """Return a W3C trace context, None for an invalid one, which refuses nothing."""
     return text if text and TRACEPARENT(text) else None
 
 
 def check_text(content: str, *, needed: bool) -> None:
-    """Raise InvalidPayload or ContentTooLong for what is no text of a message; `needed` where it cannot be missing."""
+    """Raise InvalidPayload or ContentTooLong for an invalid text; `needed` if it may not be blank."""
     active = settings.LIMITS
     if needed and not content.strip():
         raise InvalidPayload("a message has text", field="content")

@@ -124,7 +124,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "shares_history",
-                    models.BooleanField(default=True, help_text="newcomers read what was said before them (F36)"),
+                    models.BooleanField(default=True, help_text="new members may read earlier messages (F36)"),
                 ),
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ("last_seq", models.BigIntegerField(default=0)),

@@ -83,7 +83,7 @@ class Migration(migrations.Migration):
                     django.contrib.postgres.fields.ArrayField(
                         base_field=models.CharField(max_length=220),
                         default=list,
-                        help_text="keys of what has arrived, in order",
+                        help_text="keys of the parts that have arrived, in order",
                         size=None,
                     ),
                 ),

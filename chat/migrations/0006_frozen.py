@@ -12,7 +12,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             "member",
             "frozen_read_seq",
-            models.BigIntegerField(null=True, help_text="what whom its user blocks may know, by trigger"),
+            models.BigIntegerField(
+                null=True, help_text="read_seq as shown to users whom this member blocks; set by trigger"
+            ),
         ),
         migrations.RunSQL(SQL, migrations.RunSQL.noop),
     ]

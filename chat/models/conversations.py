@@ -1,4 +1,4 @@
-"""Conversations, their members and what a member has begun to write."""
+"""Conversations, their members and drafts."""
 
 from django.conf import settings
 from django.db import models
@@ -24,7 +24,7 @@ class Conversation(models.Model):
     topic = models.CharField(max_length=500, default="", blank=True)
     avatar_url = models.CharField(max_length=500, default="", blank=True)
     direct_key = models.CharField(max_length=50, null=True, unique=True, help_text="both user ids, the lower first")
-    shares_history = models.BooleanField(default=True, help_text="newcomers read what was said before them (F36)")
+    shares_history = models.BooleanField(default=True, help_text="new members may read earlier messages (F36)")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
     last_seq = models.BigIntegerField(default=0)
@@ -78,7 +78,9 @@ class Member(models.Model):
     marked_unread = models.BooleanField(default=False, db_default=False, help_text="by its user, until read again")
     own_at = models.DateTimeField(null=True, help_text="its user's last setting for themself, drafts included")
     frozen_delivered_seq = models.BigIntegerField(null=True)
-    frozen_read_seq = models.BigIntegerField(null=True, help_text="what whom its user blocks may know, by trigger")
+    frozen_read_seq = models.BigIntegerField(
+        null=True, help_text="read_seq as shown to users whom this member blocks; set by trigger"
+    )
 
     class Meta:
         constraints = [
@@ -100,7 +102,7 @@ class Member(models.Model):
 
 
 class ConversationDraft(models.Model):
-    """What a user has begun to write in a conversation, for all of their devices."""
+    """A user's draft in a conversation, for all of their devices."""
 
     user_id = models.BigIntegerField()
     conversation_id = models.BigIntegerField()
@@ -115,7 +117,7 @@ class ConversationDraft(models.Model):
 
 
 class Flag(models.Model):
-    """Somebody whose doings the staff should look at (F241): what was counted, never what was said."""
+    """A user for the staff to review (F241): counts, never message text."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", db_index=False)
     reason = models.CharField(max_length=20)

@@ -29,7 +29,9 @@ class Attachment(models.Model):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.UPLOADING)
     key = models.CharField(max_length=200, unique=True)
     thumbnail_key = models.CharField(max_length=200, default="", blank=True)
-    parts = ArrayField(models.CharField(max_length=220), default=list, help_text="keys of what has arrived, in order")
+    parts = ArrayField(
+        models.CharField(max_length=220), default=list, help_text="keys of the parts that have arrived, in order"
+    )
     width = models.IntegerField(null=True)
     height = models.IntegerField(null=True)
     attempts = models.IntegerField(default=0, help_text="how often its examination was begun")

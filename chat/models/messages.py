@@ -1,4 +1,4 @@
-"""Messages and what hangs on them. `Message` is created by SQL (migration 0002): hash-partitioned, keyed `(conversation_id, seq)`."""
+"""Messages and their dependent rows. `Message` is created by SQL (migration 0002): hash-partitioned, keyed `(conversation_id, seq)`."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -58,7 +58,7 @@ class Message(models.Model):
 
 
 class MessageVersion(models.Model):
-    """What a message said before an edit, or before it was deleted for everyone (until it is purged, K32)."""
+    """A message's text before an edit, or before it was deleted for everyone (until it is purged, K32)."""
 
     conversation_id = models.BigIntegerField()
     message_id = models.BigIntegerField()
@@ -100,7 +100,7 @@ class Reaction(models.Model):
 
 
 class Mention(models.Model):
-    """A message names somebody: what the mention count of F23 is counted from. @all and @here make no rows."""
+    """A mention of a user, of which F23 counts the unread ones. @all and @here make no rows."""
 
     conversation_id = models.BigIntegerField()
     user_id = models.BigIntegerField()

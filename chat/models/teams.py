@@ -21,7 +21,7 @@ class Team(models.Model):
 
 
 class TeamMember(models.Model):
-    """Somebody in a team. A team's owner and admins manage its people; who leaves it leaves its channels."""
+    """A member of a team. Its owner and admins manage its members; leaving a team leaves its channels."""
 
     class Role(models.TextChoices):
         OWNER = "owner"

@@ -1,4 +1,4 @@
-"""A client's sync request, over the socket or REST: the answer of chat, and what the apps above add to it."""
+"""A client's sync request, over the socket or REST: chat's answer with the parts of the apps above."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Sync by revision: what changed in all of a user's chats since the client's watermarks, in its latest state (protocol 2.4).
+"""Sync by revision: all changes in a user's chats since the client's watermarks, in their latest state (protocol 2.4).
 
 State-based: ten edits of a message cost one row. Watermarks are read before the messages, so that nothing can fall
 between them; what is sent twice is the same state twice.
@@ -72,7 +72,7 @@ WHERE me.user_id = %(viewer)s AND me.left_at >= %(since)s AND NOT EXISTS (
     SELECT FROM chat_member now
     WHERE now.user_id = me.user_id AND now.conversation_id = me.conversation_id AND now.left_seq IS NULL)
 """
-# What the viewer has deleted for themself of late, in any chat: another device may hold it still (F27).
+# Messages that the viewer recently deleted for themself, in any chat: another device may still have them (F27).
 # Index: hiding_once.
 HIDDEN = """
 SELECT x.conversation_id, x.message_id FROM chat_hiding x
@@ -139,7 +139,7 @@ class Standing(NamedTuple):
 
     @property
     def too_large(self) -> bool:
-        """Too much is missing, or the client holds what this server has lost: its cache is worth nothing."""
+        """Too much is missing, or the client has messages that this server lost: it must drop its cache."""
         return self.missing > settings.LIMITS.sync_too_large or self.seq > self.last_seq
 
 
@@ -167,7 +167,7 @@ class Granted(NamedTuple):
 def changes(
     viewer: Viewer, watermarks: Mapping[int, Watermark], *, only: int | None = None, limit: int | None = None
 ) -> SyncResponse:
-    """Return what the viewer's chats have that the watermarks lack: five queries, however many chats, and three more
+    """Return the changes in the viewer's chats since the watermarks: five queries for any number of chats, and three more
     where a chat's settings have changed, or the viewer's own within the last week.
 
     At most `limit` new messages, and not many more changed ones than a whole answer has new; a client asks again with its new watermarks while `hasMore`. A chat that misses more than
@@ -176,7 +176,7 @@ def changes(
     standings = _standings(viewer.user_id, watermarks, only)
     behind = [s for s in standings if s.behind]
     going = _grant(behind[: settings.LIMITS.sync_chats], limit or settings.LIMITS.sync_messages)
-    # What their user has set for themself of late stands first: another device may not have heard of it.
+    # Chats whose preferences changed recently come first: another device may not know of that.
     fresh = [Granted(s, 0) for s in sorted(standings, key=lambda s: not s.altered) if not s.behind][:REFRESHED]
     answered = going + fresh
     members = members_of(viewer, [g.chat.id for g in answered])
@@ -284,7 +284,7 @@ def _chat(
 
 
 def _dropped(standing: Standing, members: list[ConversationMember]) -> SyncChat:
-    """Return the part of a chat of which too much is missing: its client drops what it has, and loads over REST (F75)."""
+    """Return the part of a chat of which too much is missing: the client drops it and loads it over REST (F75)."""
     return SyncChat(
         chat_id=str(standing.id),
         messages=[],
@@ -298,9 +298,9 @@ def _dropped(standing: Standing, members: list[ConversationMember]) -> SyncChat:
 
 
 def replay(viewer: Viewer, since: datetime) -> list[bytes] | None:
-    """Return the frames of what happened in the viewer's chats since a moment, for a resumed connection; None: too many.
+    """Return the frames of all events in the viewer's chats since a time, for a resumed connection; None if there are too many.
 
-    What was sent and changed since comes as `message.updated`: the client may hold it as it was.
+    A message that was sent and changed since comes as `message.updated`: the client may have its first state.
     """
     with connection.cursor() as cursor:
         cursor.execute(LATELY, {"viewer": viewer.user_id, "since": since, "most": REPLAYED})
@@ -351,7 +351,7 @@ def _replayed(viewer: Viewer, chats: Sequence[Recent], since: datetime) -> list[
 
 
 def _own_since(viewer: Viewer, since: datetime) -> list[bytes]:
-    """Return the frames of what the viewer has set for themself since a moment, on another device."""
+    """Return the frames of the viewer's preferences that changed since a time, on another device."""
     with connection.cursor() as cursor:
         cursor.execute(OWN_LATELY, {"viewer": viewer.user_id, "since": since, "most": REFRESHED})
         chats = queries.conversations(viewer, [id_ for (id_,) in cursor.fetchall()])
@@ -378,9 +378,9 @@ def _hidden_since(viewer: int, since: datetime) -> list[bytes]:
 
 def _hidden(viewer: int, conversations: list[int]) -> dict[int, list[str]]:
     values: dict[str, Any] = {"viewer": viewer, "conversations": conversations, "most": settings.LIMITS.sync_too_large}
-    found: dict[int, list[str]] = {}
+    hidden: dict[int, list[str]] = {}
     with connection.cursor() as cursor:
         cursor.execute(HIDDEN, values)
         for conversation_id, message_id in cursor.fetchall():
-            found.setdefault(conversation_id, []).append(str(message_id))
-    return found
+            hidden.setdefault(conversation_id, []).append(str(message_id))
+    return hidden

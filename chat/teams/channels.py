@@ -7,8 +7,8 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from chat.conversations import invitations, queries
-from chat.conversations.conversations import DAY, charge_creation, clean_name, clean_topic, found
-from chat.conversations.members import enter
+from chat.conversations.conversations import DAY, charge_creation, clean_name, clean_topic, create_rows
+from chat.conversations.members import add_members
 from chat.frames import ConversationObject
 from chat.messages import changes
 from chat.models import Conversation, Member, TeamMember
@@ -73,19 +73,19 @@ def create(
     role = role_in(user_id, team_id)
     if kind == Conversation.Kind.BROADCAST and role not in ADMINS:
         raise Forbidden("only admins of the team make broadcasts")
-    if len(people) > invitations.most_of(kind):
+    if len(people) > invitations.member_limit(kind):
         raise GroupTooLarge(field="memberIds")
     charge_creation(user_id)
     with transaction.atomic():
         if len(_team_rows(team_id, people)) != len(people):
             raise NotFound("one of these people is not in the team")
-        invitations.judge(user_id, people)
-        found(user_id, made, people)
+        invitations.check_may_add(user_id, people)
+        create_rows(user_id, made, people)
     return queries.conversation(Viewer(UserId(user_id), ALL_DEVICES), made.id)
 
 
 def join(user_id: int, conversation_id: int) -> None:
-    """Join a public channel or broadcast of one's team; who is in it stays as they are.
+    """Join a public channel or broadcast of one's team; a present member stays as they are.
 
     Raises NotAMember for what there is not, what is private and what is another team's; RateLimited (F294),
     GroupTooLarge.
@@ -106,7 +106,7 @@ def join(user_id: int, conversation_id: int) -> None:
         if not team_row or held.closed_at is not None or held.private:
             raise NotAMember
         if not _is_in(user_id, held):
-            enter(held, [user_id], by=user_id)
+            add_members(held, [user_id], by=user_id)
 
 
 def _is_in(user_id: int, channel: Conversation) -> bool:

@@ -1,4 +1,4 @@
-"""Teams: people who share channels, with an owner and admins. Who leaves a team leaves its channels.
+"""Teams: people who share channels, with an owner and admins. Leaving a team leaves its channels.
 
 Locks are taken in this order: the team, its members' rows, its conversations by id. Who joins a channel holds the own
 row in the team, so a leaving and a joining at once end with nobody in a channel of a team that they have left.
@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 
 from chat.conversations import invitations
 from chat.conversations.conversations import charge_creation, clean_name, clean_topic, end
-from chat.conversations.members import depart
+from chat.conversations.members import end_membership
 from chat.messages import changes
 from chat.models import Conversation, Member, Team, TeamMember
 from gateway.errors import Forbidden, InvalidPayload, NotFound
@@ -92,9 +92,9 @@ def people(viewer: int, team_id: int, *, after: int = 0) -> tuple[list[TeamPerso
     role_in(viewer, team_id)
     with connection.cursor() as cursor:
         cursor.execute(PEOPLE, {"team": team_id, "after": after, "limit": PAGE_SIZE + 1})
-        found = [TeamPerson(*row) for row in cursor.fetchall()]
-    kept = found[:PAGE_SIZE]
-    return kept, kept[-1].user_id if len(found) > len(kept) else None
+        rows = [TeamPerson(*row) for row in cursor.fetchall()]
+    kept = rows[:PAGE_SIZE]
+    return kept, kept[-1].user_id if len(rows) > len(kept) else None
 
 
 def create(user_id: int, name: str, description: str = "") -> int:
@@ -117,7 +117,7 @@ def change(user_id: int, team_id: int, wanted: Mapping[str, str]) -> None:
 
 
 def dissolve(user_id: int, team_id: int) -> None:
-    """End a team and its channels, by its owner. What was said in them stays stored. Raises NotFound, Forbidden."""
+    """End a team and its channels, as its owner. Their messages stay stored. Raises NotFound, Forbidden."""
     with transaction.atomic():
         held = _managed(user_id, team_id)
         if role_in(user_id, team_id) != OWNER:
@@ -128,7 +128,7 @@ def dissolve(user_id: int, team_id: int) -> None:
 
 
 def add(user_id: int, team_id: int, *newcomer_ids: int) -> None:
-    """Bring people into a team, by an admin of it; who is in it already stays as they are.
+    """Add users to a team, as its admin; present members stay as they are.
 
     Raises NotFound, Forbidden (F246), InvalidPayload above the number of members that a team may have.
     """
@@ -137,7 +137,7 @@ def add(user_id: int, team_id: int, *newcomer_ids: int) -> None:
         inside = TeamMember.objects.filter(team=held)
         present = set(inside.filter(user_id__in=newcomer_ids).values_list("user_id", flat=True))
         coming = [person for person in dict.fromkeys(newcomer_ids) if person not in present]
-        invitations.judge(user_id, coming)
+        invitations.check_may_add(user_id, coming)
         if inside.count() + len(coming) > settings.LIMITS.max_channel_members:
             raise InvalidPayload("the team would be too large", field="userIds")
         TeamMember.objects.bulk_create((TeamMember(team=held, user_id=person) for person in coming), batch_size=1000)
@@ -175,7 +175,7 @@ def _depart(held: Team, leaver: TeamMember, *, by: int) -> None:
         channel = changes.lock_conversation(conversation_id)
         member = Member.objects.filter(conversation=channel, user_id=leaver.user_id, left_seq=None).first()
         if member is not None:
-            depart(channel, member, by=by)
+            end_membership(channel, member, by=by)
 
 
 def set_role(user_id: int, team_id: int, member_id: int, role: str) -> None:
@@ -203,10 +203,10 @@ def set_role(user_id: int, team_id: int, member_id: int, role: str) -> None:
 
 
 def _held(team_id: int) -> Team:
-    found = Team.objects.select_for_update(no_key=True).filter(id=team_id).first()
-    if found is None:
+    team = Team.objects.select_for_update(no_key=True).filter(id=team_id).first()
+    if team is None:
         raise NotFound("there is no such team")
-    return found
+    return team
 
 
 def _managed(user_id: int, team_id: int) -> Team:

@@ -52,7 +52,7 @@ class Messages(APIView):
 class Backfill(APIView):
     @described(takes=bodies.Backfill, answers=SyncResponse)
     def post(self, request: Request, conversation_id: str) -> HttpResponse:
-        """Return what a client lacks in one conversation above a message or seq (F76)."""
+        """Return the messages of one conversation after a message or seq (F76)."""
         session, conversation = session_of(request), from_wire(conversation_id)
         user, wanted = session.user_id, body(request, bodies.Backfill)
         access.member_of(user, conversation)
@@ -90,7 +90,7 @@ def _history(request: Request, conversation_id: int) -> HttpResponse:
 
 def _send(request: Request, wanted: bodies.NewMessage, conversation_id: int) -> HttpResponse:
     session = session_of(request)
-    events.tell_sending(session.user_id, conversation_id)
+    events.publish_sending(session.user_id, conversation_id)
     key = request.headers.get("Idempotency-Key") or wanted.client_id or wanted.temp_id or str(uuid4())
     stored = ingest.store(
         validation.draft(

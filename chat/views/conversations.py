@@ -47,8 +47,10 @@ class Conversations(APIView):
         people = [from_wire(person) for person in wanted.member_ids]
         match wanted.kind:
             case "direct" if wanted.user_id is not None:
-                found, made = conversations.open_direct(user, from_wire(wanted.user_id))
-                return answer(found if made else seen_by(session, int(found.id)), status=201 if made else 200)
+                conversation, is_new = conversations.open_direct(user, from_wire(wanted.user_id))
+                return answer(
+                    conversation if is_new else seen_by(session, int(conversation.id)), status=201 if is_new else 200
+                )
             case "direct":
                 raise InvalidPayload("with whom?", field="userId")
             case "group":
@@ -77,7 +79,7 @@ class Conversation(APIView):
 
     @described(takes=bodies.ConversationChange, answers=ConversationObject)
     def patch(self, request: Request, conversation_id: str) -> HttpResponse:
-        """Change name, topic, picture, or whether newcomers see what was said before them, as an admin."""
+        """Change name, topic, picture, or whether new members see earlier messages, as an admin."""
         session, conversation = session_of(request), from_wire(conversation_id)
         conversations.change(session.user_id, conversation, fields_set(body(request, bodies.ConversationChange)))
         return answer(seen_by(session, conversation))
@@ -114,7 +116,7 @@ class Members(APIView):
 class Member(APIView):
     @described(takes=bodies.MemberChange, answers=ConversationObject)
     def patch(self, request: Request, conversation_id: str, user_id: str) -> HttpResponse:
-        """Set what is yours in a conversation (mute, pin, archive, mark unread, draft), or a member's role as an admin."""
+        """Set your preferences in a conversation (mute, pin, archive, marked unread, draft), or a member's role as an admin."""
         session, conversation, whom = session_of(request), from_wire(conversation_id), from_wire(user_id)
         user = session.user_id
         wanted = fields_set(body(request, bodies.MemberChange))

@@ -24,7 +24,7 @@ RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
 
 class AnyBytes(BaseParser):
-    """Leaves the body where it is: views read it in pieces."""
+    """Does not read the body: views read it in pieces."""
 
     media_type = "*/*"
 
@@ -71,7 +71,7 @@ class Content(APIView):
     parser_classes = [AnyBytes]
 
     def get_authenticators(self) -> list[Any]:
-        """The link itself says who may fetch."""
+        """The signature of the link grants access."""
         return [] if self._fetching() else super().get_authenticators()
 
     def get_permissions(self) -> Any:
@@ -91,10 +91,10 @@ class Content(APIView):
     def put(self, request: Request, attachment_id: str) -> HttpResponseBase:
         """Append the next bytes, named by `Content-Range: bytes first-last/total`; the same ones again are harmless."""
         user = session_of(request).user_id
-        found = RANGE.fullmatch(request.headers.get("Content-Range", ""))
-        if found is None or not int(found[1]) <= int(found[2]) < int(found[3]):
+        match = RANGE.fullmatch(request.headers.get("Content-Range", ""))
+        if match is None or not int(match[1]) <= int(match[2]) < int(match[3]):
             raise InvalidPayload("bytes first-last/total", field="Content-Range")
-        piece = Piece(int(found[1]), int(found[2]) + 1, int(found[3]))
+        piece = Piece(int(match[1]), int(match[2]) + 1, int(match[3]))
         try:
             row = uploads.append(user, from_wire(attachment_id), piece, cast(Any, request._request))
         except OutOfPlace as fault:

@@ -48,7 +48,7 @@ class OneMessage(APIView):
 class Versions(APIView):
     @described(answers=bodies.MessageVersions, query=QUERY)
     def get(self, request: Request, message_id: str) -> HttpResponse:
-        """Return what a message says and said, the latest first."""
+        """Return the versions of a message's text, the latest first."""
         below = cursor_of(request, int)
         page = edits.versions(
             session_of(request).user_id, from_wire(message_id), below=below, limit=limit_of(request, **PAGE)
@@ -117,7 +117,7 @@ class Close(APIView):
 class Votes(APIView):
     @described(answers=bodies.Votes, query=QUERY)
     def get(self, request: Request, message_id: str) -> HttpResponse:
-        """Return what you chose in a poll and, unless it is anonymous, who chose what."""
+        """Return your choice in a poll and, unless it is anonymous, all choices."""
         after, limit = cursor_of(request, int) or 0, limit_of(request, **PAGE)
         page = polls.ballots(session_of(request).user_id, from_wire(message_id), after=after, limit=limit)
         listed = [

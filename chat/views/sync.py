@@ -14,5 +14,5 @@ from gateway.schema import described
 class Sync(APIView):
     @described(takes=SyncRequest, answers=SyncResponse)
     def post(self, request: Request) -> HttpResponse:
-        """Return what changed in all of your chats since your watermarks; body and answer as the frame."""
+        """Return the changes in all of your chats since your watermarks; body and answer as the frame's."""
         return answer(answer_request(session_of(request).viewer, body(request, SyncRequest)))

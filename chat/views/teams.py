@@ -55,9 +55,9 @@ class TeamMembers(APIView):
     def get(self, request: Request, team_id: str) -> HttpResponse:
         """List a team's members, 100 a page."""
         after = cursor_of(request, int) or 0
-        found, following = teams.people(session_of(request).user_id, from_wire(team_id), after=after)
+        page, following = teams.people(session_of(request).user_id, from_wire(team_id), after=after)
         results = [
-            bodies.TeamMemberObject(user_id=str(p.user_id), display_name=p.display_name, role=p.role) for p in found
+            bodies.TeamMemberObject(user_id=str(p.user_id), display_name=p.display_name, role=p.role) for p in page
         ]
         return answer(listing(bodies.TeamMembers, results, write_cursor(following)))
 
@@ -92,8 +92,8 @@ class TeamChannels(APIView):
     def get(self, request: Request, team_id: str) -> HttpResponse:
         """List a team's channels and broadcasts: the public ones, and private ones that you are in."""
         after = cursor_of(request, int) or 0
-        found, following = channels.listed(session_of(request).user_id, from_wire(team_id), after=after)
-        results = [bodies.ChannelObject(**{**channel._asdict(), "id": str(channel.id)}) for channel in found]
+        page, following = channels.listed(session_of(request).user_id, from_wire(team_id), after=after)
+        results = [bodies.ChannelObject(**{**channel._asdict(), "id": str(channel.id)}) for channel in page]
         return answer(listing(bodies.Channels, results, write_cursor(following)))
 
     @described(takes=bodies.NewChannel, answers=ConversationObject, status=201)

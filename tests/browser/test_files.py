@@ -74,7 +74,7 @@ def test_image_appears_in_its_reserved_space_after_processing(person: NewPerson)
     uploaded(ada.page, "green.png")
     ada.send("look, *green*")
     expect(grace.message("look, green")).to_contain_text("green.png is being checked…")
-    assert processing.work_off(None) > 0
+    assert processing.process_due(None) > 0
     for who in (ada, grace):
         picture = who.message("look, green").get_by_role("img", name="green.png")
         expect(picture).to_have_js_property("complete", True)
@@ -87,7 +87,7 @@ def test_image_processed_before_sending_is_shown_to_its_sender(person: NewPerson
     ada, _, _ = two_in(person)
     ada.page.locator("#files").set_input_files([FilePayload(name="green.png", mimeType="image/png", buffer=png())])
     uploaded(ada.page, "green.png")
-    assert processing.work_off(None) > 0
+    assert processing.process_due(None) > 0
     ada.send("early")
     expect(ada.message("early").get_by_role("img", name="green.png")).to_be_visible()
 
@@ -99,7 +99,7 @@ def test_file_is_sent_without_text_and_downloaded(person: NewPerson) -> None:
     ada.page.get_by_role("button", name="Send", exact=True).click()
     expect(ada.page.locator("#tray")).to_be_hidden()
     expect(grace.item(ada.name)).to_contain_text("notes.txt")
-    assert processing.work_off(None) > 0
+    assert processing.process_due(None) > 0
     link = grace.log.get_by_role("link", name="notes.txt")
     with grace.page.expect_download() as download:
         link.click()
@@ -223,7 +223,7 @@ def test_expired_file_link_is_renewed(person: NewPerson) -> None:
     )
     for name in ("notes.txt", "green.png"):
         uploaded(ada.page, name)
-    assert processing.work_off(None) > 0
+    assert processing.process_due(None) > 0
     ada.send("both")
     picture = ada.message("both").get_by_role("img", name="green.png")
     link = ada.message("both").get_by_role("link", name="notes.txt")
@@ -263,7 +263,7 @@ def test_voice_message_has_a_waveform_length_and_player(person: NewPerson) -> No
     data = {"durationMs": 65_000, "waveform": [0, 128, 255] * 20}
     body = {"contentType": "voice", "data": data, "attachments": [str(made.pk)]}
     ada.account.call("POST", f"/conversations/{chat}/messages", body)
-    assert processing.work_off(None) > 0
+    assert processing.process_due(None) > 0
     voice = grace.log.locator(".voice")
     expect(voice.locator(".voice-length")).to_have_text("1:05")
     expect(voice.locator("rect")).to_have_count(48)

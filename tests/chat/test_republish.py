@@ -35,7 +35,7 @@ def make_late() -> None:
     Outbox.objects.update(created_at=timezone.now() - timedelta(seconds=STALE_SECONDS + 1))
 
 
-def work_off(told: list[Event]) -> list[Event]:
+def process_due(told: list[Event]) -> list[Event]:
     """Drain and republish what is recorded, and return what was published by that."""
     told.clear()
     drain(REACTIONS)
@@ -55,12 +55,12 @@ def test_late_messages_are_republished_once_and_fresh_ones_are_not(told: list[Ev
     make_late()
     say_many(ada, fresh, 1)
 
-    published = [event for event in work_off(told) if event.seq]
+    published = [event for event in process_due(told) if event.seq]
 
     assert [(event.seq, payload(event)["message"]["content"]) for event in published] == [(1, "1"), (2, "2"), (3, "3")]
     assert {event.conversation_id for event in published} == {late}
     assert [event.rev for event in published] == [2, 3, 4]
-    assert work_off(told) == []
+    assert process_due(told) == []
 
 
 def test_conversation_that_cannot_be_republished_delays_no_other(
@@ -80,7 +80,7 @@ def test_conversation_that_cannot_be_republished_delays_no_other(
         return by_seq(conversation_id, first, last)
 
     monkeypatch.setattr(feed, "by_seq", fails)
-    work_off(told)
+    process_due(told)
     Job.objects.update(available_at=timezone.now())
     jobs.work(REPUBLISH)
 
@@ -95,7 +95,7 @@ def test_republished_message_is_not_sent_to_a_user_who_blocks_its_sender(told: l
     say_many(ada, chat, 1)
     make_late()
 
-    (event,) = (event for event in work_off(told) if event.seq)
+    (event,) = (event for event in process_due(told) if event.seq)
 
     assert bob.id in event.skip_users
 
@@ -108,7 +108,7 @@ def test_republished_message_stays_hidden_after_the_block_has_ended(told: list[E
     blocks.unblock(bob.id, ada.id)
     make_late()
 
-    assert all(bob.id in event.skip_users for event in work_off(told) if event.seq)
+    assert all(bob.id in event.skip_users for event in process_due(told) if event.seq)
 
 
 def test_outbox_row_without_messages_delays_no_other(told: list[Event]) -> None:
@@ -119,7 +119,7 @@ def test_outbox_row_without_messages_delays_no_other(told: list[Event]) -> None:
     Message.objects.filter(conversation_id=gone).delete()
     make_late()
 
-    assert {event.conversation_id for event in work_off(told) if event.seq} == {chat}
+    assert {event.conversation_id for event in process_due(told) if event.seq} == {chat}
     assert not Job.objects.exists()
 
 
@@ -145,7 +145,7 @@ def test_late_change_is_republished_with_the_rev_that_it_made(
     live = {event.rev: payload(event)["type"] for event in told if event.conversation_id == chat}
     make_late()
 
-    again = {event.rev: payload(event)["type"] for event in work_off(told) if event.conversation_id == chat}
+    again = {event.rev: payload(event)["type"] for event in process_due(told) if event.conversation_id == chat}
 
     # A reaction is read back with its whole message.
     assert again == {rev: type_.replace("message.reaction", "message.updated") for rev, type_ in live.items()}
@@ -161,7 +161,7 @@ def test_superseded_change_is_republished_once(told: list[Event]) -> None:
     edited = edits.edit(ada.id, stored.id or 0, "third")
     make_late()
 
-    (event,) = work_off(told)
+    (event,) = process_due(told)
 
     assert (event.rev, payload(event)["message"]["content"]) == (edited.rev, "third")
 
@@ -174,7 +174,7 @@ def test_late_deletion_for_oneself_is_republished_to_own_devices_only(told: list
     deletions.hide(bob.id, stored.id or 0)
     make_late()
 
-    (event,) = work_off(told)
+    (event,) = process_due(told)
 
     assert list(event.users) == [bob.id]
     assert (payload(event)["type"], payload(event)["messageId"]) == ("message.deleted", str(stored.id))
@@ -190,7 +190,7 @@ def test_late_join_opens_the_chat_to_current_members(told: list[Event]) -> None:
     members.remove(ada.id, chat, bob.id)
     make_late()
 
-    told_users = [(payload(e)["type"], list(e.users)) for e in work_off(told) if e.users and e.frame]
+    told_users = [(payload(e)["type"], list(e.users)) for e in process_due(told) if e.users and e.frame]
 
     assert ("chat.created", [eve.id]) in told_users
     assert ("chat.removed", [bob.id]) in told_users
@@ -203,4 +203,4 @@ def test_late_direct_chat_is_not_opened_to_a_user_who_blocks_its_creator(told: l
     direct(ada, bob)
     make_late()
 
-    assert [list(event.users) for event in work_off(told) if event.users] == [[ada.id]]
+    assert [list(event.users) for event in process_due(told) if event.users] == [[ada.id]]

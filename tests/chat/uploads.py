@@ -36,7 +36,7 @@ def examined(row: Attachment, scanner: Scanner | None = None) -> Attachment:
     """Have a file examined that waits for it, and return it as it then is."""
     claimed = Attachment.objects.get(id=row.id)
     claimed.attempts += 1
-    processing._examine(claimed, scanner)
+    processing._process(claimed, scanner)
     return Attachment.objects.get(id=row.id)
 
 

@@ -118,7 +118,7 @@ async def test_states_are_sent_later_after_a_failed_read(
     subscriptions.subscribe(subscriber.connection, [2])
 
     def read_states(*_: Any) -> None:
-        raise fault("the database is away")
+        raise fault("the database is unavailable")
 
     with monkeypatch.context() as patched:
         patched.setattr(states, "read_states", read_states)

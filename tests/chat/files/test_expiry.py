@@ -203,17 +203,17 @@ def test_unreferenced_stored_bytes_are_removed_after_a_day() -> None:
         if file not in young:
             os.utime(storage.local(f"{prefix}/{file}") or "", (0, 0))
 
-    assert expiry.strays(prefix) >= 2
+    assert expiry.remove_strays(prefix) >= 2
 
     assert stored(stray) is None and stored(f"{prefix}/{'1' * 40}") is None
     assert stored(young) == stored(f"{prefix}/{half.id}.0") == TEXT
     assert stored(picture.key) and stored(picture.thumbnail_key)
     storage.drop(young)
-    assert expiry.strays("zz") == 0
+    assert expiry.remove_strays("zz") == 0
 
 
 def test_scratch_files_of_a_killed_worker_are_removed() -> None:
-    old, busy = (processing.workshop() / secrets.token_hex(4) for _ in range(2))
+    old, busy = (processing.scratch_folder() / secrets.token_hex(4) for _ in range(2))
     for folder in (old, busy):
         folder.mkdir()
         (folder / "whole").write_bytes(b"x")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from chat.files import images
-from chat.files.images import BadPicture
+from chat.files.images import BadImage
 from tests.chat.sessions import WAIT_SECONDS
 
 SECRET = b"Secret-Garden"
@@ -129,20 +129,20 @@ def bomb(width: int, height: int) -> bytes:
     ids=["bomb", "a little too large", "nonsense", "cut off", "no JPEG", "another format", "broken GIF"],
 )
 def test_unreadable_image_is_refused(tmp_path: Path, raw: bytes, mime_type: str) -> None:
-    with pytest.raises(BadPicture):
+    with pytest.raises(BadImage):
         process(raw, mime_type, tmp_path)
 
 
 def test_pixel_limit_counts_all_frames_of_an_animation(tmp_path: Path) -> None:
     frame = 60 * 40
     process(animated("GIF"), "image/gif", tmp_path, most_pixels=frame)
-    with pytest.raises(BadPicture, match="too large"):
+    with pytest.raises(BadImage, match="too large"):
         process(animated("GIF"), "image/gif", tmp_path, most_pixels=frame - 1)
 
 
 def test_memory_is_bounded(tmp_path: Path) -> None:
     """Five hundred megapixels are let in by the number, but not by the memory of the process."""
-    with pytest.raises(BadPicture):
+    with pytest.raises(BadImage):
         process(bomb(25_000, 25_000), "image/png", tmp_path, most_pixels=10**9)
 
 

@@ -36,7 +36,7 @@ HTML = b"<html><body><script>alert(1)</script>"
     ids=repr,
 )
 def test_media_type_follows_the_bytes(head: bytes, declared: str, type_: str) -> None:
-    assert media_types.of(head, declared) == type_
+    assert media_types.detect(head, declared) == type_
 
 
 @pytest.mark.parametrize(
@@ -57,17 +57,17 @@ def test_media_type_follows_the_bytes(head: bytes, declared: str, type_: str) ->
 )
 def test_mismatching_or_refused_media_type_is_refused(head: bytes, declared: str) -> None:
     with pytest.raises(AttachmentRejected):
-        media_types.of(head, declared)
+        media_types.detect(head, declared)
 
 
 def test_accepted_media_types_are_configurable(settings: Settings) -> None:
     settings.UPLOAD_TYPES, settings.UPLOAD_TYPES_REFUSED = ["image/*", "application/pdf"], ["image/gif"]
 
-    assert media_types.of(PNG, "") == "image/png"
-    assert media_types.of(PDF, "") == "application/pdf"
+    assert media_types.detect(PNG, "") == "image/png"
+    assert media_types.detect(PDF, "") == "application/pdf"
     for head in (b"GIF89a", b"hello", MP4):
         with pytest.raises(AttachmentRejected):
-            media_types.of(head, "")
+            media_types.detect(head, "")
 
 
 def test_active_content_is_served_as_download() -> None:

@@ -112,7 +112,7 @@ def test_file_is_retried_while_the_scanner_is_unavailable() -> None:
 def work_off_one(row: Attachment, scanner: Scanner) -> None:
     """Work off what is due: this file alone, the others of the test database are put off."""
     Attachment.objects.exclude(id=row.id).filter(status="scanning").update(due_at=timezone.now() + timedelta(days=1))
-    processing.work_off(scanner)
+    processing.process_due(scanner)
 
 
 def test_concurrent_verdict_and_send_show_the_file() -> None:
@@ -169,10 +169,10 @@ def test_worker_processes_one_file_at_a_time_and_misses_none() -> None:
     class Watched:
         """Judges everything to be clean; at the first file another one comes, and another thread is told of it."""
 
-        def judge(self, source: IO[bytes]) -> Verdict:
+        def scan(self, source: IO[bytes]) -> Verdict:
             if not meanwhile:
                 meanwhile.append(upload(ada))
-                returned.extend(at_once([lambda: processing.work_off(None)]))
+                returned.extend(at_once([lambda: processing.process_due(None)]))
             return Verdict(clean=True)
 
     work_off_one(first, Watched())
@@ -189,7 +189,7 @@ def test_file_of_a_killed_worker_is_processed_by_the_next() -> None:
     assert claimed is not None and processing._claim() is None
 
     Attachment.objects.filter(id=row.id).update(due_at=timezone.now())
-    processing.work_off(None)
+    processing.process_due(None)
 
     row = Attachment.objects.get(id=row.id)
     assert (row.status, row.attempts, stored(row.key)) == ("ready", 2, TEXT)
@@ -201,7 +201,7 @@ def test_upload_cancelled_during_a_piece_leaves_nothing() -> None:
     uploads.cancel(ada.id, row.id)
 
     row.attempts = 1
-    processing._settle(row, status="ready", key="aa/never")
+    processing._write_verdict(row, status="ready", key="aa/never")
 
     assert not Attachment.objects.filter(id=row.id).exists()
 

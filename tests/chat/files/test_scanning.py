@@ -8,14 +8,14 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from chat.files import scanning
-from chat.files.scanning import Clamd, ScannerAway, Verdict
+from chat.files.scanning import Clamd, ScannerUnavailable, Verdict
 from tests.chat.clamd import EICAR, Daemon, running
 
 
 def test_scanner_receives_the_whole_file() -> None:
     whole = bytes(range(256)) * 1024
     with running(Daemon()) as daemon:
-        verdict = Clamd(daemon.address).judge(io.BytesIO(whole))
+        verdict = Clamd(daemon.address).scan(io.BytesIO(whole))
 
     assert verdict == Verdict(clean=True)
     assert daemon.received == [whole]
@@ -23,21 +23,21 @@ def test_scanner_receives_the_whole_file() -> None:
 
 def test_scanner_verdict_names_the_malware() -> None:
     with running(Daemon()) as daemon:
-        verdict = Clamd(daemon.address).judge(io.BytesIO(b"before" + EICAR))
+        verdict = Clamd(daemon.address).scan(io.BytesIO(b"before" + EICAR))
 
     assert verdict == Verdict(clean=False, reason="Eicar-Test-Signature")
 
 
 def test_scanner_is_reachable_over_a_unix_socket(tmp_path: Path) -> None:
     with running(Daemon(socket.AF_UNIX, str(tmp_path / "clamd"))) as daemon:
-        assert Clamd(daemon.address).judge(io.BytesIO(b"fine")).clean
+        assert Clamd(daemon.address).scan(io.BytesIO(b"fine")).clean
 
 
 def test_file_above_the_scanners_limit_is_not_clean() -> None:
     daemon = Daemon()
     daemon.most = 1000
     with running(daemon):
-        verdict = Clamd(daemon.address).judge(io.BytesIO(b"x" * 1001))
+        verdict = Clamd(daemon.address).scan(io.BytesIO(b"x" * 1001))
 
     assert not verdict.clean and "larger" in verdict.reason
 
@@ -46,16 +46,16 @@ def test_file_above_the_scanners_limit_is_not_clean() -> None:
 def test_unreadable_scanner_answer_raises(answer: bytes) -> None:
     daemon = Daemon()
     daemon.answer = answer
-    with running(daemon), pytest.raises(ScannerAway):
-        Clamd(daemon.address).judge(io.BytesIO(b"fine"))
+    with running(daemon), pytest.raises(ScannerUnavailable):
+        Clamd(daemon.address).scan(io.BytesIO(b"fine"))
 
 
 def test_unavailable_scanner_raises_instead_of_judging() -> None:
     with running(Daemon()) as daemon:
         address = daemon.address
 
-    with pytest.raises(ScannerAway):
-        Clamd(address).judge(io.BytesIO(b"fine"))
+    with pytest.raises(ScannerUnavailable):
+        Clamd(address).scan(io.BytesIO(b"fine"))
 
 
 def test_scanner_is_off_without_an_address(settings: Settings) -> None:

@@ -7,7 +7,7 @@ from django.core.files.base import File
 from django.core.files.storage import storages
 
 from chat.files import storage, uploads
-from chat.files.storage import DepotAway
+from chat.files.storage import StorageUnavailable
 from chat.models import Attachment
 from gateway.errors import Overloaded
 from tests.chat.uploads import TEXT, begun, piece, stored, upload
@@ -34,7 +34,7 @@ def test_failed_save_leaves_no_bytes() -> None:
     key = storage.new_key()
     whole = FullDisk(b"x" * 3 * File.DEFAULT_CHUNK_SIZE)
 
-    with pytest.raises(DepotAway, match="No space left"):
+    with pytest.raises(StorageUnavailable, match="No space left"):
         storage.save(key, whole)
 
     assert not storages["attachments"].exists(key)

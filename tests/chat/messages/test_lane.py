@@ -182,7 +182,7 @@ async def test_stored_message_is_acked_even_if_publishing_fails(monkeypatch: pyt
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("the bus is on fire")
 
-    monkeypatch.setattr(ingest, "tell_stored", broken)
+    monkeypatch.setattr(ingest, "publish_stored", broken)
 
     (answer,) = await sent(Lane(), draft(ada, chat))
 

@@ -35,12 +35,12 @@ def test_stranger_is_a_sender_without_contact_or_answer() -> None:
     ada, bob = someone(), someone()
     chat = direct(ada, bob)
 
-    before = strangers.among_now(ada.id, chat)
+    before = strangers.unknown_pair(ada.id, chat)
     say(bob, chat)
-    answered = strangers.among_now(ada.id, chat)
+    answered = strangers.unknown_pair(ada.id, chat)
 
     assert (before, answered) == (True, False)
-    assert strangers.among_now(bob.id, chat), "nobody has answered him yet"
+    assert strangers.unknown_pair(bob.id, chat), "nobody has answered him yet"
 
 
 def test_sender_is_known_only_if_in_the_receivers_contacts() -> None:
@@ -48,14 +48,14 @@ def test_sender_is_known_only_if_in_the_receivers_contacts() -> None:
     chat = direct(ada, bob)
     contacts.add(ada.id, bob.id)
 
-    assert strangers.among_now(ada.id, chat)
-    assert not strangers.among_now(bob.id, chat)
+    assert strangers.unknown_pair(ada.id, chat)
+    assert not strangers.unknown_pair(bob.id, chat)
 
 
 def test_group_messages_have_no_stranger_limit() -> None:
     ada, bob = someone(), someone()
 
-    assert not strangers.among_now(ada.id, group(ada, bob))
+    assert not strangers.unknown_pair(ada.id, group(ada, bob))
 
 
 async def test_strangers_have_a_lower_message_limit(settings: Settings, told: list[Event]) -> None:
