@@ -13,6 +13,8 @@ from gateway import codec, hub
 from gateway.frames import Caller
 from gateway.routes import Answer
 
+CHATS_CHARGED = 20
+
 
 def send(caller: Caller, frame: Send) -> "asyncio.Future[Stored]":
     """`message.send` (hot): a future of the stored message; `ack_of` makes its ack."""
@@ -96,11 +98,19 @@ def close(caller: Caller, frame: PollClose) -> dict[str, Any]:
 
 def synchronise(caller: Caller, frame: SyncRequest) -> Answer:
     """`sync.request`: a `sync.response`, then the ack."""
+    _charge(caller, frame)
     response = answer_request(caller.viewer, frame)
     return Answer(codec.frame("sync.response", response), {})
 
 
 def backfill(caller: Caller, frame: SyncRequest) -> Answer:
     """`request-backfill`, an older name of `sync.request`: a `backfill-messages`, then the ack (F369)."""
+    _charge(caller, frame)
     response = answer_request(caller.viewer, frame)
     return Answer(codec.frame("backfill-messages", response), {})
+
+
+def _charge(caller: Caller, frame: SyncRequest) -> None:
+    """Charge a request by the chats that it names, besides its route's cost."""
+    if frame.chats and (connection := hub.current().connections.get(caller.connection_id)):
+        connection.charge(0, len(frame.chats) // CHATS_CHARGED)

@@ -9,23 +9,24 @@ from presence.frames import PresenceUpdate, PresenceWatch, Typing
 from receipts import handlers as receipts
 from receipts.frames import DeliveredMark, ReadMark
 
+# A frame that reads the database or many keys of Redis costs as much as several others, whether it is refused or not.
 FRAMES = {
-    "message.send": Route(Send, chat.send, hot=True, reply=chat.ack_of, before=(presence.end_typing,)),
-    "message.edit": Route(Edit, chat.edit),
-    "message.delete": Route(Delete, chat.delete),
-    "message.react": Route(React, chat.react),
-    "poll.vote": Route(PollVote, chat.vote),
-    "poll.close": Route(PollClose, chat.close),
+    "message.send": Route(Send, chat.send, hot=True, reply=chat.ack_of, before=(presence.end_typing,), cost=3),
+    "message.edit": Route(Edit, chat.edit, cost=5),
+    "message.delete": Route(Delete, chat.delete, cost=5),
+    "message.react": Route(React, chat.react, cost=5),
+    "poll.vote": Route(PollVote, chat.vote, cost=5),
+    "poll.close": Route(PollClose, chat.close, cost=5),
     "message.delivered": Route(DeliveredMark, receipts.delivered, hot=True, acked=False, automatic=True),
     "read.mark": Route(ReadMark, receipts.read, hot=True, acked=False),
-    "typing.start": Route(Typing, presence.start_typing, hot=True, acked=False),
+    "typing.start": Route(Typing, presence.start_typing, hot=True, acked=False, cost=5),
     "typing.stop": Route(Typing, presence.stop_typing, hot=True, acked=False),
-    "presence.update": Route(PresenceUpdate, presence.set_status, hot=True),
-    "presence.subscribe": Route(PresenceWatch, presence.subscribe, hot=True, automatic=True),
-    "presence.unsubscribe": Route(PresenceWatch, presence.unsubscribe, hot=True, automatic=True),
+    "presence.update": Route(PresenceUpdate, presence.set_status, hot=True, cost=2),
+    "presence.subscribe": Route(PresenceWatch, presence.subscribe, hot=True, automatic=True, cost=20),
+    "presence.unsubscribe": Route(PresenceWatch, presence.unsubscribe, hot=True, automatic=True, cost=2),
     "chat.focus": Route(Focus, chat.focus, hot=True),
-    "sync.request": Route(SyncRequest, chat.synchronise, automatic=True),
-    "request-backfill": Route(SyncRequest, chat.backfill, automatic=True),
+    "sync.request": Route(SyncRequest, chat.synchronise, automatic=True, cost=10),
+    "request-backfill": Route(SyncRequest, chat.backfill, automatic=True, cost=10),
 }
 
 # Names of the requirement documents (F369); they stay supported.

@@ -91,6 +91,31 @@ class Limits:
         high=1000,
         meaning="un-acked sends of a connection before the server stops reading",
     )
+    frames_per_second: float = number(
+        50,
+        source="protocol 2.7",
+        low=1,
+        high=1e6,
+        meaning="frames of a connection; more wait, and then close it (4429)",
+    )
+    frame_bytes_per_second: int = number(
+        131072, source="protocol 2.7", low=4096, high=1e9, meaning="bytes of frames of a connection"
+    )
+    frame_burst: float = number(
+        4,
+        source="protocol 2.7",
+        low=1,
+        high=60,
+        meaning="seconds of both of these rates that a connection may use at once",
+    )
+    frame_patience: float = number(
+        10,
+        source="protocol 2.7",
+        low=0.1,
+        high=600,
+        meaning="a connection above these rates for so long is closed (4429)",
+    )
+    indicator_bytes: int = number(1024, source="protocol 2.7", low=16, high=65536, meaning="largest binary frame")
     messages_per_second: float = number(10, source="F283", low=0.01, high=1e6, meaning="messages a user")
     messages_burst: int = number(20, source="F283", low=1, high=1e6, meaning="messages a user at once")
     messages_per_minute: int = number(100, source="F284", low=1, high=1e8, meaning="messages a user, sustained")

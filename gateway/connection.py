@@ -7,6 +7,8 @@ import time
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
+from django.conf import settings
+
 from gateway import websocket
 from gateway.bus import Event
 from gateway.frames import Class, Session
@@ -46,10 +48,12 @@ class Connection:
         "id",
         "in_flight",
         "out",
+        "paid_until",
         "restored",
         "resumed_from",
         "send",
         "session",
+        "throttled_since",
         "token",
         "warned",
         "watching",
@@ -61,6 +65,8 @@ class Connection:
         self.send = send
         self.out = Outbound(send, limit=limit)
         self.heard_at = self.active_at = time.monotonic()
+        self.paid_until = 0.0
+        self.throttled_since: float | None = None
         self.watching: dict[int, float] = {}
         self.chats: list[int] | None = None
         self.aliases: dict[int, int] | None = None
@@ -86,6 +92,26 @@ class Connection:
     def record_activity(self) -> None:
         """Record a sign of life."""
         self.heard_at = time.monotonic()
+
+    def charge(self, size: int, cost: int = 1) -> float:
+        """Charge a frame of `size` bytes that has just come, before anything of it is decoded.
+
+        Return the seconds to wait before it is handled. `cost` is the number of ordinary frames that it counts for.
+        Closes the connection with 4429 if it has been above its rates for `frame_patience` seconds.
+        """
+        limits, now = settings.LIMITS, self.heard_at
+        spent = cost / limits.frames_per_second + size / limits.frame_bytes_per_second
+        self.paid_until = max(self.paid_until, now) + spent
+        wait = self.paid_until - now - limits.frame_burst
+        if wait <= 0:
+            if wait < -limits.frame_burst / 2:
+                self.throttled_since = None
+            return 0.0
+        if self.throttled_since is None:
+            self.throttled_since = now
+        elif now - self.throttled_since > limits.frame_patience:
+            self.close(4429, str(math.ceil(limits.frame_patience)))
+        return wait
 
     def received_until(self) -> float:
         """Return the Unix time before which the client has received everything: its last sign of life, or earlier.

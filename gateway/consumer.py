@@ -24,6 +24,8 @@ ABNORMAL = 1006
 FAILED = 1011
 # The client closed it (with a code or none), or the server signed it out or replaced it. Any other code is a loss.
 INTENTIONAL = {1000, 1001, 1005, 4401, 4409}
+# Each is a frame of its own to its handler; those of one chat and state are merged.
+INDICATOR_BYTES_CHARGED = 32
 RENEW = Route(AuthRenew, handle=lambda caller, frame: None)
 
 
@@ -91,12 +93,22 @@ class Gateway(AsyncConsumer):
             connection.record_activity()
             if connection.closing or local_hub.draining:
                 continue  # not acked: the client sends it again elsewhere
-            text = message.get("text")
+            text, content = message.get("text"), message.get("bytes")
+            if text is not None:
+                wait = connection.charge(len(text))
+            elif content is not None:
+                wait = connection.charge(len(content), 1 + len(content) // INDICATOR_BYTES_CHARGED)
+            else:
+                continue  # a ping of the WebSocket protocol
+            if wait:
+                await asyncio.sleep(wait)
+                if connection.closing:
+                    continue
             try:
                 if text is not None:
                     await self.handle(connection, codec.read_envelope(text))
-                elif message.get("bytes") is not None:
-                    await self.handle_indicators(connection, read_indicators(connection, message["bytes"]))
+                elif content is not None:
+                    await self.handle_indicators(connection, read_indicators(connection, content))
             except BadFrame as refusal:
                 self.refuse_bad_frame(connection, refusal)
 
@@ -118,6 +130,8 @@ class Gateway(AsyncConsumer):
             connection.write(_error(UnknownType(f"there is no frame {name!r}"), envelope.id))
             return
         route, decoder = compiled
+        if route.cost > 1:
+            connection.charge(0, route.cost - 1)
         if not route.automatic:
             connection.active_at = connection.heard_at
         try:
@@ -195,6 +209,8 @@ def read_indicators(connection: Connection, content: bytes) -> list[ChatIndicato
     """Return the indicators of a binary frame, merged to the highest seq of each chat and state. Raises BadFrame."""
     if connection.chats is None:
         raise BadFrame("binary frames need the capability compact-indicators")
+    if len(content) > settings.LIMITS.indicator_bytes:
+        raise BadFrame(f"at most {settings.LIMITS.indicator_bytes} bytes of indicators in one frame")
     highest: dict[tuple[int, int], int] = {}
     for state, alias, seq in indicators.decode(content):
         if not 0 < alias <= len(connection.chats):

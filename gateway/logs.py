@@ -11,13 +11,15 @@ import traceback
 from datetime import UTC, datetime
 
 REMOVED = "[removed]"
+# A traceback has a few thousand characters; a client can make an address of 64 KB.
+LONGEST = 16_384
 _SECRETS = "token|ticket|resume|access|refresh|password|passwd|secret|secret_key|authorization|cookie|set-cookie|sessionid|parley_session|csrftoken"
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     # A query string, anywhere in an address.
     (re.compile(r"\?[\w.%\[\]-]+=[^\s\"'<>]*"), f"?{REMOVED}"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), rf"\1 {REMOVED}"),
-    # A bare JSON web token.
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), REMOVED),
+    # A bare JSON web token. It begins where a run of its characters begins: else each `-eyJ` would be read to the run's end.
+    (re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), REMOVED),
     # The password of DATABASE_URL and other addresses.
     (re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+@"), rf"\1:{REMOVED}@"),
     # token=…, "token": "…", b'authorization', b'…'
@@ -32,7 +34,9 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 def redact(text: str) -> str:
-    """Return the text with credentials and private content removed."""
+    """Return the text with credentials and private content removed, and cut to LONGEST characters."""
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]}… ({len(text) - LONGEST} more)"
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     return text

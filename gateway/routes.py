@@ -28,6 +28,7 @@ class Route(NamedTuple):
     acked: bool = True
     automatic: bool = False  # sent without a user's action: it does not count as activity
     reply: Callable[[Any], dict[str, Any]] | None = None  # makes the fields of the ack from the result
+    cost: int = 1  # how many ordinary frames it counts for in the connection's rate
     before: tuple[Callable[[Caller, Any], None], ...] = ()  # hooks of other apps, called in order before a hot handler
 
 

@@ -5,12 +5,15 @@ from functools import partial
 
 from accounts.ids import from_wire
 from chat.messages import history
-from gateway import threads
+from gateway import hub, threads
 from gateway.errors import InvalidPayload
 from gateway.frames import Caller
 from receipts.frames import DeliveredMark, ReadMark
 from receipts.mark_writer import mark_writer
 from receipts.marks import Mark
+
+# A mark by message reads the database for its seq, and is charged as so many frames more than a mark by seq.
+COST_BY_MESSAGE = 20
 
 
 def delivered(caller: Caller, frame: DeliveredMark) -> "asyncio.Future[None]":
@@ -25,6 +28,8 @@ def read(caller: Caller, frame: ReadMark) -> "asyncio.Future[None]":
         return mark_writer().submit(Mark(caller.user_id, chat, 0, frame.seq, caller.device_id))
     if frame.message_id is None:
         raise InvalidPayload("up to which seq or message?", field="seq")
+    if connection := hub.current().connections.get(caller.connection_id):
+        connection.charge(0, COST_BY_MESSAGE)
     find = partial(history.seq_of, caller.user_id, chat, from_wire(frame.message_id))
     return asyncio.ensure_future(_read_message(caller, chat, find))
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from chat.messages import changes, history, validation
 from chat.messages.changes import LockedMessage
 from chat.messages.content_types import WORDED
+from chat.messages.ingest import calls_everyone
 from chat.models import Conversation, Member, MessageVersion
 from chat.refusals import EditWindowClosed, ReadOnly
 from gateway.errors import Conflict, Forbidden, NotFound
@@ -70,7 +71,7 @@ def edit(
         validation.check_mentions(people)
         if (content == message.content and people == (message.mentions or [])) or message.blocked_in_direct_chat:
             return Edited(message.version, message.rev, message.edited_at)
-        everyone = validation.calls_everyone(message.content_type, content)
+        everyone = calls_everyone(message.content_type, content)
         if everyone and not message.is_admin and message.membership.member_count > validation.EVERYONE_MEMBERS:
             raise Forbidden("only admins mention everybody here", field="content")
         return _write(message, content, people, everyone)

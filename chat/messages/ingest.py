@@ -20,7 +20,8 @@ from django.db import transaction
 from chat.drafts import Draft, Stored
 from chat.events import publish_stored
 from chat.frames import wire_json
-from chat.messages import strangers
+from chat.messages import entities, strangers
+from chat.messages.content_types import WORDED
 from chat.refusals import REFUSALS, AttachmentRejected, ClockAhead, UrgentLimit
 from gateway import codec, hub, limits
 from gateway.async_database import PreparedConnection, array
@@ -71,7 +72,7 @@ class Lane:
         for place in going:
             first.setdefault(_key(drafts[place]), place)
         unique = list(first.values())
-        results = await self._store([drafts[place] for place in unique]) if unique else []
+        results = await self._store([_with_everyone(drafts[place]) for place in unique]) if unique else []
         for place, result in zip(unique, results, strict=True):
             answers[place] = result
         for place in going:
@@ -150,7 +151,7 @@ def store(draft: Draft) -> Stored:
     waits = limits.charge_in_thread(_charges(draft, strangers.unknown_pair(draft.sender_id, draft.conversation_id)))
     if refusal := refusal_of(waits, draft):
         raise refusal
-    return store_within(draft)
+    return store_within(_with_everyone(draft))
 
 
 def store_within(draft: Draft) -> Stored:
@@ -181,6 +182,16 @@ def lane_of(conversation_id: int) -> Lane:
     if not _lanes:
         _lanes.extend(Lane() for _ in range(LANES))
     return _lanes[conversation_id % LANES]
+
+
+def calls_everyone(content_type: str, content: str) -> bool:
+    """Return whether a message mentions all members: by its words, if it has words (F23)."""
+    return content_type in WORDED and entities.mentions_everyone(content)
+
+
+def _with_everyone(draft: Draft) -> Draft:
+    """Return a draft that the limits let through, with `everyone` as its words say: reading those is expensive."""
+    return draft._replace(everyone=True) if calls_everyone(draft.content_type, draft.content) else draft
 
 
 def _key(draft: Draft) -> tuple[int, int, UUID]:

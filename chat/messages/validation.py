@@ -8,8 +8,7 @@ from django.conf import settings
 
 from accounts.ids import from_wire
 from chat.drafts import Draft
-from chat.messages import content_types, entities
-from chat.messages.content_types import WORDED
+from chat.messages import content_types
 from gateway.errors import ContentTooLong, InvalidPayload
 from gateway.routes import TRACEPARENT
 
@@ -34,13 +33,13 @@ def draft(
     traceparent: str | None = None,
     connection_id: int = 0,
 ) -> Draft:
-    """Return a message that may be stored; text is kept as typed.
+    """Return a message that may be stored; text is kept as typed. Whether it mentions everybody is read after the limits.
 
     Words may be missing where a file or data speaks. Raises InvalidPayload with the wire's field name, ContentTooLong.
     """
-    files = tuple(dict.fromkeys(from_wire(file) for file in attachments))
-    if len(files) > settings.LIMITS.max_attachments:
+    if len(attachments) > settings.LIMITS.max_attachments:
         raise InvalidPayload(f"at most {settings.LIMITS.max_attachments} attachments", field="attachments")
+    files = tuple(dict.fromkeys(from_wire(file) for file in attachments))
     kept = content_types.checked(content_type, data, len(files))
     check_text(content, needed=not files and kept is None)
     if priority not in PRIORITIES:
@@ -59,14 +58,8 @@ def draft(
         last_seen_seq=last_seen_seq,
         traceparent=traceparent,
         connection_id=connection_id,
-        everyone=calls_everyone(content_type, content),
         attachments=files,
     )
-
-
-def calls_everyone(content_type: str, content: str) -> bool:
-    """Say whether a message mentions all members: by words, where it has words (F23)."""
-    return content_type in WORDED and entities.mentions_everyone(content)
 
 
 def check_mentions(mentions: Sequence[Any]) -> None:

@@ -4,11 +4,12 @@ import io
 import json
 import logging
 import sys
+import time
 from typing import Any
 
 import pytest
 
-from gateway.logs import Expected, JsonFormatter, Redact, redact
+from gateway.logs import LONGEST, Expected, JsonFormatter, Redact, redact
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"
 SECRET = "s3cr3t-Value_that.must~go"
@@ -102,3 +103,26 @@ def test_refused_requests_are_logged_as_warnings_and_bugs_as_errors(name: str, s
     assert Expected().filter(record)
     assert (record.levelname, bool(record.exc_info)) == (level, level == "ERROR")
     assert record.getMessage() == ("Away: /: nobody answers" if status == 503 else "Away: /")
+
+
+HOSTILE = (
+    "-eyJ", "eyJaaaaaaaa.", "?a", "?a=", "bearer ", "bearer \t", "://", "://:", "://a:", "token", "token=", "token=\"", "token='\"",
+    "token ", "cookie, ", "/confirm-email/", "/password/reset/key", "DETAIL: ", "a", "\n", '"', "'",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_cost_of_redaction_grows_with_the_length_of_a_hostile_text(piece: str) -> None:
+    short, long = (min(cost((piece * LONGEST)[:size]) for _ in range(5)) for size in (LONGEST // 8, LONGEST))
+    assert long < 24 * short + 0.001, "eight times the text may cost about eight times as much, and not 64 times"
+
+
+def cost(text: str) -> float:
+    """Return the CPU seconds of this thread that redacting a text takes."""
+    before = time.thread_time()
+    redact(text)
+    return time.thread_time() - before
+
+
+def test_long_text_is_cut_before_it_is_redacted() -> None:
+    assert redact("a" * (LONGEST + 7)) == "a" * LONGEST + "… (7 more)"

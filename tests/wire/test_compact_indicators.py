@@ -121,6 +121,7 @@ async def test_new_chat_frame_carries_its_alias(either_server: Server) -> None:
         told(DELIVERED, 1, 1) + b"\xff",
         b'{"type":"ping"}',
         bytes(60_000),
+        told(DELIVERED, 1, 1) * 400,
     ],
     ids=lambda content: content[:8].hex() or "empty",
 )

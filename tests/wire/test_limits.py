@@ -125,3 +125,17 @@ async def test_marks_above_five_a_second_are_merged_to_the_highest(server: Serve
             assert told == sorted(told)
             assert len(told) <= 5 * (time.monotonic() - began) + 2
         assert [f for f in await b.settled() if f["type"] in ("ack", "error")] == []
+
+
+async def test_connection_that_floods_is_closed_and_others_go_on(open_database: None) -> None:
+    ada, bob = someone(), someone()
+    chat = direct(ada, bob)
+    rates = {"PARLEY_LIMIT_FRAMES_PER_SECOND": "100", "PARLEY_LIMIT_FRAME_PATIENCE": "0.2"}
+    with serve(settings.DATABASES["default"]["NAME"], **rates) as server:  # type: ignore[arg-type]
+        async with connected(server, ada) as flood, connected(server, bob) as other:
+            for _ in range(1_000):
+                await flood.socket.send('{"type":"ping"}')
+            close = await flood.close()
+            assert (close.code, close.reason) == (4429, "1")
+            assert len(flood.frames) < 1_000
+            assert (await other.say(chat))["status"] == "ok"

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,20 @@ def test_parsing_cost_is_linear_in_hostile_text(hostile: str) -> None:
     assert long <= 4.5 * short + 50
 
 
-def looks(text: str) -> int:
-    """Count the lines of code that parsing a text runs."""
+@pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE.keys())
+def test_looking_for_everybody_costs_as_much_as_the_text_is_long(hostile: str) -> None:
+    texts = [(hostile.replace("@all", "x@all") * MOST)[: size - 5] + "x@all" for size in (MOST // 4, MOST)]
+    short, long = (looks(text, mentions_everyone) for text in texts)
+    assert long <= 4.5 * short + 50
+
+
+@given(TEXTS)
+def test_everybody_is_mentioned_where_an_entity_says_so(text: str) -> None:
+    assert mentions_everyone(text) == any(entity.get("everyone") for entity in parse(text))
+
+
+def looks(text: str, read: Callable[[str], object] = lambda text: parse(text, ["a" * 100])) -> int:
+    """Count the lines of code that reading a text runs."""
 
     count = 0
 
@@ -103,7 +116,7 @@ def looks(text: str) -> int:
     before = sys.gettrace()
     sys.settrace(traced)
     try:
-        parse(text, ["a" * 100])
+        read(text)
     finally:
         sys.settrace(before)
     return count
