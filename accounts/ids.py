@@ -1,7 +1,7 @@
 """Ids of every table: 64 bits, time-ordered, made by PostgreSQL's `new_id()` (migration 0001), strings on the wire."""
 
 from collections.abc import Callable
-from typing import TypeVar, overload
+from typing import TypeVar
 
 from django.db.models import Func
 
@@ -12,15 +12,11 @@ NEW_ID = Func(function="new_id")
 MAX_ID = 2**63 - 1
 
 
-@overload
-def from_wire(text: str) -> int: ...
-@overload
-def from_wire(text: str, kind: Callable[[int], T]) -> T: ...
-def from_wire(text: str, kind: Callable[[int], T] | None = None) -> int:
+def from_wire(text: str, kind: Callable[[int], T]) -> T:
     """Return the id in a text of a client, as the type `kind`, for example `from_wire(text, UserId)`.
 
     Raises NotFound for a text that cannot be an id.
     """
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and (number := int(text)) <= MAX_ID):
         raise NotFound
-    return number if kind is None else kind(number)
+    return kind(number)

@@ -24,11 +24,11 @@ def create_fixtures(request: FixtureRequest) -> Fixtures:
         people = [_register_person(name) for name in request.names]
     chats = []
     for one, other in request.pairs:
-        direct, _ = open_direct(people[one].id, people[other].id)
+        direct, _ = open_direct(UserId(people[one].id), people[other].id)
         chats.append(Chat(int(direct.id), direct.seq, direct.rev, [one, other]))
     for group in request.groups:
         owner, *others = group.members
-        created = create_group(people[owner].id, group.name, [people[place].id for place in others])
+        created = create_group(UserId(people[owner].id), group.name, [people[place].id for place in others])
         chats.append(Chat(int(created.id), created.seq, created.rev, group.members))
     return Fixtures(people, chats)
 

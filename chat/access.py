@@ -6,6 +6,7 @@ from django.db import connection
 
 from chat.refusals import NotAMember
 from gateway.errors import Forbidden
+from gateway.ids import ConversationId, UserId
 
 ADMINS = ("owner", "admin")
 RIGHTS = {"read": ("owner", "admin", "member"), "manage": ADMINS}
@@ -23,8 +24,8 @@ WHERE m.conversation_id = %(conversation)s AND m.user_id = %(user)s AND m.left_s
 class Membership:
     """A present member's standing in a conversation, as of one read."""
 
-    conversation_id: int
-    user_id: int
+    conversation_id: ConversationId
+    user_id: UserId
     n: int
     role: str
     joined_seq: int
@@ -37,7 +38,7 @@ class Membership:
     member_count: int
 
 
-def member_of(user_id: int, conversation_id: int, *, may: str = "read") -> Membership:
+def member_of(user_id: UserId, conversation_id: ConversationId, *, may: str = "read") -> Membership:
     """Return the user's membership with the right `may` ("read" or "manage").
 
     Raises NotAMember, for what does not exist as well as for what is not theirs, and Forbidden for a lesser role.

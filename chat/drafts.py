@@ -4,17 +4,20 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from chat.ids import MessageId
+from gateway.ids import ConversationId, UserId
+
 
 class Draft(NamedTuple):
     """A message to be stored, checked by `chat/messages/validation.py: draft`."""
 
-    conversation_id: int
-    sender_id: int
+    conversation_id: ConversationId
+    sender_id: UserId
     client_id: UUID
     content_type: str
     content: str
     data: dict[str, Any] | None
-    reply_to: int | None
+    reply_to: MessageId | None
     mentions: tuple[int, ...]
     priority: str
     last_seen_seq: int | None
@@ -28,7 +31,7 @@ class Stored(NamedTuple):
     """The result of storing a draft: the row's values, and the further fields of its frame."""
 
     outcome: str
-    id: int
+    id: MessageId
     seq: int
     rev: int
     created_at: datetime

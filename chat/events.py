@@ -21,9 +21,11 @@ from chat.frames import (
     Quote,
     wire_time,
 )
+from chat.ids import MessageId
 from gateway import codec, publish
 from gateway.bus import Event
 from gateway.frames import Class
+from gateway.ids import ConversationId, UserId
 from outbox.nudge import nudge
 
 # A message is committed so long after its time at the latest, usually some milliseconds.
@@ -118,8 +120,8 @@ class Change(NamedTuple):
     where the conversation does not share its history the message's seq: members who joined at it or later are left out.
     """
 
-    conversation_id: int
-    message_id: int
+    conversation_id: ConversationId
+    message_id: MessageId
     seq: int
     rev: int
     version: int
@@ -135,7 +137,7 @@ def reaction_event(change: Change, reactions: list[dict[str, Any]]) -> Event:
     return _change_event(change, Class.COSMETIC, codec.frame("message.reaction", payload))
 
 
-def deleted_event(change: Change, deleted_by: int, *, late: datetime | None = None) -> Event:
+def deleted_event(change: Change, deleted_by: UserId, *, late: datetime | None = None) -> Event:
     """Return `message.deleted`; `late`, the time of the change, marks one that is read back."""
     payload = MessageDeleted(
         chat_id=str(change.conversation_id),
@@ -166,7 +168,7 @@ def _change_event(change: Change, cls: Class, frame: bytes, late: datetime | Non
     )
 
 
-def chat_event(conversation_id: int, *, version: int, rev: int, late: datetime | None = None) -> Event:
+def chat_event(conversation_id: ConversationId, *, version: int, rev: int, late: datetime | None = None) -> Event:
     """`chat.updated` for all members, without `chat`: the conversation has a new rev, whose state they may fetch."""
     payload = ChatChanged(chat_id=str(conversation_id), rev=rev)
     return Event(
@@ -182,7 +184,7 @@ def _late(at: datetime) -> int:
     return int((at.timestamp() + COMMIT_SECONDS) * 1000)
 
 
-def publish_chat(type_: str, user_id: int, chat: ConversationObject, *, rev: int | None = None) -> None:
+def publish_chat(type_: str, user_id: UserId, chat: ConversationObject, *, rev: int | None = None) -> None:
     """Send a user `chat.created` or `chat.updated` with the conversation as that user sees it.
 
     `rev` only where the frame tells of a change that made it; what a user sets for themself makes none.
@@ -192,25 +194,25 @@ def publish_chat(type_: str, user_id: int, chat: ConversationObject, *, rev: int
     publish.to_users([user_id], codec.frame(type_, payload), cls=Class.MESSAGE, opens=opens)
 
 
-def publish_created(conversation_id: int, user_ids: Sequence[int]) -> None:
+def publish_created(conversation_id: ConversationId, user_ids: Sequence[int]) -> None:
     """Send many users `chat.created` without `chat`: each fetches it as they see it."""
     frame = codec.frame("chat.created", ChatChanged(chat_id=str(conversation_id)))
     publish.to_users(list(user_ids), frame, cls=Class.MESSAGE, opens=conversation_id)
 
 
-def publish_removed(conversation_id: int, user_ids: Sequence[int]) -> None:
+def publish_removed(conversation_id: ConversationId, user_ids: Sequence[int]) -> None:
     """Send users `chat.removed`: left or removed. It may have been the last thing that they and somebody had in common."""
     frame = codec.frame("chat.removed", ChatChanged(chat_id=str(conversation_id)))
     publish.to_users(list(user_ids), frame, cls=Class.MESSAGE)
     publish.notice(PRIVACY_CHANGED, list(user_ids))
 
 
-def publish_sending(user_id: int, conversation_id: int) -> None:
+def publish_sending(user_id: UserId, conversation_id: ConversationId) -> None:
     """Notify every process that a user sends over REST, which ends the user's typing (F134). A send over a socket ends it by itself."""
     publish.notice(SENDING, [user_id], b"%d" % conversation_id)
 
 
-def publish_hidden(user_id: int, conversation_id: int, message_id: int, seq: int) -> None:
+def publish_hidden(user_id: UserId, conversation_id: ConversationId, message_id: MessageId, seq: int) -> None:
     """Tell a user's own devices that they have deleted a message for themself (F27)."""
     payload = MessageDeleted(
         chat_id=str(conversation_id), message_id=str(message_id), seq=seq, rev=None, by=str(user_id)

@@ -6,11 +6,13 @@ from typing import Any
 from accounts.ids import from_wire
 from chat.drafts import Stored
 from chat.frames import Delete, Edit, Focus, PollClose, PollVote, React, Send, SyncRequest, wire_time
+from chat.ids import MessageId
 from chat.messages import deletions, edits, polls, reactions, validation
 from chat.messages.ingest import lane_of
 from chat.sync.requests import answer_request
 from gateway import codec, hub
 from gateway.frames import Caller
+from gateway.ids import ConversationId, UserId
 from gateway.routes import Answer
 
 CHATS_CHARGED = 20
@@ -19,7 +21,7 @@ CHATS_CHARGED = 20
 def send(caller: Caller, frame: Send) -> "asyncio.Future[Stored]":
     """`message.send` (hot): a future of the stored message; `ack_of` makes its ack."""
     draft = validation.draft(
-        conversation_id=from_wire(frame.chat_id),
+        conversation_id=from_wire(frame.chat_id, ConversationId),
         sender_id=caller.user_id,
         client_id=caller.frame_id,
         content=frame.content,
@@ -51,14 +53,14 @@ def focus(caller: Caller, frame: Focus) -> None:
     """`chat.focus` (hot): note which chat is on this device's screen."""
     connection = hub.current().connections.get(caller.connection_id)
     if connection is not None:
-        connection.focus = from_wire(frame.chat_id) if frame.chat_id else None
+        connection.focus = from_wire(frame.chat_id, ConversationId) if frame.chat_id else None
 
 
 def edit(caller: Caller, frame: Edit) -> dict[str, Any]:
     """`message.edit`: the version that it now has."""
-    people = [from_wire(user) for user in frame.mentions] if frame.mentions is not None else None
+    people = [from_wire(user, UserId) for user in frame.mentions] if frame.mentions is not None else None
     edited = edits.edit(
-        caller.user_id, from_wire(frame.message_id), frame.content, version=frame.version, mentions=people
+        caller.user_id, from_wire(frame.message_id, MessageId), frame.content, version=frame.version, mentions=people
     )
     return {
         "messageId": frame.message_id,
@@ -70,7 +72,7 @@ def edit(caller: Caller, frame: Edit) -> dict[str, Any]:
 
 def delete(caller: Caller, frame: Delete) -> dict[str, Any]:
     """`message.delete`: the rev of the tombstone; none where it was deleted for oneself."""
-    message_id = from_wire(frame.message_id)
+    message_id = from_wire(frame.message_id, MessageId)
     if frame.scope == "self":
         deletions.hide(caller.user_id, message_id)
         return {"messageId": frame.message_id, "rev": None}
@@ -80,19 +82,19 @@ def delete(caller: Caller, frame: Delete) -> dict[str, Any]:
 def react(caller: Caller, frame: React) -> dict[str, Any]:
     """`message.react`: all reactions that the message now has."""
     act = reactions.add if frame.action == "add" else reactions.remove
-    reacted = act(caller.user_id, from_wire(frame.message_id), frame.emoji)
+    reacted = act(caller.user_id, from_wire(frame.message_id, MessageId), frame.emoji)
     return {"messageId": frame.message_id, "rev": reacted.rev, "reactions": reacted.reactions}
 
 
 def vote(caller: Caller, frame: PollVote) -> dict[str, Any]:
     """`poll.vote`: the poll as it then is."""
-    voted = polls.vote(caller.user_id, from_wire(frame.message_id), frame.options)
+    voted = polls.vote(caller.user_id, from_wire(frame.message_id, MessageId), frame.options)
     return {"messageId": frame.message_id, "rev": voted.rev, "data": voted.data}
 
 
 def close(caller: Caller, frame: PollClose) -> dict[str, Any]:
     """`poll.close`: the poll as it then is."""
-    voted = polls.close(caller.user_id, from_wire(frame.message_id))
+    voted = polls.close(caller.user_id, from_wire(frame.message_id, MessageId))
     return {"messageId": frame.message_id, "rev": voted.rev, "data": voted.data}
 
 

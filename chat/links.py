@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from chat.ids import AttachmentId
 from gateway.errors import Forbidden
 
 FILE, THUMBNAIL = "file", "thumbnail"
@@ -22,12 +23,12 @@ def _linked(*, thumbnail: bool, **entry: Any) -> dict[str, Any]:
     small = thumbnail and (ready or entry["status"] == "expired")
     return dict(
         entry,
-        url=link(int(entry["id"]), FILE) if ready else None,
-        thumbnailUrl=link(int(entry["id"]), THUMBNAIL) if small else None,
+        url=link(AttachmentId(int(entry["id"])), FILE) if ready else None,
+        thumbnailUrl=link(AttachmentId(int(entry["id"])), THUMBNAIL) if small else None,
     )
 
 
-def link(attachment_id: int, kind: str) -> str:
+def link(attachment_id: AttachmentId, kind: str) -> str:
     """Return the address of a file or thumbnail, good for `link_seconds` at most and half of that at least (U10).
 
     The end is rounded, so that one who reads a list twice meets the same address and their cache.
@@ -37,7 +38,7 @@ def link(attachment_id: int, kind: str) -> str:
     return f"/api/v1/attachments/{attachment_id}/content?kind={kind}&until={until}&signature={_signature(attachment_id, kind, until)}"
 
 
-def verify(attachment_id: int, kind: str, until: str, signature: str) -> int:
+def verify(attachment_id: AttachmentId, kind: str, until: str, signature: str) -> int:
     """Return for how many seconds a link still holds. Raises Forbidden for one that has ended or is not ours."""
     if kind in (FILE, THUMBNAIL) and until.isascii() and until.isdigit() and len(until) < 12:
         left = int(until) - int(time.time())
@@ -46,5 +47,5 @@ def verify(attachment_id: int, kind: str, until: str, signature: str) -> int:
     raise Forbidden("this link has ended: read the message again for a new one")
 
 
-def _signature(attachment_id: int, kind: str, until: int) -> str:
+def _signature(attachment_id: AttachmentId, kind: str, until: int) -> str:
     return salted_hmac("chat.files", f"{attachment_id}:{kind}:{until}", algorithm="sha256").hexdigest()

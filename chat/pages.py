@@ -23,7 +23,7 @@ from chat.frames import ConversationObject
 from chat.messages import feed, history
 from chat.refusals import NotAMember
 from gateway.frames import Viewer
-from gateway.ids import DeviceId, UserId
+from gateway.ids import ConversationId, DeviceId, UserId
 
 View = Callable[..., HttpResponse]
 PAGE = 50
@@ -39,7 +39,7 @@ def signed_in(view: View) -> View:
             device = sessions.get_or_create_device(request.session, cast(User, request.user), user_agent=agent)
         except Revoked:
             return redirect(settings.LOGIN_URL)
-        return view(request, DeviceId(device.pk), **place)
+        return view(request, device.pk, **place)
 
     return cast(View, login_required(ensure_csrf_cookie(page)))
 
@@ -53,7 +53,7 @@ def home(request: HttpRequest, device: DeviceId) -> HttpResponse:
 
 
 @signed_in
-def conversation(request: HttpRequest, device: DeviceId, conversation_id: int) -> HttpResponse:
+def conversation(request: HttpRequest, device: DeviceId, conversation_id: ConversationId) -> HttpResponse:
     """Show a conversation beside the list; 404 where the user is no member."""
     viewer = Viewer(UserId(cast(User, request.user).pk), device)
     listed = queries.conversation_list(viewer)
@@ -77,7 +77,7 @@ def _app(request: HttpRequest, listed: queries.Listed, shown: ConversationObject
     chats = listed.conversations
     if shown and shown.id not in {chat.id for chat in chats}:
         chats = [*chats, shown]
-    page = _page(cast(User, request.user).pk, shown) if shown else None
+    page = _page(UserId(cast(User, request.user).pk), shown) if shown else None
     state = {
         "me": me,
         "epoch": feed.epoch(),
@@ -102,9 +102,9 @@ def _app(request: HttpRequest, listed: queries.Listed, shown: ConversationObject
     return render(request, "chat/page.html", context)
 
 
-def _page(viewer: int, shown: ConversationObject) -> history.Page:
+def _page(viewer: UserId, shown: ConversationObject) -> history.Page:
     state = read_state.ticks(shown.members, viewer)
-    return history.page_before(viewer, int(shown.id), before=None, limit=PAGE, state=state)
+    return history.page_before(viewer, ConversationId(int(shown.id)), before=None, limit=PAGE, state=state)
 
 
 def _me(request: HttpRequest) -> dict[str, str]:

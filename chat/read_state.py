@@ -9,6 +9,7 @@ from django.db import connection
 from accounts.privacy import stricter
 from chat.frames import ConversationMember
 from gateway.frames import Viewer
+from gateway.ids import ConversationId, UserId
 
 # Unread is arithmetic (K34): what stands above the member's read_seq, less their own (own_above), less what nobody has to
 # read (message_uncounted: hidden by a block, deleted, system messages), less what the member deleted for themself (hiding_once) and, only for
@@ -107,7 +108,7 @@ class Ticks(NamedTuple):
 NO_TICKS = Ticks(0, 0)
 
 
-def ticks(members: Iterable[ConversationMember], viewer: int) -> Ticks:
+def ticks(members: Iterable[ConversationMember], viewer: UserId) -> Ticks:
     """Return the lowest marks of all others: a message is delivered, or seen, once it is so for everybody."""
     others = [m for m in members if m.user_id != str(viewer)]
     if not others:
@@ -135,7 +136,9 @@ def members_of(viewer: Viewer, conversation_ids: Sequence[int]) -> dict[int, lis
     return members
 
 
-def page(viewer: Viewer, conversation_id: int, *, after: int = 0) -> tuple[list[ConversationMember], int | None]:
+def page(
+    viewer: Viewer, conversation_id: ConversationId, *, after: int = 0
+) -> tuple[list[ConversationMember], int | None]:
     """Return a page of all members in the order in which they came, after number `after`, and where the next begins."""
     values = {
         "viewer": viewer.user_id,
@@ -154,9 +157,9 @@ def page(viewer: Viewer, conversation_id: int, *, after: int = 0) -> tuple[list[
 class _Listed(NamedTuple):
     """A row of MEMBERS and PAGE."""
 
-    conversation_id: int
+    conversation_id: ConversationId
     n: int
-    user_id: int
+    user_id: UserId
     display_name: str
     role: str
     joined_seq: int

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 from accounts import blocks
 from chat import events
+from chat.ids import MessageId
 from chat.messages import feed
 from chat.models import Member
 from gateway import publish
-from gateway.ids import UserId
+from gateway.ids import ConversationId, UserId
 from outbox.events import (
     ConversationChanged,
     MembersChanged,
@@ -27,19 +28,21 @@ def republish(recorded: Sequence[OutboxEvent]) -> None:
     for event in recorded:
         match event:
             case MessagesStored():
-                for stored in feed.by_seq(event.conversation_id, event.from_seq, event.to_seq):
+                for stored in feed.by_seq(ConversationId(event.conversation_id), event.from_seq, event.to_seq):
                     publish.to_conversation(stored)
             case MessagesDeleted(only_for=int(user_id)):
-                events.publish_hidden(user_id, event.conversation_id, event.message_id, event.seq)
+                events.publish_hidden(
+                    UserId(user_id), ConversationId(event.conversation_id), MessageId(event.message_id), event.seq
+                )
             case MessagesChanged(rev=int(rev)) | MessagesDeleted(rev=int(rev)) | ConversationChanged(rev=int(rev)):
-                _republish_rev(event.conversation_id, rev)
+                _republish_rev(ConversationId(event.conversation_id), rev)
             case MembersChanged():
                 if event.rev is not None:
-                    _republish_rev(event.conversation_id, event.rev)
+                    _republish_rev(ConversationId(event.conversation_id), event.rev)
                 _republish_membership(event)
 
 
-def _republish_rev(conversation_id: int, rev: int) -> None:
+def _republish_rev(conversation_id: ConversationId, rev: int) -> None:
     for event in feed.between(conversation_id, rev - 1, rev + 1):
         publish.to_conversation(event)
 
@@ -52,6 +55,6 @@ def _republish_membership(event: MembersChanged) -> None:
     present = {UserId(user_id) for user_id in members.values_list("user_id", flat=True)}
     if event.change == "joined":
         joined = present - blocks.blockers_among(UserId(event.actor_id), present)
-        events.publish_created(event.conversation_id, sorted(joined))
+        events.publish_created(ConversationId(event.conversation_id), sorted(joined))
     else:
-        events.publish_removed(event.conversation_id, sorted(set(event.user_ids) - present))
+        events.publish_removed(ConversationId(event.conversation_id), sorted(set(event.user_ids) - present))

@@ -18,6 +18,7 @@ from gateway.bus import Bus, Event
 from gateway.connection import Connection
 from gateway.delivery_log import DeliveryLog
 from gateway.frames import Class, SystemStatus
+from gateway.ids import ConversationId
 from gateway.shedding import reconnect_delay
 from gateway.topics import Audience, Known, Topic
 
@@ -36,8 +37,8 @@ MARGIN = timedelta(seconds=5)
 class Lookups(NamedTuple):
     """Functions of other apps that the hub calls: plain functions, run on the handler threads, except listeners."""
 
-    audience: Callable[[int, Known | None], Audience]  # conversation, members known already
-    between: Callable[[int, int, int], list[Event]]  # conversation, after rev, before rev
+    audience: Callable[[ConversationId, Known | None], Audience]  # conversation, members known already
+    between: Callable[[ConversationId, int, int], list[Event]]  # conversation, after rev, before rev
     since: Callable[[list[int], datetime], list[Event]]  # users, moment
     notices: Mapping[
         str, tuple[Callable[[Event], None], ...]
@@ -236,7 +237,9 @@ class Hub:
         while topic.waiting or once:
             once = False
             ready, topic.waiting = topic.waiting, []
-            audience = await threads.retry("members", self._lookups.audience, conversation_id, topic.known)
+            audience = await threads.retry(
+                "members", self._lookups.audience, ConversationId(conversation_id), topic.known
+            )
             topic.update(audience, self.users)
             if topic.connected is not None:
                 self._large[conversation_id] = topic
@@ -303,7 +306,7 @@ class Hub:
         if not topic.early:
             return  # the missing event has come
         after, until = topic.rev, min(topic.early)
-        for event in await threads.retry("a gap", self._lookups.between, conversation_id, after, until):
+        for event in await threads.retry("a gap", self._lookups.between, ConversationId(conversation_id), after, until):
             if topic.rev < event.rev < until:
                 topic.rev = event.rev
                 self._deliver_or_summarize(topic, event)

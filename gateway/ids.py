@@ -8,3 +8,4 @@ from typing import NewType
 UserId = NewType("UserId", int)
 DeviceId = NewType("DeviceId", int)
 ConversationId = NewType("ConversationId", int)
+UNKNOWN_DEVICE = DeviceId(0)

@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.connection import Connection
 from gateway.frames import Caller, Frame, Session, Viewer
+from gateway.ids import UserId
 
 Handler = Callable[[Caller, Any], Any]
 # W3C Trace Context 3.2.2: an id of zeros is invalid.
@@ -68,7 +69,7 @@ class Wiring(NamedTuple):
     replay: Callable[[Viewer, datetime], list[bytes] | None]
     epoch: Callable[[], str]
     indicators: Mapping[int, IndicatorRoute]  # by the state's flags (protocol 2.5)
-    chats: Callable[[int], list[int]]  # a user's conversations, the most active first
+    chats: Callable[[UserId], list[int]]  # a user's conversations, the most active first
     opened: tuple[Callable[[Connection], None], ...]  # hooks, after hello
     closing: tuple[Callable[[Connection, bool], None], ...]  # hooks; True if closed on purpose, False if lost
 

@@ -12,6 +12,7 @@ from gateway import hub, threads
 from gateway.bus import Event
 from gateway.connection import Connection
 from gateway.frames import Caller
+from gateway.ids import ConversationId, UserId
 from presence import states
 from presence.connections import CHANGED, LOST, ROUND_SECONDS, reporter
 from presence.frames import PresenceUpdate, PresenceWatch, Typing
@@ -23,17 +24,17 @@ from presence.typing_summary import summaries
 
 def start_typing(caller: Caller, frame: Typing) -> "asyncio.Future[None] | None":
     """`typing.start` (hot)."""
-    return typing_states().start(caller.user_id, from_wire(frame.chat_id), caller.device_id)
+    return typing_states().start(caller.user_id, from_wire(frame.chat_id, ConversationId), caller.device_id)
 
 
 def stop_typing(caller: Caller, frame: Typing) -> None:
     """`typing.stop` (hot)."""
-    typing_states().stop(caller.user_id, from_wire(frame.chat_id))
+    typing_states().stop(caller.user_id, from_wire(frame.chat_id, ConversationId))
 
 
 def end_typing(caller: Caller, frame: Send) -> None:
     """Before `message.send`: end the sender's typing, so that the others learn that first (F134)."""
-    typing_states().stop(caller.user_id, from_wire(frame.chat_id))
+    typing_states().stop(caller.user_id, from_wire(frame.chat_id, ConversationId))
 
 
 def set_status(caller: Caller, frame: PresenceUpdate) -> "asyncio.Future[None]":
@@ -44,14 +45,14 @@ def set_status(caller: Caller, frame: PresenceUpdate) -> "asyncio.Future[None]":
 def subscribe(caller: Caller, frame: PresenceWatch) -> "asyncio.Future[dict[str, Any]] | None":
     """`presence.subscribe` (hot): the ack carries the current states."""
     connection = hub.current().connections.get(caller.connection_id)
-    users = list(dict.fromkeys(from_wire(id_) for id_ in frame.user_ids))
+    users = list(dict.fromkeys(from_wire(id_, UserId) for id_ in frame.user_ids))
     if connection is None:
         return None
     subscriptions().subscribe(connection, users)
     return asyncio.get_running_loop().create_task(_states(connection, users))
 
 
-async def _states(connection: Connection, users: list[int]) -> dict[str, Any]:
+async def _states(connection: Connection, users: list[UserId]) -> dict[str, Any]:
     """Read the states for an ack. A state sent to the connection meanwhile is newer and wins."""
     before = subscriptions().last_sent(connection)
     pairs = [(connection.session.user_id, user) for user in users]
@@ -67,7 +68,7 @@ def unsubscribe(caller: Caller, frame: PresenceWatch) -> None:
     """`presence.unsubscribe` (hot)."""
     connection = hub.current().connections.get(caller.connection_id)
     if connection is not None:
-        subscriptions().unsubscribe(connection, [from_wire(id_) for id_ in frame.user_ids])
+        subscriptions().unsubscribe(connection, [from_wire(id_, UserId) for id_ in frame.user_ids])
 
 
 def begin_presence(connection: Connection) -> None:
@@ -115,7 +116,7 @@ def apply_typing_change(event: Event) -> None:
 def end_typing_over_rest(event: Event) -> None:
     """Notice `sending`: a user sends over REST; end the user's typing in that conversation (F134)."""
     for user in event.about:
-        typing_states().stop(user, int(event.data))
+        typing_states().stop(UserId(user), ConversationId(int(event.data)))
 
 
 def refresh_all(event: Event) -> None:

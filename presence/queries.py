@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from gateway.ids import ConversationId, UserId
+
 # Indexes: the keys of user and privacy, block_by_blocked, block_unique, device_by_user.
 TYPIST = """
 SELECT u.display_name, COALESCE(p.show_typing, true),
@@ -31,7 +33,7 @@ class Typist(NamedTuple):
     devices_hiding: Sequence[int] = ()
 
 
-def read_typist(user_id: int) -> Typist:
+def read_typist(user_id: UserId) -> Typist:
     """Return a typist. `hidden_from` are the users with a block between them and the typist, in either direction."""
     with connection.cursor() as cursor:
         cursor.execute(TYPIST, {"user": user_id})
@@ -39,7 +41,7 @@ def read_typist(user_id: int) -> Typist:
         return Typist(name, shown, hidden_from, tuple(hiding))
 
 
-def read_member_number(user_id: int, conversation_id: int) -> int | None:
+def read_member_number(user_id: UserId, conversation_id: ConversationId) -> int | None:
     """Return a member's number in a conversation, None if the user is not a member."""
     with connection.cursor() as cursor:
         cursor.execute(NUMBER, {"user": user_id, "conversation": conversation_id})

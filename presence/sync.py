@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from chat.frames import SyncResponse
 from gateway.frames import Viewer
+from gateway.ids import UserId
 from presence import states
 
 
@@ -15,7 +16,7 @@ def with_presence(viewer: Viewer, response: SyncResponse) -> SyncResponse:
     return replace(response, presence=[states.state_frame(user, known[viewer.user_id, user]) for user in users])
 
 
-def _partners(viewer: int, response: SyncResponse) -> list[int]:
+def _partners(viewer: UserId, response: SyncResponse) -> list[int]:
     pairs = [chat.members for chat in response.chats if len(chat.members) == 2]
     partners = dict.fromkeys(int(m.user_id) for members in pairs for m in members if int(m.user_id) != viewer)
     return list(partners)[: settings.LIMITS.presence_subscriptions]

@@ -14,12 +14,13 @@ from chat.refusals import NotAMember
 from gateway import codec, hub, publish, threads
 from gateway.bus import Event
 from gateway.frames import Class
+from gateway.ids import UNKNOWN_DEVICE, ConversationId, DeviceId, UserId
 from gateway.indicators import ACTIVE, TYPING, Indicator
 from presence import typing_summary
 from presence.frames import TypingIndicator
 from presence.queries import Typist, read_member_number, read_typist
 
-Key = tuple[int, int]  # user, conversation
+Key = tuple[UserId, ConversationId]
 # Later than a state ends without another start, and sooner than a client drops an indicator without news (6 s, K3).
 REPEAT_SECONDS = 5.25
 CACHE_SECONDS = 10.0
@@ -51,7 +52,9 @@ class TypingStates:
         self._cached_typists: dict[int, tuple[float, Typist]] = {}
         self._visibility_changes = 0
 
-    def start(self, user_id: int, conversation_id: int, device_id: int = 0) -> "asyncio.Future[None] | None":
+    def start(
+        self, user_id: UserId, conversation_id: ConversationId, device_id: DeviceId = UNKNOWN_DEVICE
+    ) -> "asyncio.Future[None] | None":
         """Begin or prolong a typing state; None within a second of the last start. The future raises NotAMember."""
         now, key = asyncio.get_running_loop().time(), (user_id, conversation_id)
         if now - self._last_start.get(key, -10.0) < 1 / settings.LIMITS.typing_per_second:
@@ -62,7 +65,7 @@ class TypingStates:
         token = self._starting[key] = object()
         return asyncio.get_running_loop().create_task(self._start(key, token, device_id))
 
-    async def _start(self, key: Key, token: object, device_id: int) -> None:
+    async def _start(self, key: Key, token: object, device_id: DeviceId) -> None:
         user_id, conversation_id = key
         try:
             version, members = await hub.current().current_members(conversation_id)
@@ -91,7 +94,7 @@ class TypingStates:
         _publish(key, state, active=True)
         state.repeat_timer = asyncio.get_running_loop().call_later(REPEAT_SECONDS, self._publish_repeatedly, key, state)
 
-    async def _read_typist(self, user_id: int) -> Typist:
+    async def _read_typist(self, user_id: UserId) -> Typist:
         now = asyncio.get_running_loop().time()
         until, known = self._cached_typists.get(user_id, (0.0, None))
         if known is None or until < now:
@@ -110,7 +113,7 @@ class TypingStates:
             state.n if state is not None and state.version == version else await threads.run(read_member_number, *key)
         )
 
-    def stop(self, user_id: int, conversation_id: int) -> None:
+    def stop(self, user_id: UserId, conversation_id: ConversationId) -> None:
         """End a typing state and publish that at once. Does nothing if there is none."""
         self._starting.pop((user_id, conversation_id), None)
         state = self._states.pop((user_id, conversation_id), None)

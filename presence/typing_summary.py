@@ -13,6 +13,7 @@ from django.conf import settings
 from gateway import codec, hub, publish, websocket
 from gateway.bus import Event
 from gateway.frames import Class
+from gateway.ids import ConversationId, UserId
 from gateway.outbound import Outgoing
 from presence.frames import NamedTypist, TypingTotal
 
@@ -25,7 +26,7 @@ REPEAT_SECONDS = 4.5
 class Change(msgspec.Struct, array_like=True):
     """A user begins, prolongs or ends typing in a large conversation; `hidden_from` are users who must not see it."""
 
-    conversation_id: int
+    conversation_id: ConversationId
     version: int
     display_name: str
     active: bool
@@ -100,7 +101,7 @@ class TypingSummaries:
             summary.typists.pop(user, None)
         self._schedule(change.conversation_id, summary, summary.sent_at + settings.LIMITS.typing_batch)
 
-    def _schedule(self, conversation_id: int, summary: TypingSummary, due: float) -> None:
+    def _schedule(self, conversation_id: ConversationId, summary: TypingSummary, due: float) -> None:
         """Send the summary at a time of the loop, or sooner if a sooner sending is scheduled."""
         loop = asyncio.get_running_loop()
         if summary.timer is not None:
@@ -109,13 +110,13 @@ class TypingSummaries:
             summary.timer.cancel()
         summary.timer = loop.call_at(max(due, loop.time()), self._start_sending, conversation_id, summary)
 
-    def _start_sending(self, conversation_id: int, summary: TypingSummary) -> None:
+    def _start_sending(self, conversation_id: ConversationId, summary: TypingSummary) -> None:
         summary.timer = None
         if not summary.sending:
             summary.sending = True
             hub.current().spawn(self._send(conversation_id, summary))
 
-    async def _send(self, conversation_id: int, summary: TypingSummary) -> None:
+    async def _send(self, conversation_id: ConversationId, summary: TypingSummary) -> None:
         """Send each reader of this process a view that changed, and every view again after REPEAT_SECONDS (K3)."""
         _, members = await hub.current().current_members(conversation_id, summary.version)
         loop = asyncio.get_running_loop()
@@ -130,7 +131,7 @@ class TypingSummaries:
             self._summaries.pop(conversation_id, None)
 
     def _send_views(
-        self, conversation_id: int, summary: TypingSummary, members: Collection[int], *, repeat: bool
+        self, conversation_id: ConversationId, summary: TypingSummary, members: Collection[int], *, repeat: bool
     ) -> None:
         frames: dict[View, Outgoing] = {}
         hidden, full_view, before = summary.hidden_by_reader(), summary.view_for(), summary.last_views
@@ -151,13 +152,13 @@ class TypingSummaries:
                 connection.offer(frames[view], Class.TYPING)
 
 
-def _frame(conversation_id: int, summary: TypingSummary, view: View) -> bytes:
+def _frame(conversation_id: ConversationId, summary: TypingSummary, view: View) -> bytes:
     named, count = view
     typists = [NamedTypist(user_id=str(user), display_name=summary.typists[user].display_name) for user in named]
     return codec.frame("typing.indicator", TypingTotal(chat_id=str(conversation_id), typists=typists, count=count))
 
 
-def publish_change(user_id: int, change: Change) -> None:
+def publish_change(user_id: UserId, change: Change) -> None:
     """Publish a change to all processes."""
     publish.notice(NOTICE, [user_id], msgspec.msgpack.encode(change))
 

@@ -11,11 +11,13 @@ from rest_framework.views import APIView
 from accounts.authentication import session_of
 from accounts.ids import from_wire
 from chat import access
+from chat.ids import MessageId
 from chat.messages import history
 from gateway import hub
 from gateway.errors import InvalidPayload
 from gateway.frames import Frame
 from gateway.http import answer, body
+from gateway.ids import ConversationId, DeviceId, UserId
 from gateway.schema import described
 from presence import states
 from presence.frames import PresenceList
@@ -32,14 +34,17 @@ class ConversationTyping(APIView):
     @described(takes=TypingBody, status=204)
     def post(self, request: Request, conversation_id: str) -> HttpResponse:
         """Begin or end your typing in a conversation."""
-        return _set_typing(request, from_wire(conversation_id))
+        return _set_typing(request, from_wire(conversation_id, ConversationId))
 
 
 class MessageTyping(APIView):
     @described(takes=TypingBody, status=204)
     def post(self, request: Request, message_id: str) -> HttpResponse:
         """Begin or end your typing in a message's conversation (K6)."""
-        return _set_typing(request, int(history.find(session_of(request).user_id, from_wire(message_id)).chat_id))
+        return _set_typing(
+            request,
+            ConversationId(int(history.find(session_of(request).user_id, from_wire(message_id, MessageId)).chat_id)),
+        )
 
 
 class Presence(APIView):
@@ -47,14 +52,16 @@ class Presence(APIView):
     def get(self, request: Request) -> HttpResponse:
         """Return the presence of users, `?ids=1,2,3`, as far as you may know it: a stranger is offline."""
         viewer = session_of(request).user_id
-        ids = list(dict.fromkeys(from_wire(id_) for id_ in request.query_params.get("ids", "").split(",") if id_))
+        ids = list(
+            dict.fromkeys(from_wire(id_, UserId) for id_ in request.query_params.get("ids", "").split(",") if id_)
+        )
         if len(ids) > settings.LIMITS.presence_subscriptions:
             raise InvalidPayload(f"at most {settings.LIMITS.presence_subscriptions} people", field="ids")
         visible = states.read_states([(viewer, id_) for id_ in ids])
         return answer(PresenceList(results=[states.state_frame(id_, visible[viewer, id_]) for id_ in ids]))
 
 
-def _set_typing(request: Request, conversation_id: int) -> HttpResponse:
+def _set_typing(request: Request, conversation_id: ConversationId) -> HttpResponse:
     session = session_of(request)
     user = session.user_id
     access.member_of(user, conversation_id)
@@ -63,7 +70,9 @@ def _set_typing(request: Request, conversation_id: int) -> HttpResponse:
     return HttpResponse(status=204)
 
 
-async def _publish_typing(user_id: int, conversation_id: int, device_id: int, *, active: bool) -> None:
+async def _publish_typing(
+    user_id: UserId, conversation_id: ConversationId, device_id: DeviceId, *, active: bool
+) -> None:
     if not active:
         typing_states().stop(user_id, conversation_id)
     elif started := typing_states().start(user_id, conversation_id, device_id):

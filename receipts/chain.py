@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from gateway.ids import ConversationId, DeviceId, UserId
+
 _DROPPED = """EXISTS (
         SELECT FROM receipts_partition p
         WHERE {0} >= p.from_on AND {0} < p.until_on
@@ -57,9 +59,9 @@ FROM receipts_lane
 class BrokenRow(NamedTuple):
     """The first row that breaks the chain, and how."""
 
-    conversation_id: int
-    user_id: int
-    device_id: int
+    conversation_id: ConversationId
+    user_id: UserId
+    device_id: DeviceId
     state: int
     n: int
     fault: str

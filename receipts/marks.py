@@ -11,10 +11,12 @@ from django.conf import settings
 from django.db import connection
 
 from accounts.privacy import stricter
+from chat.ids import MessageId
 from gateway import codec, publish
 from gateway.async_database import array
 from gateway.bus import Event
 from gateway.frames import Class
+from gateway.ids import UNKNOWN_DEVICE, ConversationId, DeviceId, UserId
 from gateway.indicators import DELIVERED, SEEN, Indicator
 from receipts.frames import DeliveredTo, DeliveryReceipt, ReadReceipt, SeenBy
 
@@ -154,11 +156,11 @@ ORDER BY i.place
 class Mark(NamedTuple):
     """What a member's device reports: seqs up to which it received and its user read, 0 for no news."""
 
-    user_id: int
-    conversation_id: int
+    user_id: UserId
+    conversation_id: ConversationId
     delivered: int
     seen: int
-    device_id: int = 0  # 0: not known
+    device_id: DeviceId = UNKNOWN_DEVICE
 
 
 class Move(NamedTuple):
@@ -168,16 +170,16 @@ class Move(NamedTuple):
     message's id if it differs from `seen_id`.
     """
 
-    user_id: int
-    conversation_id: int
+    user_id: UserId
+    conversation_id: ConversationId
     outcome: str
     members_version: int
     member_count: int
     delivered: int | None
     seen: int | None
-    seen_id: int | None
+    seen_id: MessageId | None
     shown: int | None
-    shown_id: int | None
+    shown_id: MessageId | None
     blind: list[int] | None
     blind_devices: list[int] | None
     shunned: list[int] | None
@@ -222,7 +224,7 @@ def finish_marks(marks: Sequence[Mark], moves: Sequence[Move]) -> list[str]:
     return [outcomes[member_key(mark)] for mark in marks]
 
 
-def member_key(mark: Mark) -> tuple[int, int]:
+def member_key(mark: Mark) -> tuple[UserId, ConversationId]:
     """Return the user and conversation of a mark."""
     return mark.user_id, mark.conversation_id
 
@@ -286,7 +288,7 @@ def _publish_seen(move: Move) -> None:
         publish.to_conversation(event)
 
 
-def _seen_event(move: Move, seq: int, message_id: int | None) -> Event:
+def _seen_event(move: Move, seq: int, message_id: MessageId | None) -> Event:
     chat = str(move.conversation_id)
     seen = SeenBy(user_id=str(move.user_id), message_id=str(message_id), seq=seq)
     indicators = [_indicator(SEEN, move, seq, seen)]

@@ -6,6 +6,7 @@ from django.db.models.functions import Now
 
 from chat.access import member_of
 from gateway.errors import InvalidPayload
+from gateway.ids import ConversationId, UserId
 from receipts import partitions
 from receipts.models import Policy
 
@@ -13,19 +14,19 @@ logger = logging.getLogger(__name__)
 MOST_DAYS = 2557  # seven years
 
 
-def read_list_names(user_id: int, conversation_id: int) -> bool | None:
+def read_list_names(user_id: UserId, conversation_id: ConversationId) -> bool | None:
     """Return whether receipts list names in a conversation; None: its size decides. Raises NotAMember."""
     member_of(user_id, conversation_id)
     return Policy.objects.filter(pk=conversation_id).values_list("lists_names", flat=True).first()
 
 
-def set_list_names(user_id: int, conversation_id: int, names: bool | None) -> None:
+def set_list_names(user_id: UserId, conversation_id: ConversationId, names: bool | None) -> None:
     """Set whether receipts list names; None: the size decides (K5). Raises NotAMember, Forbidden unless an admin."""
     member_of(user_id, conversation_id, may="manage")
     Policy.objects.update_or_create(pk=conversation_id, defaults={"lists_names": names, "updated_at": Now()})
 
 
-def set_retention(conversation_id: int, *, days: int | None, reason: str) -> None:
+def set_retention(conversation_id: ConversationId, *, days: int | None, reason: str) -> None:
     """Keep new rows of a conversation's log for exactly so many days (F108); None restores the usual periods.
 
     Rows written before keep the period that they were written with. Raises InvalidPayload.

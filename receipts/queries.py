@@ -11,10 +11,12 @@ from accounts import privacy
 from accounts.privacy import stricter
 from chat.access import member_of
 from chat.frames import wire_time
+from chat.ids import MessageId
 from chat.messages import history
 from chat.read_state import READ_AS_SHOWN
 from gateway.errors import NotFound
 from gateway.frames import Session
+from gateway.ids import ConversationId, DeviceId, UserId
 from gateway.paging import listing, write_cursor
 from receipts.bodies import Counts, DeliveryState, Receipt, Receipts
 from receipts.states import State
@@ -89,9 +91,9 @@ class QueriedMessage(NamedTuple):
     """A message whose receipts are read, with the receipt settings of its conversation."""
 
     id: int
-    conversation_id: int
+    conversation_id: ConversationId
     seq: int
-    sender_id: int
+    sender_id: UserId
     hidden: bool
     created_at: datetime
     traceparent: str | None
@@ -110,8 +112,8 @@ class QueriedMessage(NamedTuple):
 class DeviceReceipt(NamedTuple):
     """A row of DEVICE_RECEIPTS: the state that a recipient's device reported, and the seconds for which it is shown."""
 
-    user_id: int
-    device_id: int
+    user_id: UserId
+    device_id: DeviceId
     state: int
     at: datetime
     ttl: int
@@ -120,12 +122,12 @@ class DeviceReceipt(NamedTuple):
 class RecipientState(NamedTuple):
     """A row of RECIPIENT_STATES: what a recipient has reached."""
 
-    user_id: int
+    user_id: UserId
     delivered: bool
     seen: bool
 
 
-def list_receipts(viewer: Session, message_id: int, *, after: int = 0) -> Receipts:
+def list_receipts(viewer: Session, message_id: MessageId, *, after: int = 0) -> Receipts:
     """Return the counts of a message's receipts, and if names are listed a page of rows by recipient and device.
 
     `after` is the last user id of the page before. Raises NotFound and NotAMember as for the message itself.
@@ -145,7 +147,7 @@ def list_receipts(viewer: Session, message_id: int, *, after: int = 0) -> Receip
     )
 
 
-def read_delivery_state(viewer: Session, message_id: int) -> DeliveryState:
+def read_delivery_state(viewer: Session, message_id: MessageId) -> DeliveryState:
     """Return the state that all recipients of a message have reached, and their ids if names are listed (F127, F128)."""
     message = _visible_message(viewer, message_id)
     shows, named = _shows_receipts(viewer), message.named
@@ -167,16 +169,16 @@ def read_delivery_state(viewer: Session, message_id: int) -> DeliveryState:
     )
 
 
-def find_message(message_id: int) -> QueriedMessage:
+def find_message(message_id: MessageId) -> QueriedMessage:
     """Return a message by id, without a check of the viewer. Raises NotFound."""
     for row in _fetch_rows(MESSAGE, {"id": message_id}):
         return QueriedMessage(*row)
     raise NotFound
 
 
-def _visible_message(viewer: Session, message_id: int) -> QueriedMessage:
+def _visible_message(viewer: Session, message_id: MessageId) -> QueriedMessage:
     message = history.find(viewer.user_id, message_id)
-    member_of(viewer.user_id, int(message.chat_id))
+    member_of(viewer.user_id, ConversationId(int(message.chat_id)))
     return find_message(message_id)
 
 
@@ -221,7 +223,7 @@ def _values(message: QueriedMessage) -> dict[str, Any]:
     }
 
 
-def _device_receipts(message: QueriedMessage, viewer: int, *, shows: bool, after: int) -> list[DeviceReceipt]:
+def _device_receipts(message: QueriedMessage, viewer: UserId, *, shows: bool, after: int) -> list[DeviceReceipt]:
     limits = settings.LIMITS
     values = _values(message) | {
         "viewer": viewer,

@@ -18,13 +18,14 @@ from accounts import privacy
 from accounts.models import User
 from chat.access import member_of
 from chat.frames import wire_time
+from chat.ids import MessageId
 from chat.messages import history
 from gateway import codec, delivery_query
 from gateway.delivery_log import Delivery, DeliveryReport
 from gateway.delivery_query import QueryResult
 from gateway.errors import Forbidden, InvalidPayload
 from gateway.frames import Session
-from gateway.ids import UserId
+from gateway.ids import ConversationId, DeviceId, UserId
 from gateway.paging import write_cursor
 from receipts import queries
 from receipts.bodies import ConnectionTrace, DeviceTrace, GatewayTrace, RecipientTrace, Trace
@@ -74,10 +75,10 @@ class TraceRow(NamedTuple):
     `strict`: the device sends no read receipts. `quiet`: the recipient sends none. `blocked`: they block the sender.
     """
 
-    user_id: int
+    user_id: UserId
     delivered: bool
     seen: bool
-    device_id: int | None
+    device_id: DeviceId | None
     state: int | None
     at: datetime | None
     strict: bool
@@ -85,10 +86,10 @@ class TraceRow(NamedTuple):
     blocked: bool
 
 
-def trace_for_sender(viewer: Session, message_id: int, *, after: int = 0) -> Trace:
+def trace_for_sender(viewer: Session, message_id: MessageId, *, after: int = 0) -> Trace:
     """Return the trace of the viewer's own message as far as they may know it. Raises NotFound, NotAMember, Forbidden."""
     visible = history.find(viewer.user_id, message_id)
-    member_of(viewer.user_id, int(visible.chat_id))
+    member_of(viewer.user_id, ConversationId(int(visible.chat_id)))
     if visible.sender.id != str(viewer.user_id):
         raise Forbidden("only its sender may ask for the way of a message")
     message = queries.find_message(message_id)
@@ -120,7 +121,7 @@ def trace_for_sender(viewer: Session, message_id: int, *, after: int = 0) -> Tra
     return _trace(message, recipients, _query_gateways(message, reported), next_cursor=receipts.next_cursor)
 
 
-def trace_for_staff(viewer: Session, message_id: int, *, reason: str, after: int = 0) -> Trace:
+def trace_for_staff(viewer: Session, message_id: MessageId, *, reason: str, after: int = 0) -> Trace:
     """Record an inspection, and return the whole trace (F124). Raises Forbidden, InvalidPayload, NotFound."""
     if not User.objects.filter(pk=viewer.user_id, is_staff=True, is_active=True).exists():
         raise Forbidden("only for staff")
@@ -146,7 +147,7 @@ def _recipient(
         "blocked": first.blocked or message.hidden,
         "sendReadReceipts": first.quiet,
         "sendReadReceipts of a device": strict,
-        "showReadReceipts": not privacy.get_settings(UserId(message.sender_id)).show_read_receipts,
+        "showReadReceipts": not privacy.get_settings(message.sender_id).show_read_receipts,
     }
     reached = State.SENT.wire if message.hidden else _state_name(first.delivered, first.seen)
     return RecipientTrace(
@@ -154,7 +155,7 @@ def _recipient(
         state=reached,
         devices=_devices(rows),
         hidden_by=[name for name, on in rules.items() if on],
-        connections=_connections(user, result),
+        connections=_connections(UserId(user), result),
     )
 
 
@@ -187,7 +188,7 @@ def _query_gateways(message: QueriedMessage, users: list[int]) -> QueryResult | 
     )
 
 
-def _connections(user_id: int, result: QueryResult | None) -> list[ConnectionTrace] | None:
+def _connections(user_id: UserId, result: QueryResult | None) -> list[ConnectionTrace] | None:
     if result is None:
         return None
     return [

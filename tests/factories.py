@@ -14,7 +14,7 @@ from chat.events import publish_stored
 from chat.messages import ingest, validation
 from chat.models import Conversation, Message
 from gateway.frames import Viewer
-from gateway.ids import DeviceId, UserId
+from gateway.ids import ConversationId, DeviceId, UserId
 from outbox.models import Outbox
 
 
@@ -44,18 +44,18 @@ def another_device(person: Someone) -> Someone:
     return person._replace(device_id=DeviceId(device.pk), access=tokens.issue(device).access)
 
 
-def direct(one: Someone, other: Someone) -> int:
+def direct(one: Someone, other: Someone) -> ConversationId:
     """Return the direct chat of two users."""
-    return int(conversations.open_direct(one.id, other.id)[0].id)
+    return ConversationId(int(conversations.open_direct(one.id, other.id)[0].id))
 
 
-def group(owner: Someone, *others: Someone, name: str = "A group") -> int:
+def group(owner: Someone, *others: Someone, name: str = "A group") -> ConversationId:
     """Return a new group without the system message of its creation, so that the first message of a test has seq 1.
 
     That message is not published either, so that no connection of the test receives it.
     """
     with transaction.atomic():
-        made = int(conversations.create_group(owner.id, name, [other.id for other in others]).id)
+        made = ConversationId(int(conversations.create_group(owner.id, name, [other.id for other in others]).id))
         Message.objects.filter(conversation_id=made).delete()
         Outbox.objects.filter(conversation_id=made).delete()
         Conversation.objects.filter(id=made).update(last_seq=0)
@@ -74,7 +74,7 @@ def crowd(size: int) -> list[Someone]:
     return [Someone(UserId(user.pk), user.display_name, DeviceId(0), "") for user in people]
 
 
-def draft(sender: Someone, conversation_id: int, content: str = "hello", **more: Any) -> Draft:
+def draft(sender: Someone, conversation_id: ConversationId, content: str = "hello", **more: Any) -> Draft:
     """Return a validated draft, with a new client id unless one is given."""
     fields = {"client_id": str(uuid4()), "content": content, **more}
     return validation.draft(conversation_id=conversation_id, sender_id=sender.id, **fields)
@@ -102,12 +102,14 @@ def _ingest(drafts: Sequence[Draft], *, careful: bool) -> list[Stored]:
         return [Stored(*row) for row in cursor.fetchall()]
 
 
-def say_many(sender: Someone, conversation_id: int, count: int) -> list[Stored]:
+def say_many(sender: Someone, conversation_id: ConversationId, count: int) -> list[Stored]:
     """Store `count` messages "1", "2", … in one batch."""
     return store([draft(sender, conversation_id, str(n)) for n in range(1, count + 1)])
 
 
-def say(sender: Someone, conversation_id: int, content: str = "hello", *, client_id: str | None = None) -> Stored:
+def say(
+    sender: Someone, conversation_id: ConversationId, content: str = "hello", *, client_id: str | None = None
+) -> Stored:
     """Store a message in its own transaction, as a process without a hub does."""
     draft = validation.draft(
         conversation_id=conversation_id, sender_id=sender.id, client_id=client_id or str(uuid4()), content=content

@@ -23,6 +23,7 @@ from bench.figures import percentile
 from bench.fixtures import FixtureRequest, Group
 from bench.load import Due
 from bench.servers import ROOT, Servers, start_servers
+from gateway.ids import ConversationId
 from outbox.events import MessagesStored, OutboxEvent
 from outbox.reactions import Reaction
 
@@ -83,7 +84,7 @@ def publish_stored(recorded: Sequence[OutboxEvent]) -> None:
     from gateway import bus
 
     stored = [event for event in recorded if isinstance(event, MessagesStored)]
-    found = [event for s in stored for event in feed.by_seq(s.conversation_id, s.from_seq, s.to_seq)]
+    found = [event for s in stored for event in feed.by_seq(ConversationId(s.conversation_id), s.from_seq, s.to_seq)]
     if found:
         outlet = bus._outlet = bus._outlet or bus.Outlet()
         asyncio.run_coroutine_threadsafe(outlet._bus._publish(found), outlet._loop).result()

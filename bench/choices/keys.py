@@ -13,6 +13,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from gateway.ids import ConversationId, UserId
+
 os.environ.setdefault("PARLEY_DEMO", "1")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -84,7 +86,7 @@ def store(database: "psycopg.Connection[Any]", pairs: Pairs) -> tuple[float, flo
 
 def draft(conversation: int, sender: int) -> Draft:
     return Draft(
-        conversation_id=conversation, sender_id=sender, client_id=uuid.uuid4(), content_type="text", content="x" * 80,
+        conversation_id=ConversationId(conversation), sender_id=UserId(sender), client_id=uuid.uuid4(), content_type="text", content="x" * 80,
         data=None, reply_to=None, mentions=(), priority="normal", last_seen_seq=None, traceparent=None,
     )  # fmt: skip
 

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gateway.ids import ConversationId, DeviceId, UserId
+
 os.environ.setdefault("PARLEY_DEMO", "1")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -38,7 +40,10 @@ def mark(database: "psycopg.Connection[Any]", sql: str, pairs: Pairs, first: int
     backend = database.info.backend_pid
     before, began = cpu_seconds([backend])[backend], time.process_time()
     for number in range(MARKS // size):
-        marks = [Mark(user, conversation, first + number, 0, 1) for conversation, user in pairs[:size]]
+        marks = [
+            Mark(UserId(user), ConversationId(conversation), first + number, 0, DeviceId(1))
+            for conversation, user in pairs[:size]
+        ]
         outcomes = {row[2] for row in database.execute(sql, statement_values(marks), prepare=True).fetchall()}
         assert outcomes == {"done"}, outcomes
     done = MARKS // size * size

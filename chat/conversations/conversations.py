@@ -24,7 +24,7 @@ from chat.refusals import GroupTooLarge
 from gateway import limits
 from gateway.errors import Forbidden, InvalidPayload, NotFound
 from gateway.frames import ALL_DEVICES, Viewer
-from gateway.ids import UserId
+from gateway.ids import ConversationId, UserId
 from outbox.events import MembersChanged
 from outbox.outbox import record
 
@@ -40,7 +40,7 @@ RETURNING id
 """
 
 
-def open_direct(user_id: int, other_id: int) -> tuple[ConversationObject, bool]:
+def open_direct(user_id: UserId, other_id: int) -> tuple[ConversationObject, bool]:
     """Return the direct chat of two people, and whether it is new.
 
     Raises NotFound for nobody, InvalidPayload for oneself, Forbidden for a new one with somebody whom contacts
@@ -67,17 +67,19 @@ def open_direct(user_id: int, other_id: int) -> tuple[ConversationObject, bool]:
                 MembersChanged(conversation_id=made[0], user_ids=[user_id, other_id], change="joined", actor_id=user_id)
             )
     chat = made[0] if made else Conversation.objects.values_list("id", flat=True).get(direct_key=key)
-    mine = queries.conversation(Viewer(UserId(user_id), ALL_DEVICES), chat)
+    mine = queries.conversation(Viewer(user_id, ALL_DEVICES), ConversationId(chat))
     if made:
         events.publish_chat("chat.created", user_id, mine)
-        if not blocks.blockers_among(UserId(user_id), [UserId(other_id)]):
+        if not blocks.blockers_among(user_id, [UserId(other_id)]):
             events.publish_chat(
-                "chat.created", other_id, queries.conversation(Viewer(UserId(other_id), ALL_DEVICES), chat)
+                "chat.created",
+                UserId(other_id),
+                queries.conversation(Viewer(UserId(other_id), ALL_DEVICES), ConversationId(chat)),
             )
     return mine, bool(made)
 
 
-def create_group(user_id: int, name: str, member_ids: Sequence[int]) -> ConversationObject:
+def create_group(user_id: UserId, name: str, member_ids: Sequence[int]) -> ConversationObject:
     """Return a new group with its creator as owner.
 
     Raises InvalidPayload (no name), NotFound (an unknown person), Forbidden (one reached by contacts only, F246),
@@ -91,10 +93,10 @@ def create_group(user_id: int, name: str, member_ids: Sequence[int]) -> Conversa
     charge_creation(user_id)
     with transaction.atomic():
         create_rows(user_id, group, people)
-    return queries.conversation(Viewer(UserId(user_id), ALL_DEVICES), group.id)
+    return queries.conversation(Viewer(user_id, ALL_DEVICES), ConversationId(group.id))
 
 
-def charge_opening(user_id: int) -> None:
+def charge_opening(user_id: UserId) -> None:
     """Charge a new direct chat (F241), because the other user is notified of it before any message.
 
     Raises RateLimited.
@@ -103,13 +105,13 @@ def charge_opening(user_id: int) -> None:
     limits.enforce(f"{user_id}:openings", per_hour / HOUR, per_hour)
 
 
-def charge_creation(user_id: int) -> None:
+def charge_creation(user_id: UserId) -> None:
     """Charge a user's creations of the day: groups, channels and teams (F293). Raises RateLimited."""
     per_day = settings.LIMITS.groups_per_day
     limits.enforce(f"{user_id}:groups", per_day / DAY, per_day)
 
 
-def create_rows(creator_id: int, conversation: Conversation, member_ids: Sequence[int]) -> None:
+def create_rows(creator_id: UserId, conversation: Conversation, member_ids: Sequence[int]) -> None:
     """Write a new conversation and its first members, the creator as owner, and publish it to them."""
     conversation.created_by_id, conversation.members_version, conversation.member_count = creator_id, 1, len(member_ids)
     conversation.save(force_insert=True)
@@ -127,7 +129,7 @@ def create_rows(creator_id: int, conversation: Conversation, member_ids: Sequenc
     )
 
 
-def change(user_id: int, conversation_id: int, wanted: Mapping[str, Any]) -> None:
+def change(user_id: UserId, conversation_id: ConversationId, wanted: Mapping[str, Any]) -> None:
     """Change a conversation's `name`, `topic`, `avatar_url` or `shares_history`, as an admin of it.
 
     What it has already makes no rev. Raises NotAMember, Forbidden, InvalidPayload.
@@ -145,9 +147,11 @@ def change(user_id: int, conversation_id: int, wanted: Mapping[str, Any]) -> Non
             changes.post_system_message(held, user_id, *_describe_change(who, name, value), **{WIRE[name]: value})
 
 
-def admin_membership(user_id: int, held: Conversation) -> Membership:
+def admin_membership(user_id: UserId, held: Conversation) -> Membership:
     """Return an admin's membership of a locked conversation that is no direct chat. Raises NotAMember, Forbidden."""
-    membership = member_of(user_id, held.id, may="manage" if held.kind != Conversation.Kind.DIRECT else "read")
+    membership = member_of(
+        user_id, ConversationId(held.id), may="manage" if held.kind != Conversation.Kind.DIRECT else "read"
+    )
     if held.kind == Conversation.Kind.DIRECT:
         raise Forbidden("a direct chat belongs to its two members")
     return membership
@@ -164,7 +168,7 @@ def _describe_change(who: str, name: str, value: Any) -> tuple[str, str]:
     return "history", f"{who} {'shows' if value else 'hides'} newcomers what was said before"
 
 
-def dissolve(user_id: int, conversation_id: int) -> None:
+def dissolve(user_id: UserId, conversation_id: ConversationId) -> None:
     """End a conversation, by its owner: nobody is in it any more. Raises NotAMember, Forbidden."""
     with transaction.atomic():
         held = changes.lock_conversation(conversation_id)
@@ -181,8 +185,8 @@ def end(held: Conversation, *, by: int) -> None:
     present = Member.objects.filter(conversation=held, left_seq=None)
     people = list(present.values_list("user_id", flat=True))
     present.update(left_seq=held.last_seq, left_at=now)
-    changes.advance(held, MemberChange("removed", people, by), closed_at=now)
-    transaction.on_commit(partial(events.publish_removed, held.id, people))
+    changes.advance(held, MemberChange("removed", people, UserId(by)), closed_at=now)
+    transaction.on_commit(partial(events.publish_removed, ConversationId(held.id), people))
 
 
 def clean_name(name: str) -> str:

@@ -13,7 +13,7 @@ from chat.models import Conversation, Member
 from chat.refusals import GroupTooLarge
 from gateway.errors import Forbidden, NotFound
 from gateway.frames import ALL_DEVICES, Viewer
-from gateway.ids import UserId
+from gateway.ids import ConversationId, UserId
 
 BATCH = 1000
 # Indexes: the key of accounts_user, block_unique, the key of accounts_privacy, contact_unique.
@@ -42,7 +42,7 @@ def check_may_add(inviter_id: int, people: Iterable[int]) -> None:
     check_reachable(rows)
 
 
-def check_may_open(user_id: int, other_id: int) -> None:
+def check_may_open(user_id: UserId, other_id: int) -> None:
     """Raise Forbidden if the other user accepts conversations from contacts only; a block is not revealed (F205)."""
     with connection.cursor() as cursor:
         cursor.execute(ASKED, {"inviter": user_id, "people": [other_id]})
@@ -93,16 +93,18 @@ def announce(conversation: Conversation, people: Sequence[int]) -> None:
     """Send newcomers `chat.created` when the transaction commits: the conversation as each sees it, in large ones its id
     alone, so that this costs no query for each of them.
     """
-    transaction.on_commit(partial(_publish_created, conversation.id, list(people), conversation.member_count))
+    transaction.on_commit(
+        partial(_publish_created, ConversationId(conversation.id), list(people), conversation.member_count)
+    )
 
 
-def _publish_created(conversation_id: int, people: list[int], member_count: int) -> None:
+def _publish_created(conversation_id: ConversationId, people: list[int], member_count: int) -> None:
     if member_count >= settings.LIMITS.fanout_threshold:
         events.publish_created(conversation_id, people)
         return
     for person in people:
         events.publish_chat(
-            "chat.created", person, queries.conversation(Viewer(UserId(person), ALL_DEVICES), conversation_id)
+            "chat.created", UserId(person), queries.conversation(Viewer(UserId(person), ALL_DEVICES), conversation_id)
         )
 
 

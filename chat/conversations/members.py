@@ -17,11 +17,12 @@ from chat.messages.changes import MemberChange
 from chat.models import Conversation, Member, TeamMember
 from chat.refusals import NotAMember
 from gateway.errors import Forbidden, InvalidPayload, NotFound
+from gateway.ids import ConversationId, UserId
 
 OWNER, ADMIN, MEMBER = Member.Role.OWNER, Member.Role.ADMIN, Member.Role.MEMBER
 
 
-def add(user_id: int, conversation_id: int, *newcomer_ids: int) -> None:
+def add(user_id: UserId, conversation_id: ConversationId, *newcomer_ids: int) -> None:
     """Add users, as an admin; present members stay as they are.
 
     Into a channel come members of its team alone. Raises NotAMember, Forbidden, NotFound, GroupTooLarge.
@@ -44,17 +45,17 @@ def add_members(held: Conversation, coming: list[int], *, by: int) -> None:
     Who comes into a channel that all have left owns it: else nobody could manage it, or write into a broadcast, again.
     """
     invitations.insert_members(held, coming, {} if held.member_count else {coming[0]: OWNER})
-    changes.advance(held, MemberChange("joined", coming, by))
+    changes.advance(held, MemberChange("joined", coming, UserId(by)))
     invitations.announce(held, coming)
     if changes.announces_members(held):
         who, whom = invitations.names([by]), invitations.names(coming)
         text = f"{who} joined" if coming == [by] else f"{who} added {whom}"
         changes.post_system_message(
-            held, by, "joined" if coming == [by] else "added", text, userIds=[str(person) for person in coming]
+            held, UserId(by), "joined" if coming == [by] else "added", text, userIds=[str(person) for person in coming]
         )
 
 
-def remove(user_id: int, conversation_id: int, leaver_id: int) -> None:
+def remove(user_id: UserId, conversation_id: ConversationId, leaver_id: UserId) -> None:
     """Remove a member, by an admin, or leave oneself. Raises NotAMember, Forbidden, NotFound.
 
     The owner is removed by nobody. Who goes as the owner has an heir: the earliest admin, else the earliest member,
@@ -85,20 +86,20 @@ def end_membership(held: Conversation, leaver: Member, *, by: int) -> None:
         if heir is not None:
             text += f"; {invitations.names([heir.user_id])} is the owner now"
         changes.post_system_message(
-            held, by, "left" if by == leaver.user_id else "removed", text, userIds=[str(leaver.user_id)]
+            held, UserId(by), "left" if by == leaver.user_id else "removed", text, userIds=[str(leaver.user_id)]
         )
     leaver.left_seq, leaver.left_at = held.last_seq, timezone.now()
     leaver.save(update_fields=["left_seq", "left_at"])
     if heir is not None:
         _write_role(heir, OWNER)
-    gone = MemberChange("left" if by == leaver.user_id else "removed", [leaver.user_id], by)
+    gone = MemberChange("left" if by == leaver.user_id else "removed", [leaver.user_id], UserId(by))
     changes.advance(held, gone)
     if heir is not None:
-        changes.record_members(held, MemberChange("role", [heir.user_id], by), rev=held.rev)
-    transaction.on_commit(lambda: events.publish_removed(held.id, [leaver.user_id]))
+        changes.record_members(held, MemberChange("role", [heir.user_id], UserId(by)), rev=held.rev)
+    transaction.on_commit(lambda: events.publish_removed(ConversationId(held.id), [leaver.user_id]))
 
 
-def set_role(user_id: int, conversation_id: int, member_id: int, role: str) -> None:
+def set_role(user_id: UserId, conversation_id: ConversationId, member_id: UserId, role: str) -> None:
     """Promote, demote, or hand a conversation over; the role that somebody has already makes no rev.
 
     Admins promote; the owner demotes, and an admin themself; the owner hands over and is an admin from then on.
@@ -119,14 +120,14 @@ def set_role(user_id: int, conversation_id: int, member_id: int, role: str) -> N
         changed = [member_id]
         if role == OWNER:
             owners = _present_members(held).filter(role=OWNER)
-            changed += owners.values_list("user_id", flat=True)
+            changed += [UserId(owner) for owner in owners.values_list("user_id", flat=True)]
             owners.update(role=ADMIN)
         _write_role(member, role)
         changes.advance(held, MemberChange("role", changed, user_id))
         _announce_role(held, user_id, member_id, role)
 
 
-def _announce_role(held: Conversation, user_id: int, member_id: int, role: str) -> None:
+def _announce_role(held: Conversation, user_id: UserId, member_id: UserId, role: str) -> None:
     who, whom = invitations.names([user_id]), invitations.names([member_id])
     if role == OWNER:
         text = f"{who} made {whom} the owner"
@@ -137,7 +138,7 @@ def _announce_role(held: Conversation, user_id: int, member_id: int, role: str) 
     changes.post_system_message(held, user_id, "role", text, userIds=[str(member_id)], role=role)
 
 
-def _own_membership(held: Conversation, user_id: int) -> Member:
+def _own_membership(held: Conversation, user_id: UserId) -> Member:
     member = _member(held, user_id)
     if member is None:
         raise NotAMember
@@ -146,7 +147,7 @@ def _own_membership(held: Conversation, user_id: int) -> Member:
     return member
 
 
-def _lock_team_rows(conversation_id: int, people: tuple[int, ...]) -> None:
+def _lock_team_rows(conversation_id: ConversationId, people: tuple[int, ...]) -> None:
     """Lock the users' rows in a channel's team before the channel, so that a user who is leaving the team cannot join."""
     rows = TeamMember.objects.filter(team__conversations=conversation_id, user_id__in=people).order_by("user_id")
     list(rows.select_for_update(of=("self",), no_key=True).values_list("id", flat=True))
@@ -164,11 +165,11 @@ def _present_members(held: Conversation) -> QuerySet[Member]:
     return Member.objects.filter(conversation=held, left_seq=None)
 
 
-def _member(held: Conversation, user_id: int) -> Member | None:
+def _member(held: Conversation, user_id: UserId) -> Member | None:
     return _present_members(held).filter(user_id=user_id).first()
 
 
-def _present_member(held: Conversation, user_id: int) -> Member:
+def _present_member(held: Conversation, user_id: UserId) -> Member:
     member = _member(held, user_id)
     if member is None:
         raise NotFound("this person is no member")

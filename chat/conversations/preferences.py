@@ -22,7 +22,7 @@ from chat.models import ConversationDraft, Member
 from chat.refusals import NotAMember
 from gateway.errors import ContentTooLong, InvalidPayload
 from gateway.frames import ALL_DEVICES, Viewer
-from gateway.ids import UserId
+from gateway.ids import ConversationId, UserId
 
 EARLIEST_YEAR = 1970
 # The later of two devices wins. Index: draft_once.
@@ -33,7 +33,7 @@ ON CONFLICT (user_id, conversation_id) DO UPDATE SET text = EXCLUDED.text, updat
 """
 
 
-def change(user_id: int, conversation_id: int, wanted: Mapping[str, Any]) -> ConversationObject:
+def change(user_id: UserId, conversation_id: ConversationId, wanted: Mapping[str, Any]) -> ConversationObject:
     """Set any of `muted_until` (a time or None), `pinned`, `archived`, `marked_unread` and `draft` ("" deletes it), and
     return the conversation as the user then sees it.
 
@@ -48,7 +48,7 @@ def change(user_id: int, conversation_id: int, wanted: Mapping[str, Any]) -> Con
         own.update(own_at=timezone.now(), **_columns(row, wanted))
         if text is not None:
             keep_draft(user_id, conversation_id, text)
-        seen = queries.conversation(Viewer(UserId(user_id), ALL_DEVICES), conversation_id)
+        seen = queries.conversation(Viewer(user_id, ALL_DEVICES), conversation_id)
         transaction.on_commit(partial(events.publish_chat, "chat.updated", user_id, seen))
     return seen
 
@@ -80,7 +80,7 @@ def _moment(until: datetime | None) -> datetime | None:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-def keep_draft(user_id: int, conversation_id: int, text: str) -> None:
+def keep_draft(user_id: UserId, conversation_id: ConversationId, text: str) -> None:
     """Store a user's draft; "" deletes it."""
     if not text:
         ConversationDraft.objects.filter(user_id=user_id, conversation_id=conversation_id).delete()

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from chat.frames import ConversationMember, ConversationObject, Message, wire_time
+from chat.ids import TeamId
 from chat.messages import history
 from chat.read_state import BLOCKED, MENTIONS, UNREAD, members_of, ticks
 from chat.refusals import NotAMember
 from gateway.frames import Viewer
+from gateway.ids import ConversationId, UserId
 
 _OF_VIEWER = """
 FROM chat_member me JOIN chat_conversation c ON c.id = me.conversation_id
@@ -59,7 +61,7 @@ class Row(NamedTuple):
     created_at: datetime
     created_by: int
     last_message_at: datetime
-    team_id: int | None
+    team_id: TeamId | None
     private: bool
     shares_history: bool
     marked_unread: bool
@@ -100,7 +102,7 @@ def conversation_list(
     return Listed(_objects(viewer, kept), following)
 
 
-def conversation(viewer: Viewer, conversation_id: int) -> ConversationObject:
+def conversation(viewer: Viewer, conversation_id: ConversationId) -> ConversationObject:
     """Return one conversation as the viewer sees it, on the device that asks. Raises NotAMember."""
     rows = _rows(ONE, {"viewer": viewer.user_id, "conversation": conversation_id})
     if not rows:
@@ -116,7 +118,7 @@ def conversations(viewer: Viewer, conversation_ids: Sequence[int]) -> dict[int, 
     return {int(conversation.id): conversation for conversation in _objects(viewer, rows)}
 
 
-def unread(viewer: int) -> dict[str, int]:
+def unread(viewer: UserId) -> dict[str, int]:
     """Return the viewer's unread counts by conversation, those above 0."""
     with connection.cursor() as cursor:
         cursor.execute(UNREAD_COUNTS, {"viewer": viewer})

@@ -10,6 +10,7 @@ from django.utils.http import content_disposition_header
 
 from chat import links
 from chat.files import media_types, storage
+from chat.ids import AttachmentId
 from chat.models import Attachment
 from gateway import threads
 from gateway.errors import NotFound
@@ -26,7 +27,7 @@ Status = Attachment.Status
 
 
 def response(
-    attachment_id: int, kind: str, until: str, signature: str, *, headers: Mapping[str, str]
+    attachment_id: AttachmentId, kind: str, until: str, signature: str, *, headers: Mapping[str, str]
 ) -> HttpResponseBase:
     """Return the bytes of a link. Raises Forbidden for an invalid link, NotFound for a file that is gone."""
     left = links.verify(attachment_id, kind, until, signature)

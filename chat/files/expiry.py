@@ -17,8 +17,10 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from chat.files import processing, storage
+from chat.ids import MessageId
 from chat.messages import changes
 from chat.models import Attachment
+from gateway.ids import ConversationId
 from holds import holds
 
 Status = Attachment.Status
@@ -78,7 +80,7 @@ def _expire(row: Attachment) -> bool:
     """Remove a file's bytes but not its thumbnail, and publish its message; a row that has changed meanwhile stays."""
     with transaction.atomic():
         if row.conversation_id and row.message_id:
-            changes.lock_conversation(row.conversation_id)
+            changes.lock_conversation(ConversationId(row.conversation_id))
         now = Attachment.objects.select_for_update().filter(id=row.id, updated_at=row.updated_at).first()
         if now is None or now.message_id != row.message_id:
             return False
@@ -87,7 +89,7 @@ def _expire(row: Attachment) -> bool:
         _set([now], status=Status.EXPIRED, parts=[], **({} if now.thumbnail_key else {"stored_at": None}))
         transaction.on_commit(partial(storage.drop, now.key, *now.parts))
         if now.conversation_id and now.message_id:
-            changes.refresh(now.conversation_id, now.message_id)
+            changes.refresh(ConversationId(now.conversation_id), MessageId(now.message_id))
     return True
 
 

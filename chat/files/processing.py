@@ -19,8 +19,10 @@ from django.utils import timezone
 from chat.files import images, scanning, storage
 from chat.files.images import BadImage
 from chat.files.scanning import Scanner, ScannerUnavailable
+from chat.ids import MessageId
 from chat.messages import changes
 from chat.models import Attachment
+from gateway.ids import ConversationId
 from outbox.jobs import LADDER
 from outbox.nudge import Nudger
 from outbox.single_flight import SingleFlight
@@ -153,7 +155,7 @@ def _written(row: Attachment, **values: Any) -> bool:
     with transaction.atomic():
         place = Attachment.objects.filter(id=row.id).values_list("conversation_id", "message_id").first()
         if place and place[0] and place[1]:
-            changes.lock_conversation(place[0])
+            changes.lock_conversation(ConversationId(place[0]))
         now = Attachment.objects.select_for_update().filter(id=row.id).first()
         if now is not None and (now.conversation_id, now.message_id) != place:
             return False
@@ -166,5 +168,5 @@ def _written(row: Attachment, **values: Any) -> bool:
         Attachment.objects.filter(id=row.id).update(**values, parts=[], due_at=None, updated_at=at, stored_at=stored_at)
         transaction.on_commit(lambda: storage.drop(*now.parts, now.thumbnail_key))
         if now.conversation_id and now.message_id:
-            changes.refresh(now.conversation_id, now.message_id)
+            changes.refresh(ConversationId(now.conversation_id), MessageId(now.message_id))
     return True

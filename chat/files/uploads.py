@@ -21,12 +21,14 @@ from chat.bodies.files import AttachmentObject
 from chat.files import filenames, media_types, processing, storage
 from chat.files.storage import StorageUnavailable
 from chat.frames import wire_time
+from chat.ids import AttachmentId, MessageId
 from chat.messages import changes
 from chat.models import Attachment
 from chat.refusals import AttachmentRejected
 from chat.visibility import VISIBLE
 from gateway import limits
 from gateway.errors import Conflict, Forbidden, FrameTooLarge, InvalidPayload, NotFound, Overloaded, Refused
+from gateway.ids import ConversationId, UserId
 from gateway.limits import Charge, Window
 from holds import holds
 
@@ -64,7 +66,7 @@ class Piece(NamedTuple):
 
 
 def begin(
-    user_id: int, *, name: str, size: int, mime_type: str = media_types.UNKNOWN, replaces: int | None = None
+    user_id: UserId, *, name: str, size: int, mime_type: str = media_types.UNKNOWN, replaces: int | None = None
 ) -> Attachment:
     """Begin an upload of `size` bytes, or begin anew that of one's own expired file (F222), where the messages list it.
 
@@ -76,11 +78,11 @@ def begin(
     _charge(user_id, size)
     values = {"name": filenames.cleaned(name), "size": size, "mime_type": media_types.declared_type(mime_type)}
     if replaces is not None:
-        return _begin_again(user_id, replaces, **values)
+        return _begin_again(user_id, AttachmentId(replaces), **values)
     return Attachment.objects.create(uploader_id=user_id, key=storage.new_key(), **values)
 
 
-def _charge(user_id: int, size: int) -> None:
+def _charge(user_id: UserId, size: int) -> None:
     """F290, F291, K20: so many a minute and a day, and so many bytes a day."""
     numbers = settings.LIMITS
     counts = (
@@ -93,13 +95,13 @@ def _charge(user_id: int, size: int) -> None:
         limits.raise_if_limited(limits.charge_in_thread([ask])[0])
 
 
-def _begin_again(user_id: int, attachment_id: int, **values: Any) -> Attachment:
+def _begin_again(user_id: UserId, attachment_id: AttachmentId, **values: Any) -> Attachment:
     """Begin the upload of an expired file again, as a current member. If the other side blocks the uploader, an unattached file is created instead."""
     with transaction.atomic():
         place = _own(user_id, attachment_id, lock=False)
         if place.message_id is None:
             raise Forbidden(AGAIN)
-        message = changes.lock_live_message(user_id, place.message_id)
+        message = changes.lock_live_message(user_id, MessageId(place.message_id))
         row = _own(user_id, attachment_id)
         if row.status != Status.EXPIRED:
             raise Forbidden(AGAIN)
@@ -116,7 +118,7 @@ def _begin_again(user_id: int, attachment_id: int, **values: Any) -> Attachment:
         return _changed(row, **values, width=None, height=None)
 
 
-def store(user_id: int, name: str, mime_type: str, source: IO[bytes], size: int) -> Attachment:
+def store(user_id: UserId, name: str, mime_type: str, source: IO[bytes], size: int) -> Attachment:
     """Take a whole file at once. Raises FrameTooLarge, AttachmentRejected, RateLimited, Overloaded."""
     if size > settings.LIMITS.direct_upload_bytes:
         raise FrameTooLarge(f"at most {settings.LIMITS.direct_upload_bytes} bytes at once: send larger files in chunks")
@@ -129,7 +131,7 @@ def store(user_id: int, name: str, mime_type: str, source: IO[bytes], size: int)
         raise
 
 
-def append(user_id: int, attachment_id: int, piece: Piece, body: IO[bytes]) -> Attachment:
+def append(user_id: UserId, attachment_id: AttachmentId, piece: Piece, body: IO[bytes]) -> Attachment:
     """Take the next piece of one's upload; one that has arrived already changes nothing.
 
     Raises NotFound, NotAMember where it is to go into a message of others, OutOfPlace with the byte to go on at,
@@ -137,7 +139,7 @@ def append(user_id: int, attachment_id: int, piece: Piece, body: IO[bytes]) -> A
     """
     row = _own(user_id, attachment_id)
     if row.message_id is not None and row.conversation_id is not None:
-        member_of(user_id, row.conversation_id)
+        member_of(user_id, ConversationId(row.conversation_id))
     if piece.total != row.size:
         raise InvalidPayload(f"the file has {row.size} bytes", field="Content-Range")
     if piece.end <= row.received:
@@ -220,13 +222,13 @@ def _changed(row: Attachment, **values: Any) -> Attachment:
         setattr(row, name, value)
     row.save(update_fields=list(values))
     if "status" in values and row.conversation_id and row.message_id:
-        changes.refresh(row.conversation_id, row.message_id)
+        changes.refresh(ConversationId(row.conversation_id), MessageId(row.message_id))
     if row.status == Status.SCANNING:
         transaction.on_commit(processing.schedule)
     return row
 
 
-def cancel(user_id: int, attachment_id: int) -> None:
+def cancel(user_id: UserId, attachment_id: AttachmentId) -> None:
     """Forget one's upload, or a file that was never sent. Raises NotFound, and Forbidden for one in a message."""
     with transaction.atomic():
         row = _own(user_id, attachment_id)
@@ -243,10 +245,10 @@ def cancel(user_id: int, attachment_id: int) -> None:
 def _lock_place(row: Attachment) -> None:
     """Lock the conversation of a file that is in a message: before the file itself, as a send does."""
     if row.conversation_id and row.message_id:
-        changes.lock_conversation(row.conversation_id)
+        changes.lock_conversation(ConversationId(row.conversation_id))
 
 
-def _own(user_id: int, attachment_id: int, *, lock: bool = True) -> Attachment:
+def _own(user_id: UserId, attachment_id: AttachmentId, *, lock: bool = True) -> Attachment:
     """Return one's own file, locked where there is a transaction. Raises NotFound."""
     rows = Attachment.objects.filter(id=attachment_id, uploader_id=user_id)
     row = (rows.select_for_update() if lock and connection.in_atomic_block else rows).first()
@@ -255,7 +257,7 @@ def _own(user_id: int, attachment_id: int, *, lock: bool = True) -> Attachment:
     return row
 
 
-def look(user_id: int, attachment_id: int) -> Attachment:
+def look(user_id: UserId, attachment_id: AttachmentId) -> Attachment:
     """Return a file to its uploader or to a user who may see its message. Raises NotFound."""
     row = Attachment.objects.filter(id=attachment_id).first()
     if row is None or not (row.uploader_id == user_id or _seen(user_id, row)):
@@ -263,7 +265,7 @@ def look(user_id: int, attachment_id: int) -> Attachment:
     return row
 
 
-def _seen(user_id: int, row: Attachment) -> bool:
+def _seen(user_id: UserId, row: Attachment) -> bool:
     if row.message_id is None:
         return False
     with connection.cursor() as cursor:

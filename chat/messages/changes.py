@@ -21,6 +21,7 @@ from chat import events
 from chat.access import ADMINS, Membership
 from chat.drafts import Draft
 from chat.frames import wire_json
+from chat.ids import MessageId
 from chat.messages import feed
 from chat.messages.ingest import store_within
 from chat.models import Conversation, Message
@@ -29,6 +30,7 @@ from chat.visibility import VISIBLE, skipped
 from gateway import limits, publish
 from gateway.bus import Event
 from gateway.errors import NotFound
+from gateway.ids import ConversationId, UserId
 from outbox.events import (
     ConversationChanged,
     MembersChanged,
@@ -60,7 +62,7 @@ class MemberChange(NamedTuple):
 
     change: MembershipChange
     user_ids: Sequence[int]
-    actor_id: int
+    actor_id: UserId
 
     @property
     def growth(self) -> int:
@@ -81,7 +83,7 @@ class LockedMessage(NamedTuple):
     id: int
     seq: int
     rev: int
-    sender_id: int
+    sender_id: UserId
     version: int
     status: str
     content_type: str
@@ -136,16 +138,24 @@ class LockedMessage(NamedTuple):
         """Return where the change that took `rev` stands, for its frame."""
         held = self.conversation
         joined_before = 0 if held.shares_history else self.seq
-        return events.Change(held.id, self.id, self.seq, rev, held.members_version, joined_before, self.skipped)
+        return events.Change(
+            ConversationId(held.id),
+            MessageId(self.id),
+            self.seq,
+            rev,
+            held.members_version,
+            joined_before,
+            self.skipped,
+        )
 
 
-def charge(user_id: int) -> None:
+def charge(user_id: UserId) -> None:
     """Charge a change of a message to its user's rate: before any lock is taken. Raises RateLimited."""
     per_minute = settings.LIMITS.changes_per_minute
     limits.enforce(f"{user_id}:changes", per_minute / 60, per_minute)
 
 
-def lock_message(user_id: int, message_id: int) -> LockedMessage:
+def lock_message(user_id: UserId, message_id: MessageId) -> LockedMessage:
     """Lock a message's conversation and return the message as it then is: two queries. Raises NotFound, NotAMember.
 
     A message that the user may not see is NotFound; for one of a former member it is NotAMember.
@@ -164,7 +174,7 @@ def lock_message(user_id: int, message_id: int) -> LockedMessage:
     if n is None:
         raise NotAMember
     membership = Membership(
-        conversation_id=conversation.id,
+        conversation_id=ConversationId(conversation.id),
         user_id=user_id,
         n=n,
         role=role,
@@ -181,7 +191,7 @@ def lock_message(user_id: int, message_id: int) -> LockedMessage:
     return message._replace(data=wire_json(message.data), reactions=wire_json(message.reactions))
 
 
-def lock_live_message(user_id: int, message_id: int) -> LockedMessage:
+def lock_live_message(user_id: UserId, message_id: MessageId) -> LockedMessage:
     """Lock a message that has not been deleted, as `lock_message` does. Raises NotFound, NotAMember."""
     message = lock_message(user_id, message_id)
     if message.deleted:
@@ -194,7 +204,7 @@ def write(message: LockedMessage, event: MessagesChanged, **values: Any) -> int:
     it took.
     """
     rev = _write(message.conversation, event, **values)
-    _publish(feed.updated(message.conversation_id, message.seq))
+    _publish(feed.updated(ConversationId(message.conversation_id), message.seq))
     return rev
 
 
@@ -223,11 +233,11 @@ def write_tombstone(message: LockedMessage) -> int:
         attachments=None,
         reactions=None,
     )
-    _publish(events.deleted_event(message.change(rev), message.user_id))
+    _publish(events.deleted_event(message.change(rev), UserId(message.user_id)))
     return rev
 
 
-def refresh(conversation_id: int, message_id: int) -> None:
+def refresh(conversation_id: ConversationId, message_id: MessageId) -> None:
     """Give a message of a locked conversation a rev of its own, because its files have changed.
 
     This is nobody's act. A message that is gone or deleted shows no files, so nothing is published.
@@ -256,7 +266,7 @@ def _publish(event: Event) -> None:
     transaction.on_commit(partial(publish.to_conversation, event))
 
 
-def lock_conversation(conversation_id: int) -> Conversation:
+def lock_conversation(conversation_id: ConversationId) -> Conversation:
     """Lock a conversation's row until the transaction ends. Raises NotAMember for one that does not exist."""
     conversation = Conversation.objects.select_for_update(no_key=True).filter(id=conversation_id).first()
     if conversation is None:
@@ -277,7 +287,9 @@ def advance(conversation: Conversation, members: MemberChange | None = None, **v
     conversation.member_count += members.growth if members else 0
     names = ["rev", "settings_rev", "changed_at", "members_version", "member_count", "next_n", *values]
     conversation.save(update_fields=names)
-    _publish(events.chat_event(conversation.id, version=conversation.members_version, rev=conversation.rev))
+    _publish(
+        events.chat_event(ConversationId(conversation.id), version=conversation.members_version, rev=conversation.rev)
+    )
     if members:
         record_members(conversation, members, rev=conversation.rev)
     if values:
@@ -297,14 +309,14 @@ def record_members(conversation: Conversation, members: MemberChange, *, rev: in
     )
 
 
-def post_system_message(conversation: Conversation, actor_id: int, event: str, text: str, **data: Any) -> None:
+def post_system_message(conversation: Conversation, actor_id: UserId, event: str, text: str, **data: Any) -> None:
     """Store a system message of a locked conversation (F31): `text` for people, `event` and `data` for programs.
 
     The actor must be a member at this moment. The conversation's counters are read again after it.
     """
     store_within(
         Draft(
-            conversation_id=conversation.id,
+            conversation_id=ConversationId(conversation.id),
             sender_id=actor_id,
             client_id=uuid4(),
             content_type="system",

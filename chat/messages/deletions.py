@@ -9,11 +9,13 @@ from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 
 from chat import events
+from chat.ids import MessageId
 from chat.messages import changes, edits, history
 from chat.messages.changes import LockedMessage
 from chat.models import Attachment, Hiding, Mention, Message, MessageVersion, Reaction, Vote
 from chat.refusals import DeleteWindowClosed
 from gateway.errors import Forbidden
+from gateway.ids import ConversationId, UserId
 from holds import holds
 from outbox.events import MessagesDeleted, MessagesPurged
 from outbox.outbox import record
@@ -28,7 +30,7 @@ SELECT EXISTS (SELECT FROM chat_message m JOIN chat_hiding x
 """
 
 
-def delete(user_id: int, message_id: int) -> int:
+def delete(user_id: UserId, message_id: MessageId) -> int:
     """Delete a message for everyone and return the rev; one that is deleted already stays as it is.
 
     By its author within the window, by an admin of the conversation at any time. What hangs on it goes with it, its
@@ -70,7 +72,7 @@ def _delete_for_everyone(message: LockedMessage) -> int:
     return changes.write_tombstone(message)
 
 
-def hide(user_id: int, message_id: int) -> None:
+def hide(user_id: UserId, message_id: MessageId) -> None:
     """Delete a message for oneself, on all of one's devices and at any time. Raises NotFound."""
     changes.charge(user_id)
     with connection.cursor() as cursor:
@@ -93,7 +95,7 @@ def hide(user_id: int, message_id: int) -> None:
                 )
             )
             transaction.on_commit(
-                partial(events.publish_hidden, user_id, int(message.chat_id), message_id, message.seq)
+                partial(events.publish_hidden, user_id, ConversationId(int(message.chat_id)), message_id, message.seq)
             )
 
 

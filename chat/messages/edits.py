@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from msgspec.structs import replace
 
+from chat.ids import MessageId
 from chat.messages import changes, history, validation
 from chat.messages.changes import LockedMessage
 from chat.messages.content_types import WORDED
@@ -16,6 +17,7 @@ from chat.messages.ingest import calls_everyone
 from chat.models import Conversation, Member, MessageVersion
 from chat.refusals import EditWindowClosed, ReadOnly
 from gateway.errors import Conflict, Forbidden, NotFound
+from gateway.ids import UserId
 
 # Index: mention_once, which is scanned by its first column; mentions are few.
 UNMENTION = "DELETE FROM chat_mention WHERE conversation_id = %(conversation)s AND seq = %(seq)s"
@@ -53,7 +55,12 @@ class Versions(NamedTuple):
 
 
 def edit(
-    user_id: int, message_id: int, content: str, *, version: int | None = None, mentions: Sequence[int] | None = None
+    user_id: UserId,
+    message_id: MessageId,
+    content: str,
+    *,
+    version: int | None = None,
+    mentions: Sequence[int] | None = None,
 ) -> Edited:
     """Replace a message's text; without `mentions` its mentions stay. An unchanged text makes no rev.
 
@@ -136,7 +143,7 @@ def _replace_mentions(message: LockedMessage, people: list[int]) -> None:
         cursor.execute(MENTION, values)
 
 
-def versions(viewer: int, message_id: int, *, below: int | None = None, limit: int) -> Versions:
+def versions(viewer: UserId, message_id: MessageId, *, below: int | None = None, limit: int) -> Versions:
     """Return the versions of a message's text, the latest first. Raises NotFound, for a deleted one too."""
     message = history.find(viewer, message_id)
     if message.status == "deleted":

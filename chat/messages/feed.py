@@ -7,10 +7,12 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from chat.events import Change, chat_event, deleted_event, message_event, updated_event
+from chat.ids import MessageId
 from chat.messages import history
 from chat.messages.history import MessageRow
 from chat.visibility import skipped
 from gateway.bus import Event
+from gateway.ids import ConversationId, UserId
 from gateway.topics import PAST, Audience, Interval, Known
 
 # `settled` is the last rev before those of the last two seconds: news of these may still be on their way.
@@ -101,7 +103,7 @@ WHERE m.user_id = %(user)s AND m.left_seq IS NULL ORDER BY c.last_message_at DES
 MOST = 1000
 
 
-def audience(conversation_id: int, known: Known | None = None) -> Audience:
+def audience(conversation_id: ConversationId, known: Known | None = None) -> Audience:
     """Return present and recent members, from one read; with `known`, only the members who joined or left since."""
     values: dict[str, Any] = {"conversation": conversation_id, "past": PAST}
     with connection.cursor() as cursor:
@@ -115,7 +117,7 @@ def audience(conversation_id: int, known: Known | None = None) -> Audience:
     return Audience(version, settled, Known(n, seq), members)
 
 
-def between(conversation_id: int, after: int, until: int) -> list[Event]:
+def between(conversation_id: ConversationId, after: int, until: int) -> list[Event]:
     """Return the events of a conversation with `after` < rev < `until`, each in its latest state, in rev order.
 
     A rev that was made anew since has no event of its own: the later one tells all.
@@ -128,7 +130,7 @@ def between(conversation_id: int, after: int, until: int) -> list[Event]:
     return sorted(events, key=lambda event: event.rev)
 
 
-def by_seq(conversation_id: int, first: int, last: int) -> list[Event]:
+def by_seq(conversation_id: ConversationId, first: int, last: int) -> list[Event]:
     """Return the events of the messages from seq `first` to `last`, each in its latest state."""
     with connection.cursor() as cursor:
         return _events(cursor, BY_SEQ, conversation=conversation_id, first=first, last=last)
@@ -147,11 +149,11 @@ def since(user_ids: list[int], moment: datetime) -> list[Event]:
     return all_events
 
 
-def updated(conversation_id: int, seq: int) -> Event:
+def updated(conversation_id: ConversationId, seq: int) -> Event:
     """Return `message.updated` of a message that was changed in the transaction in progress: one query."""
     with connection.cursor() as cursor:
         ((row, message),) = _rows(cursor, BY_SEQ, conversation=conversation_id, first=seq, last=seq)
-    return updated_event(_change(row, message), history.message_of(message, 0))
+    return updated_event(_change(row, message), history.message_of(message, UserId(0)))
 
 
 def _rows(cursor: CursorWrapper, sql: str, **values: Any) -> list[tuple[FeedRow, MessageRow]]:
@@ -168,7 +170,7 @@ def _event(row: FeedRow, message: MessageRow) -> Event:
     """Return the event of a message read back: new, deleted or changed."""
     if not row.changed:
         return message_event(
-            history.message_of(message, 0),
+            history.message_of(message, UserId(0)),
             version=row.version,
             skipped=row.skipped,
             stored_at=message.created_at,
@@ -176,16 +178,22 @@ def _event(row: FeedRow, message: MessageRow) -> Event:
         )
     if message.status == "deleted":
         return deleted_event(_change(row, message), message.deleted_by or message.sender_id, late=row.updated_at)
-    return updated_event(_change(row, message), history.message_of(message, 0), late=row.updated_at)
+    return updated_event(_change(row, message), history.message_of(message, UserId(0)), late=row.updated_at)
 
 
 def _change(row: FeedRow, message: MessageRow) -> Change:
     return Change(
-        message.conversation_id, message.id, message.seq, message.rev, row.version, row.joined_before, row.skipped
+        message.conversation_id,
+        MessageId(message.id),
+        message.seq,
+        message.rev,
+        row.version,
+        row.joined_before,
+        row.skipped,
     )
 
 
-def chats(user_id: int) -> list[int]:
+def chats(user_id: UserId) -> list[int]:
     """Return the ids of a user's conversations, the latest message first."""
     with connection.cursor() as cursor:
         cursor.execute(CHATS, {"user": user_id})

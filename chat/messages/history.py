@@ -13,28 +13,30 @@ from msgspec.structs import replace
 from chat import links
 from chat.access import member_of
 from chat.frames import Message, Person, Quote, wire_json, wire_time
+from chat.ids import MessageId
 from chat.models import Hiding
 from chat.read_state import NO_TICKS, Ticks, members_of, ticks
 from chat.visibility import VISIBLE, visible
 from gateway.errors import NotFound
 from gateway.frames import Viewer
+from gateway.ids import ConversationId, UserId
 
 
 class MessageRow(NamedTuple):
     """A message as every statement here reads it: the fields are the columns, in this order."""
 
     id: int
-    conversation_id: int
+    conversation_id: ConversationId
     seq: int
     rev: int
     client_id: UUID
     version: int
-    sender_id: int
+    sender_id: UserId
     sender_name: str
     content_type: str
     content: str
     data: Any
-    reply_to: int | None
+    reply_to: MessageId | None
     mentions: list[int] | None
     priority: str
     status: str
@@ -50,7 +52,7 @@ class MessageRow(NamedTuple):
     last_reply: int | None
     everyone: bool
     reactions: Any
-    deleted_by: int | None
+    deleted_by: UserId | None
     attachments: Any
     traceparent: str | None
 
@@ -145,7 +147,7 @@ class Page(NamedTuple):
     next_seq: int | None
 
 
-def read(sql: str, viewer: int, states: Mapping[int, Ticks] | None = None, **values: Any) -> list[Message]:
+def read(sql: str, viewer: UserId, states: Mapping[int, Ticks] | None = None, **values: Any) -> list[Message]:
     """Run one of this module's queries for `viewer`; `states` are the ticks by conversation."""
     with connection.cursor() as cursor:
         cursor.execute(sql, {"viewer": viewer, **values})
@@ -154,7 +156,7 @@ def read(sql: str, viewer: int, states: Mapping[int, Ticks] | None = None, **val
 
 def page(
     viewer: Viewer,
-    conversation_id: int,
+    conversation_id: ConversationId,
     *,
     limit: int,
     before: int | None = None,
@@ -171,7 +173,9 @@ def page(
     return page_before(viewer.user_id, conversation_id, before=before, limit=limit, state=state), "before"
 
 
-def page_before(viewer: int, conversation_id: int, *, before: int | None, limit: int, state: Ticks = NO_TICKS) -> Page:
+def page_before(
+    viewer: UserId, conversation_id: ConversationId, *, before: int | None, limit: int, state: Ticks = NO_TICKS
+) -> Page:
     """Return the newest messages below seq `before` (None: the newest of all)."""
     edge = before if before is not None else 2**62
     rows = read(PAGE_BEFORE, viewer, {conversation_id: state}, conversation=conversation_id, edge=edge, limit=limit + 1)
@@ -179,30 +183,32 @@ def page_before(viewer: int, conversation_id: int, *, before: int | None, limit:
     return Page(kept, len(rows) > limit, kept[0].seq if len(rows) > limit else None)
 
 
-def page_after(viewer: int, conversation_id: int, *, after: int, limit: int, state: Ticks = NO_TICKS) -> Page:
+def page_after(
+    viewer: UserId, conversation_id: ConversationId, *, after: int, limit: int, state: Ticks = NO_TICKS
+) -> Page:
     """Return the oldest messages above seq `after`."""
     rows = read(PAGE_AFTER, viewer, {conversation_id: state}, conversation=conversation_id, edge=after, limit=limit + 1)
     kept = rows[:limit]
     return Page(kept, len(rows) > limit, kept[-1].seq if len(rows) > limit else None)
 
 
-def message_by_id(viewer: Viewer, message_id: int) -> Message:
+def message_by_id(viewer: Viewer, message_id: MessageId) -> Message:
     """Return one message, with its state where it is the viewer's own. Raises NotFound if the viewer may not see it."""
     row, present = _visible(viewer.user_id, message_id)
-    states = {}
+    states: dict[int, Ticks] = {}
     if present and row.sender_id == viewer.user_id:
         chat = row.conversation_id
         states[chat] = ticks(members_of(viewer, [chat])[chat], viewer.user_id)
     return _as_seen(row, viewer.user_id, present, states)
 
 
-def find(user_id: int, message_id: int) -> Message:
+def find(user_id: UserId, message_id: MessageId) -> Message:
     """Return one message without its state. Raises NotFound if the user may not see it."""
     row, present = _visible(user_id, message_id)
     return _as_seen(row, user_id, present, {})
 
 
-def _visible(user_id: int, message_id: int) -> tuple[MessageRow, bool]:
+def _visible(user_id: UserId, message_id: MessageId) -> tuple[MessageRow, bool]:
     """Return a message's row and whether the user is a member of its conversation now."""
     with connection.cursor() as cursor:
         cursor.execute(BY_ID, {"viewer": user_id, "id": message_id})
@@ -213,13 +219,13 @@ def _visible(user_id: int, message_id: int) -> tuple[MessageRow, bool]:
     return MessageRow._make(columns), present
 
 
-def _as_seen(row: MessageRow, user_id: int, present: bool, states: Mapping[int, Ticks]) -> Message:
+def _as_seen(row: MessageRow, user_id: UserId, present: bool, states: Mapping[int, Ticks]) -> Message:
     """Former members get the message without reactions, replies and receipts."""
     message = message_of(row, user_id, states)
     return message if present else replace(message, reactions=[], reply_count=UNSET, last_reply_seq=UNSET)
 
 
-def seq_of(viewer: int, conversation_id: int, message_id: int) -> int:
+def seq_of(viewer: UserId, conversation_id: ConversationId, message_id: MessageId) -> int:
     """Return the seq of a message of that conversation; another device may have deleted it for the viewer meanwhile.
 
     Raises NotAMember, NotFound.
@@ -234,7 +240,7 @@ def seq_of(viewer: int, conversation_id: int, message_id: int) -> int:
     return message.seq
 
 
-def message_of(row: MessageRow, viewer: int, states: Mapping[int, Ticks] = {}) -> Message:
+def message_of(row: MessageRow, viewer: UserId, states: Mapping[int, Ticks] = {}) -> Message:
     """Return a row's message object as `viewer` sees it; `states` are the ticks by conversation."""
     state: str | UnsetType = UNSET
     if row.sender_id == viewer:

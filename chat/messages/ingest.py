@@ -27,6 +27,7 @@ from gateway import codec, hub, limits
 from gateway.async_database import PreparedConnection, array
 from gateway.batching import Batcher
 from gateway.errors import RateLimited, Refused
+from gateway.ids import ConversationId
 from gateway.limits import Charge, Window
 
 logger = logging.getLogger(__name__)
@@ -177,7 +178,7 @@ async def _lane_submit(draft: Draft) -> Stored:
 _lanes: list[Lane] = []
 
 
-def lane_of(conversation_id: int) -> Lane:
+def lane_of(conversation_id: ConversationId) -> Lane:
     """Return a conversation's lane; all of a web process is one event loop."""
     if not _lanes:
         _lanes.extend(Lane() for _ in range(LANES))

@@ -11,11 +11,13 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from chat.access import member_of
+from chat.ids import MessageId
 from chat.messages import changes, history
 from chat.messages.changes import LockedMessage
 from chat.models import Vote
 from chat.refusals import ReadOnly
 from gateway.errors import Forbidden, InvalidPayload, NotFound
+from gateway.ids import ConversationId, UserId
 from outbox.events import MessageChange
 
 SHOWN = 50
@@ -46,7 +48,7 @@ class Ballot(NamedTuple):
 
     id: int
     option: int
-    user_id: int
+    user_id: UserId
     display_name: str
     created_at: datetime
 
@@ -59,7 +61,7 @@ class Ballots(NamedTuple):
     next: int | None
 
 
-def vote(user_id: int, message_id: int, options: Sequence[int]) -> Voted:
+def vote(user_id: UserId, message_id: MessageId, options: Sequence[int]) -> Voted:
     """Replace the user's choice by these options, by index from 0; no option withdraws the vote.
 
     The same choice again makes no rev. Raises NotFound, NotAMember, InvalidPayload, ReadOnly for a closed poll.
@@ -83,7 +85,7 @@ def vote(user_id: int, message_id: int, options: Sequence[int]) -> Voted:
         return _write_results(message)
 
 
-def close(user_id: int, message_id: int) -> Voted:
+def close(user_id: UserId, message_id: MessageId) -> Voted:
     """End a poll for good, by its author or an admin; a second time changes nothing. Raises NotFound, NotAMember, Forbidden."""
     changes.charge(user_id)
     with transaction.atomic():
@@ -95,7 +97,7 @@ def close(user_id: int, message_id: int) -> Voted:
         return _write(message, "closed", {**message.data, "closed": True})
 
 
-def _lock_poll(user_id: int, message_id: int) -> LockedMessage:
+def _lock_poll(user_id: UserId, message_id: MessageId) -> LockedMessage:
     message = changes.lock_live_message(user_id, message_id)
     if message.content_type != "poll":
         raise NotFound("this is no poll")
@@ -130,12 +132,12 @@ def _write(message: LockedMessage, change: MessageChange, data: dict[str, Any]) 
     return Voted(changes.write(message, message.changed(change), data=data), data)
 
 
-def ballots(viewer: int, message_id: int, *, after: int = 0, limit: int) -> Ballots:
+def ballots(viewer: UserId, message_id: MessageId, *, after: int = 0, limit: int) -> Ballots:
     """Return the viewer's choice and, unless the poll is anonymous, all choices. Raises NotFound, NotAMember."""
     message = history.find(viewer, message_id)
     if message.content_type != "poll" or message.status == "deleted":
         raise NotFound("this is no poll")
-    member_of(viewer, int(message.chat_id))
+    member_of(viewer, ConversationId(int(message.chat_id)))
     its = {"conversation_id": int(message.chat_id), "message_id": message_id}
     mine = list(Vote.objects.filter(**its, user_id=viewer).order_by("option").values_list("option", flat=True))
     if message.data["anonymous"]:

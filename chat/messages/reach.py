@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from redis import RedisError
 
+from gateway.ids import UserId
 from gateway.redis_clients import loop_client, thread_client
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def uncounted(pairs: Sequence[Pair]) -> list[Pair]:
     return [pair for pair in dict.fromkeys(pairs) if _counted.get(pair, 0.0) < now]
 
 
-def is_slowed(user_id: int) -> bool:
+def is_slowed(user_id: UserId) -> bool:
     """Return whether this process knows a user to be above the number within the hour."""
     return bool(_over) and _over.get(user_id, 0.0) > time.monotonic()
 
@@ -61,7 +62,7 @@ async def count(pairs: Sequence[Pair]) -> set[int]:
     try:
         async with loop_client().pipeline(transaction=False) as pipe:
             for user, chat in pairs:
-                pipe.eval(SCRIPT, 1, _key(user), chat)
+                pipe.eval(SCRIPT, 1, _key(UserId(user)), chat)
             return _record(pairs, await pipe.execute())
     except (RedisError, OSError) as fault:
         return _without_redis(pairs, fault)
@@ -70,7 +71,7 @@ async def count(pairs: Sequence[Pair]) -> set[int]:
 def count_in_thread(pairs: Sequence[Pair]) -> set[int]:
     """`count` from a thread."""
     try:
-        return _record(pairs, [thread_client().eval(SCRIPT, 1, _key(user), chat) for user, chat in pairs])
+        return _record(pairs, [thread_client().eval(SCRIPT, 1, _key(UserId(user)), chat) for user, chat in pairs])
     except (RedisError, OSError) as fault:
         return _without_redis(pairs, fault)
 
@@ -86,7 +87,7 @@ def log_flagged(rows: Sequence[Sequence[Any]]) -> None:
         logger.warning("reach: user %s writes to very many people: flagged and slowed", user)
 
 
-def _key(user_id: int) -> str:
+def _key(user_id: UserId) -> str:
     return f"reach:{user_id}"
 
 
@@ -97,7 +98,7 @@ def _record(pairs: Sequence[Pair], counts: Sequence[int]) -> set[int]:
     _counted.update(dict.fromkeys(pairs, now + COUNTED_SECONDS))
     most = settings.LIMITS.recipients_per_hour
     above = {user for (user, _), count in zip(pairs, counts, strict=True) if count > most}
-    fresh = {user for user in above if not is_slowed(user)}
+    fresh = {user for user in above if not is_slowed(UserId(user))}
     _over.update(dict.fromkeys(above, now + HOUR))
     if len(_over) > KEPT:
         _over.clear()

@@ -9,9 +9,11 @@ from django.db import connection, transaction
 from msgspec.structs import replace
 
 from chat.access import member_of
+from chat.ids import MessageId
 from chat.messages import changes, history
 from chat.models import Reaction
 from gateway.errors import InvalidPayload
+from gateway.ids import ConversationId, UserId
 
 # The emoji of UTS 51, with the code points reserved for later ones; no text matches.
 _PICTURE = (
@@ -64,7 +66,7 @@ class Who(NamedTuple):
 
     id: int
     emoji: str
-    user_id: int
+    user_id: UserId
     display_name: str
     created_at: datetime
 
@@ -76,7 +78,7 @@ class People(NamedTuple):
     next: int | None
 
 
-def add(user_id: int, message_id: int, emoji: str) -> Reacted:
+def add(user_id: UserId, message_id: MessageId, emoji: str) -> Reacted:
     """Add one's emoji to a message; a second time changes nothing. Raises NotFound, NotAMember, InvalidPayload."""
     check(emoji)
     changes.charge(user_id)
@@ -98,7 +100,7 @@ def _insert(message: changes.LockedMessage, emoji: str) -> bool:
         return bool(cursor.rowcount)
 
 
-def remove(user_id: int, message_id: int, emoji: str) -> Reacted:
+def remove(user_id: UserId, message_id: MessageId, emoji: str) -> Reacted:
     """Take one's emoji away; where there is none nothing changes. Raises NotFound, NotAMember, InvalidPayload."""
     check(emoji)
     changes.charge(user_id)
@@ -126,12 +128,12 @@ def _write_summary(message: changes.LockedMessage, emoji: str, *, added: bool) -
     return Reacted(rev, summary)
 
 
-def people(viewer: int, message_id: int, *, emoji: str | None = None, after: int = 0, limit: int) -> People:
+def people(viewer: UserId, message_id: MessageId, *, emoji: str | None = None, after: int = 0, limit: int) -> People:
     """Return who reacted to a message, all or with one emoji. Raises NotFound, NotAMember, InvalidPayload."""
     if emoji is not None:
         check(emoji)
     message = history.find(viewer, message_id)
-    member_of(viewer, int(message.chat_id))
+    member_of(viewer, ConversationId(int(message.chat_id)))
     if message.status == "deleted":
         # Its reactions are gone, or a hold keeps them for nobody to see.
         return People([], None)

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection
 
 from chat.messages import reach
+from gateway.ids import ConversationId, UserId
 
 Pair = tuple[int, int]  # user, conversation
 Rows = Callable[[str, Sequence[Any]], Awaitable[list[tuple[Any, ...]]]]
@@ -42,10 +43,10 @@ async def unknown_pairs(pairs: Sequence[Pair], rows: Rows) -> set[Pair]:
         _remember(unknown - strange_pairs)
         if above := await reach.count(reach.uncounted([(user, conversation) for user, conversation, _ in direct])):
             reach.log_flagged(await rows(reach.FLAG, reach.flags(above)))
-    return strange_pairs | {pair for pair in pairs if reach.is_slowed(pair[0])}
+    return strange_pairs | {pair for pair in pairs if reach.is_slowed(UserId(pair[0]))}
 
 
-def unknown_pair(user_id: int, conversation_id: int) -> bool:
+def unknown_pair(user_id: UserId, conversation_id: ConversationId) -> bool:
     """`unknown_pairs` for one pair, from a thread."""
     with connection.cursor() as cursor:
         cursor.execute(STRANGERS, [[user_id], [conversation_id]])

@@ -10,11 +10,13 @@ from django.db import connection
 
 from chat.access import member_of
 from chat.frames import Message
+from chat.ids import MessageId
 from chat.messages import history
 from chat.messages.history import COLUMNS
 from chat.read_state import members_of, ticks
 from chat.visibility import VISIBLE
 from gateway.frames import Viewer
+from gateway.ids import ConversationId, UserId
 
 # Index: message_root.
 REPLIES = f"""
@@ -80,27 +82,27 @@ class Threads(NamedTuple):
     next: int | None
 
 
-def replies(viewer: Viewer, root_id: int, *, after: int = 0, limit: int) -> Replies:
+def replies(viewer: Viewer, root_id: MessageId, *, after: int = 0, limit: int) -> Replies:
     """Return the replies of the thread that begins at a message. Raises NotFound, NotAMember."""
     conversation_id = int(history.find(viewer.user_id, root_id).chat_id)
-    member_of(viewer.user_id, conversation_id)
+    member_of(viewer.user_id, ConversationId(conversation_id))
     state = ticks(members_of(viewer, [conversation_id])[conversation_id], viewer.user_id)
     values = {"conversation": conversation_id, "root": root_id, "after": after, "limit": limit + 1}
     messages = history.read(REPLIES, viewer.user_id, {conversation_id: state}, **values)
     kept = messages[:limit]
-    unread = _unread(viewer.user_id, conversation_id, [root_id])[root_id]
+    unread = _unread(viewer.user_id, ConversationId(conversation_id), [root_id])[root_id]
     return Replies(kept, unread, kept[-1].seq if len(messages) > limit else None)
 
 
-def read(viewer: int, root_id: int, seq: int) -> None:
+def read(viewer: UserId, root_id: MessageId, seq: int) -> None:
     """Mark a thread as read up to a seq; never moves back, nor above the last message. Raises NotFound, NotAMember."""
     conversation_id = int(history.find(viewer, root_id).chat_id)
-    member_of(viewer, conversation_id)
+    member_of(viewer, ConversationId(conversation_id))
     with connection.cursor() as cursor:
         cursor.execute(READ, {"conversation": conversation_id, "root": root_id, "viewer": viewer, "seq": seq})
 
 
-def threads(viewer: int, conversation_id: int, *, before: int | None = None, limit: int) -> Threads:
+def threads(viewer: UserId, conversation_id: ConversationId, *, before: int | None = None, limit: int) -> Threads:
     """Return the threads of a conversation: four queries. Raises NotAMember."""
     member_of(viewer, conversation_id)
     values = {"viewer": viewer, "conversation": conversation_id, "before": before or 2**62, "limit": limit + 1}
@@ -115,7 +117,7 @@ def threads(viewer: int, conversation_id: int, *, before: int | None = None, lim
     return Threads(listed, listed[-1].last_seq if len(rows) > limit else None)
 
 
-def _unread(viewer: int, conversation_id: int, roots: Sequence[int]) -> dict[int, int]:
+def _unread(viewer: UserId, conversation_id: ConversationId, roots: Sequence[int]) -> dict[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(UNREAD, {"viewer": viewer, "conversation": conversation_id, "roots": list(roots)})
         return dict(cursor.fetchall())

@@ -8,8 +8,10 @@ from django.conf import settings
 
 from accounts.ids import from_wire
 from chat.drafts import Draft
+from chat.ids import AttachmentId, MessageId
 from chat.messages import content_types
 from gateway.errors import ContentTooLong, InvalidPayload
+from gateway.ids import ConversationId, UserId
 from gateway.routes import TRACEPARENT
 
 PRIORITIES = ("normal", "urgent")
@@ -19,8 +21,8 @@ EVERYONE_MEMBERS = 20
 
 def draft(
     *,
-    conversation_id: int,
-    sender_id: int,
+    conversation_id: ConversationId,
+    sender_id: UserId,
     client_id: str,
     content: str = "",
     content_type: str = "text",
@@ -39,7 +41,7 @@ def draft(
     """
     if len(attachments) > settings.LIMITS.max_attachments:
         raise InvalidPayload(f"at most {settings.LIMITS.max_attachments} attachments", field="attachments")
-    files = tuple(dict.fromkeys(from_wire(file) for file in attachments))
+    files = tuple(dict.fromkeys(from_wire(file, AttachmentId) for file in attachments))
     kept = content_types.checked(content_type, data, len(files))
     check_text(content, needed=not files and kept is None)
     if priority not in PRIORITIES:
@@ -52,8 +54,8 @@ def draft(
         content_type=content_type,
         content=content,
         data=kept,
-        reply_to=from_wire(reply_to) if reply_to is not None else None,
-        mentions=tuple(dict.fromkeys(from_wire(user) for user in mentions)),
+        reply_to=from_wire(reply_to, MessageId) if reply_to is not None else None,
+        mentions=tuple(dict.fromkeys(from_wire(user, UserId) for user in mentions)),
         priority=priority,
         last_seen_seq=last_seen_seq,
         traceparent=traceparent,

@@ -28,11 +28,13 @@ from chat.frames import (
     SyncResponse,
     Watermark,
 )
+from chat.ids import MessageId
 from chat.messages import history
 from chat.read_state import UNREAD, members_of, ticks
 from gateway import codec
 from gateway.errors import InvalidPayload
 from gateway.frames import Viewer
+from gateway.ids import ConversationId, UserId
 
 # Every chat of the user against the client's watermark, in one read; where history is not shared, from when they first
 # came, for what they were sent before they left and came back is theirs. Indexes: member_of_user, the key of conversation.
@@ -107,13 +109,13 @@ def requested(viewer: Viewer, wanted: SyncRequest) -> SyncResponse:
     if wanted.chats is not None:
         if len(wanted.chats) > MOST_NAMED:
             raise InvalidPayload(f"at most {MOST_NAMED} chats", field="chats")
-        marks = {from_wire(chat): mark for chat, mark in wanted.chats.items()}
+        marks: dict[int, Watermark] = {from_wire(chat, ConversationId): mark for chat, mark in wanted.chats.items()}
         return changes(viewer, marks, limit=wanted.limit)
     if wanted.chat_id is None:
         raise InvalidPayload("chats, or chatId", field="chats")
-    chat, last = from_wire(wanted.chat_id), wanted.last_message_id
+    chat, last = from_wire(wanted.chat_id, ConversationId), wanted.last_message_id
     member_of(viewer.user_id, chat)
-    seq = history.seq_of(viewer.user_id, chat, from_wire(last)) if last is not None else 0
+    seq = history.seq_of(viewer.user_id, chat, from_wire(last, MessageId)) if last is not None else 0
     return changes(viewer, {chat: Watermark(seq=seq)}, only=chat, limit=wanted.limit)
 
 
@@ -213,7 +215,7 @@ def _grant(behind: list[Standing], budget: int) -> list[Granted]:
     return granted
 
 
-def _standings(viewer: int, watermarks: Mapping[int, Watermark], only: int | None) -> list[Standing]:
+def _standings(viewer: UserId, watermarks: Mapping[int, Watermark], only: int | None) -> list[Standing]:
     values: dict[str, Any] = {
         "viewer": viewer,
         "ids": list(watermarks),
@@ -230,7 +232,7 @@ Grouped = dict[int, list[Message]]
 
 
 def _messages(
-    viewer: int, going: list[Granted], members: Mapping[int, list[ConversationMember]]
+    viewer: UserId, going: list[Granted], members: Mapping[int, list[ConversationMember]]
 ) -> tuple[list[Granted], Grouped, Grouped]:
     """Return the older messages that changed, and the newer ones, each by chat in seq order, and the chats of which these
     are all: of the others too many have changed for one answer, so they wait for the next sync.
@@ -358,14 +360,14 @@ def _own_since(viewer: Viewer, since: datetime) -> list[bytes]:
     return [codec.frame("chat.updated", ChatChanged(chat_id=chat.id, chat=chat)) for chat in chats.values()]
 
 
-def _left_since(viewer: int, since: datetime) -> list[bytes]:
+def _left_since(viewer: UserId, since: datetime) -> list[bytes]:
     with connection.cursor() as cursor:
         cursor.execute(LEFT_LATELY, {"viewer": viewer, "since": since})
         gone = [ChatChanged(chat_id=str(id_)) for (id_,) in cursor.fetchall()]
     return [codec.frame("chat.removed", payload) for payload in gone]
 
 
-def _hidden_since(viewer: int, since: datetime) -> list[bytes]:
+def _hidden_since(viewer: UserId, since: datetime) -> list[bytes]:
     with connection.cursor() as cursor:
         cursor.execute(HIDDEN_LATELY, {"viewer": viewer, "since": since, "most": REPLAYED})
         rows = cursor.fetchall()
@@ -376,7 +378,7 @@ def _hidden_since(viewer: int, since: datetime) -> list[bytes]:
     return [codec.frame("message.deleted", payload) for payload in payloads]
 
 
-def _hidden(viewer: int, conversations: list[int]) -> dict[int, list[str]]:
+def _hidden(viewer: UserId, conversations: list[int]) -> dict[int, list[str]]:
     values: dict[str, Any] = {"viewer": viewer, "conversations": conversations, "most": settings.LIMITS.sync_too_large}
     hidden: dict[int, list[str]] = {}
     with connection.cursor() as cursor:

@@ -10,6 +10,7 @@ from chat.conversations import invitations, queries
 from chat.conversations.conversations import DAY, charge_creation, clean_name, clean_topic, create_rows
 from chat.conversations.members import add_members
 from chat.frames import ConversationObject
+from chat.ids import TeamId
 from chat.messages import changes
 from chat.models import Conversation, Member, TeamMember
 from chat.refusals import GroupTooLarge, NotAMember
@@ -17,7 +18,7 @@ from chat.teams.teams import ADMINS, role_in
 from gateway import limits
 from gateway.errors import Forbidden, NotFound
 from gateway.frames import ALL_DEVICES, Viewer
-from gateway.ids import UserId
+from gateway.ids import ConversationId, UserId
 
 KINDS = (Conversation.Kind.CHANNEL, Conversation.Kind.BROADCAST)
 PAGE_SIZE = 100
@@ -43,7 +44,7 @@ class Channel(NamedTuple):
     joined: bool
 
 
-def listed(viewer: int, team_id: int, *, after: int = 0) -> tuple[list[Channel], int | None]:
+def listed(viewer: UserId, team_id: TeamId, *, after: int = 0) -> tuple[list[Channel], int | None]:
     """Return a page of a team's channels that the viewer may know of, and where the next one begins. Raises NotFound."""
     role_in(viewer, team_id)
     with connection.cursor() as cursor:
@@ -54,8 +55,8 @@ def listed(viewer: int, team_id: int, *, after: int = 0) -> tuple[list[Channel],
 
 
 def create(
-    user_id: int,
-    team_id: int,
+    user_id: UserId,
+    team_id: TeamId,
     *,
     kind: str,
     name: str,
@@ -81,10 +82,10 @@ def create(
             raise NotFound("one of these people is not in the team")
         invitations.check_may_add(user_id, people)
         create_rows(user_id, made, people)
-    return queries.conversation(Viewer(UserId(user_id), ALL_DEVICES), made.id)
+    return queries.conversation(Viewer(user_id, ALL_DEVICES), ConversationId(made.id))
 
 
-def join(user_id: int, conversation_id: int) -> None:
+def join(user_id: UserId, conversation_id: ConversationId) -> None:
     """Join a public channel or broadcast of one's team; a present member stays as they are.
 
     Raises NotAMember for what there is not, what is private and what is another team's; RateLimited (F294),
@@ -101,7 +102,7 @@ def join(user_id: int, conversation_id: int) -> None:
     limits.enforce(f"{user_id}:joins", per_day / DAY, per_day)
     with transaction.atomic():
         # All of it again under the locks: it may have changed while they were waited for.
-        team_row = _team_rows(channel.team_id, [user_id])
+        team_row = _team_rows(TeamId(channel.team_id), [user_id])
         held = changes.lock_conversation(conversation_id)
         if not team_row or held.closed_at is not None or held.private:
             raise NotAMember
@@ -109,11 +110,11 @@ def join(user_id: int, conversation_id: int) -> None:
             add_members(held, [user_id], by=user_id)
 
 
-def _is_in(user_id: int, channel: Conversation) -> bool:
+def _is_in(user_id: UserId, channel: Conversation) -> bool:
     return Member.objects.filter(conversation=channel, user_id=user_id, left_seq=None).exists()
 
 
-def _team_rows(team_id: int, people: Sequence[int]) -> list[int]:
+def _team_rows(team_id: TeamId, people: Sequence[int]) -> list[int]:
     """Lock people's rows in a team until the transaction's end: none of them leaves it meanwhile."""
     rows = TeamMember.objects.select_for_update(no_key=True).filter(team_id=team_id, user_id__in=people)
     return list(rows.order_by("user_id").values_list("id", flat=True))

@@ -15,9 +15,11 @@ from django.db.models import QuerySet
 from chat.conversations import invitations
 from chat.conversations.conversations import charge_creation, clean_name, clean_topic, end
 from chat.conversations.members import end_membership
+from chat.ids import TeamId
 from chat.messages import changes
 from chat.models import Conversation, Member, Team, TeamMember
 from gateway.errors import Forbidden, InvalidPayload, NotFound
+from gateway.ids import ConversationId, UserId
 
 OWNER, ADMIN, MEMBER = TeamMember.Role.OWNER, TeamMember.Role.ADMIN, TeamMember.Role.MEMBER
 ADMINS = (OWNER, ADMIN)
@@ -57,12 +59,12 @@ class TeamSeen(NamedTuple):
 class TeamPerson(NamedTuple):
     """Somebody in a team."""
 
-    user_id: int
+    user_id: UserId
     display_name: str
     role: str
 
 
-def role_in(user_id: int, team_id: int) -> str:
+def role_in(user_id: UserId, team_id: TeamId) -> str:
     """Return a user's role in a team. Raises NotFound, for no team as well as for one of others."""
     role = TeamMember.objects.filter(team_id=team_id, user_id=user_id).values_list("role", flat=True).first()
     if role is None:
@@ -70,14 +72,14 @@ def role_in(user_id: int, team_id: int) -> str:
     return role
 
 
-def listed(viewer: int) -> list[TeamSeen]:
+def listed(viewer: UserId) -> list[TeamSeen]:
     """Return the viewer's teams."""
     with connection.cursor() as cursor:
         cursor.execute(MINE, {"viewer": viewer, "team": None})
         return [TeamSeen(*row) for row in cursor.fetchall()]
 
 
-def team(viewer: int, team_id: int) -> TeamSeen:
+def team(viewer: UserId, team_id: TeamId) -> TeamSeen:
     """Return one of the viewer's teams. Raises NotFound."""
     with connection.cursor() as cursor:
         cursor.execute(MINE, {"viewer": viewer, "team": team_id})
@@ -87,7 +89,7 @@ def team(viewer: int, team_id: int) -> TeamSeen:
     return TeamSeen(*row)
 
 
-def people(viewer: int, team_id: int, *, after: int = 0) -> tuple[list[TeamPerson], int | None]:
+def people(viewer: UserId, team_id: TeamId, *, after: int = 0) -> tuple[list[TeamPerson], int | None]:
     """Return a page of a team's members by id, and where the next one begins. Raises NotFound."""
     role_in(viewer, team_id)
     with connection.cursor() as cursor:
@@ -97,17 +99,17 @@ def people(viewer: int, team_id: int, *, after: int = 0) -> tuple[list[TeamPerso
     return kept, kept[-1].user_id if len(rows) > len(kept) else None
 
 
-def create(user_id: int, name: str, description: str = "") -> int:
+def create(user_id: UserId, name: str, description: str = "") -> TeamId:
     """Return the id of a new team with its creator as owner. Raises InvalidPayload, RateLimited (F293)."""
     made = Team(name=clean_name(name), description=CLEAN["description"](description), created_by_id=user_id)
     charge_creation(user_id)
     with transaction.atomic():
         made.save(force_insert=True)
         TeamMember.objects.create(team=made, user_id=user_id, role=OWNER)
-    return made.id
+    return TeamId(made.id)
 
 
-def change(user_id: int, team_id: int, wanted: Mapping[str, str]) -> None:
+def change(user_id: UserId, team_id: TeamId, wanted: Mapping[str, str]) -> None:
     """Change a team's `name` or `description`, as an admin of it. Raises NotFound, Forbidden, InvalidPayload."""
     values = {name: CLEAN[name](value) for name, value in wanted.items()}
     with transaction.atomic():
@@ -116,7 +118,7 @@ def change(user_id: int, team_id: int, wanted: Mapping[str, str]) -> None:
             Team.objects.filter(id=held.id).update(**values)
 
 
-def dissolve(user_id: int, team_id: int) -> None:
+def dissolve(user_id: UserId, team_id: TeamId) -> None:
     """End a team and its channels, as its owner. Their messages stay stored. Raises NotFound, Forbidden."""
     with transaction.atomic():
         held = _managed(user_id, team_id)
@@ -127,7 +129,7 @@ def dissolve(user_id: int, team_id: int) -> None:
             end(channel, by=user_id)
 
 
-def add(user_id: int, team_id: int, *newcomer_ids: int) -> None:
+def add(user_id: UserId, team_id: TeamId, *newcomer_ids: int) -> None:
     """Add users to a team, as its admin; present members stay as they are.
 
     Raises NotFound, Forbidden (F246), InvalidPayload above the number of members that a team may have.
@@ -143,7 +145,7 @@ def add(user_id: int, team_id: int, *newcomer_ids: int) -> None:
         TeamMember.objects.bulk_create((TeamMember(team=held, user_id=person) for person in coming), batch_size=1000)
 
 
-def remove(user_id: int, team_id: int, leaver_id: int) -> None:
+def remove(user_id: UserId, team_id: TeamId, leaver_id: UserId) -> None:
     """Take somebody out of a team and all of its channels, by an admin, or leave oneself. Raises NotFound, Forbidden.
 
     The owner is removed by nobody; who goes as the owner has the earliest admin as heir, else the earliest member,
@@ -172,13 +174,13 @@ def _depart(held: Team, leaver: TeamMember, *, by: int) -> None:
             TeamMember.objects.filter(id=heir.id).update(role=OWNER)
     inside = _channels(held).filter(members__user_id=leaver.user_id, members__left_seq=None).order_by("id")
     for conversation_id in list(inside.values_list("id", flat=True)):
-        channel = changes.lock_conversation(conversation_id)
+        channel = changes.lock_conversation(ConversationId(conversation_id))
         member = Member.objects.filter(conversation=channel, user_id=leaver.user_id, left_seq=None).first()
         if member is not None:
             end_membership(channel, member, by=by)
 
 
-def set_role(user_id: int, team_id: int, member_id: int, role: str) -> None:
+def set_role(user_id: UserId, team_id: TeamId, member_id: UserId, role: str) -> None:
     """Promote, demote or hand a team over, by the rules of a conversation's roles.
 
     Raises NotFound, Forbidden, InvalidPayload.
@@ -202,14 +204,14 @@ def set_role(user_id: int, team_id: int, member_id: int, role: str) -> None:
         TeamMember.objects.filter(id=member.id).update(role=role)
 
 
-def _held(team_id: int) -> Team:
+def _held(team_id: TeamId) -> Team:
     team = Team.objects.select_for_update(no_key=True).filter(id=team_id).first()
     if team is None:
         raise NotFound("there is no such team")
     return team
 
 
-def _managed(user_id: int, team_id: int) -> Team:
+def _managed(user_id: UserId, team_id: TeamId) -> Team:
     """Lock a team for an admin of it. Raises NotFound, Forbidden."""
     held = _held(team_id)
     if role_in(user_id, team_id) not in ADMINS:

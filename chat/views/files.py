@@ -16,6 +16,7 @@ from accounts.ids import from_wire
 from chat.bodies.files import AttachmentObject, NewAttachment
 from chat.files import downloads, uploads
 from chat.files.uploads import OutOfPlace, Piece
+from chat.ids import AttachmentId
 from gateway.errors import InvalidPayload
 from gateway.http import JsonParser, answer, body, document
 from gateway.schema import described
@@ -47,7 +48,7 @@ class Attachments(APIView):
             made = uploads.store(user, name, type_, source, file.size or 0)
         else:
             wanted = body(request, NewAttachment)
-            replaces = from_wire(wanted.replaces) if wanted.replaces is not None else None
+            replaces = from_wire(wanted.replaces, AttachmentId) if wanted.replaces is not None else None
             made = uploads.begin(
                 user, name=wanted.name, size=wanted.size, mime_type=wanted.mime_type, replaces=replaces
             )
@@ -58,12 +59,12 @@ class OneAttachment(APIView):
     @described(answers=AttachmentObject)
     def get(self, request: Request, attachment_id: str) -> HttpResponse:
         """Return a file of yours, or of a message that you may see, with fresh links and how far its upload is."""
-        return answer(uploads.wire(uploads.look(session_of(request).user_id, from_wire(attachment_id))))
+        return answer(uploads.wire(uploads.look(session_of(request).user_id, from_wire(attachment_id, AttachmentId))))
 
     @described(status=204)
     def delete(self, request: Request, attachment_id: str) -> HttpResponse:
         """Cancel an upload, or forget a file that was never sent."""
-        uploads.cancel(session_of(request).user_id, from_wire(attachment_id))
+        uploads.cancel(session_of(request).user_id, from_wire(attachment_id, AttachmentId))
         return HttpResponse(status=204)
 
 
@@ -85,7 +86,7 @@ class Content(APIView):
         """Return the bytes of a file or its thumbnail, by the link that the message object has."""
         named = request.query_params
         wanted = [named.get(name, "") for name in ("kind", "until", "signature")]
-        return downloads.response(from_wire(attachment_id), *wanted, headers=request.headers)
+        return downloads.response(from_wire(attachment_id, AttachmentId), *wanted, headers=request.headers)
 
     @described(answers=AttachmentObject, refuses=(400, 409, 413))
     def put(self, request: Request, attachment_id: str) -> HttpResponseBase:
@@ -96,7 +97,7 @@ class Content(APIView):
             raise InvalidPayload("bytes first-last/total", field="Content-Range")
         piece = Piece(int(match[1]), int(match[2]) + 1, int(match[3]))
         try:
-            row = uploads.append(user, from_wire(attachment_id), piece, cast(Any, request._request))
+            row = uploads.append(user, from_wire(attachment_id, AttachmentId), piece, cast(Any, request._request))
         except OutOfPlace as fault:
             refusal = document(fault)
             refusal["Upload-Offset"] = str(fault.received)

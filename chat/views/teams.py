@@ -9,9 +9,11 @@ from accounts.ids import from_wire
 from chat.bodies import teams as bodies
 from chat.conversations import queries
 from chat.frames import ConversationObject, wire_time
+from chat.ids import TeamId
 from chat.teams import channels, teams
 from gateway.errors import InvalidPayload
 from gateway.http import answer, body, fields_set
+from gateway.ids import ConversationId, UserId
 from gateway.paging import cursor_of, listing, write_cursor
 from gateway.schema import described
 
@@ -34,19 +36,19 @@ class Team(APIView):
     @described(answers=bodies.TeamObject)
     def get(self, request: Request, team_id: str) -> HttpResponse:
         """Return one of your teams."""
-        return answer(_seen(teams.team(session_of(request).user_id, from_wire(team_id))))
+        return answer(_seen(teams.team(session_of(request).user_id, from_wire(team_id, TeamId))))
 
     @described(takes=bodies.TeamChange, answers=bodies.TeamObject)
     def patch(self, request: Request, team_id: str) -> HttpResponse:
         """Change name or description, as an admin of the team."""
-        user, team = session_of(request).user_id, from_wire(team_id)
+        user, team = session_of(request).user_id, from_wire(team_id, TeamId)
         teams.change(user, team, fields_set(body(request, bodies.TeamChange)))
         return answer(_seen(teams.team(user, team)))
 
     @described(status=204)
     def delete(self, request: Request, team_id: str) -> HttpResponse:
         """Dissolve a team and its channels, as its owner."""
-        teams.dissolve(session_of(request).user_id, from_wire(team_id))
+        teams.dissolve(session_of(request).user_id, from_wire(team_id, TeamId))
         return HttpResponse(status=204)
 
 
@@ -55,7 +57,7 @@ class TeamMembers(APIView):
     def get(self, request: Request, team_id: str) -> HttpResponse:
         """List a team's members, 100 a page."""
         after = cursor_of(request, int) or 0
-        page, following = teams.people(session_of(request).user_id, from_wire(team_id), after=after)
+        page, following = teams.people(session_of(request).user_id, from_wire(team_id, TeamId), after=after)
         results = [
             bodies.TeamMemberObject(user_id=str(p.user_id), display_name=p.display_name, role=p.role) for p in page
         ]
@@ -64,11 +66,15 @@ class TeamMembers(APIView):
     @described(takes=bodies.NewTeamMembers, answers=bodies.TeamObject)
     def post(self, request: Request, team_id: str) -> HttpResponse:
         """Bring a person (`userId`) or several (`userIds`) into a team, as an admin of it."""
-        user, team, wanted = session_of(request).user_id, from_wire(team_id), body(request, bodies.NewTeamMembers)
+        user, team, wanted = (
+            session_of(request).user_id,
+            from_wire(team_id, TeamId),
+            body(request, bodies.NewTeamMembers),
+        )
         people = [*wanted.user_ids, *([wanted.user_id] if wanted.user_id is not None else [])]
         if not people:
             raise InvalidPayload("whom?", field="userId")
-        teams.add(user, team, *(from_wire(person) for person in people))
+        teams.add(user, team, *(from_wire(person, UserId) for person in people))
         return answer(_seen(teams.team(user, team)))
 
 
@@ -77,13 +83,13 @@ class TeamMember(APIView):
     def patch(self, request: Request, team_id: str, user_id: str) -> HttpResponse:
         """Promote, demote, or hand the team over."""
         role = body(request, bodies.TeamRole).role
-        teams.set_role(session_of(request).user_id, from_wire(team_id), from_wire(user_id), role)
+        teams.set_role(session_of(request).user_id, from_wire(team_id, TeamId), from_wire(user_id, UserId), role)
         return HttpResponse(status=204)
 
     @described(status=204)
     def delete(self, request: Request, team_id: str, user_id: str) -> HttpResponse:
         """Take somebody out of the team and its channels as an admin, or leave."""
-        teams.remove(session_of(request).user_id, from_wire(team_id), from_wire(user_id))
+        teams.remove(session_of(request).user_id, from_wire(team_id, TeamId), from_wire(user_id, UserId))
         return HttpResponse(status=204)
 
 
@@ -92,7 +98,7 @@ class TeamChannels(APIView):
     def get(self, request: Request, team_id: str) -> HttpResponse:
         """List a team's channels and broadcasts: the public ones, and private ones that you are in."""
         after = cursor_of(request, int) or 0
-        page, following = channels.listed(session_of(request).user_id, from_wire(team_id), after=after)
+        page, following = channels.listed(session_of(request).user_id, from_wire(team_id, TeamId), after=after)
         results = [bodies.ChannelObject(**{**channel._asdict(), "id": str(channel.id)}) for channel in page]
         return answer(listing(bodies.Channels, results, write_cursor(following)))
 
@@ -104,12 +110,12 @@ class TeamChannels(APIView):
             raise InvalidPayload("channel or broadcast", field="kind")
         made = channels.create(
             session_of(request).user_id,
-            from_wire(team_id),
+            from_wire(team_id, TeamId),
             kind=wanted.kind,
             name=wanted.name,
             topic=wanted.topic,
             private=wanted.private,
-            member_ids=[from_wire(person) for person in wanted.member_ids],
+            member_ids=[from_wire(person, UserId) for person in wanted.member_ids],
         )
         return answer(made, status=201)
 
@@ -118,7 +124,7 @@ class Join(APIView):
     @described(answers=ConversationObject)
     def post(self, request: Request, conversation_id: str) -> HttpResponse:
         """Join a public channel or broadcast of one of your teams."""
-        session, channel = session_of(request), from_wire(conversation_id)
+        session, channel = session_of(request), from_wire(conversation_id, ConversationId)
         channels.join(session.user_id, channel)
         return answer(queries.conversation(session.viewer, channel))
 

@@ -55,14 +55,14 @@ def test_model_gets_its_database_id_on_insert() -> None:
 @pytest.mark.parametrize("text", ["", "0x10", "-1", "1.5", "٣", "9" * 19, "9" * 5000, "1\0", "\ud800", "null"])
 def test_text_that_is_no_id_is_not_found(text: str) -> None:
     with pytest.raises(NotFound):
-        ids.from_wire(text)
+        ids.from_wire(text, UserId)
 
 
 def test_id_is_returned_as_the_requested_type() -> None:
     user_id: UserId = ids.from_wire("7", UserId)
     device_id: DeviceId = ids.from_wire("7", DeviceId)
 
-    assert (user_id, device_id, ids.from_wire("7")) == (7, 7, 7)
+    assert (user_id, device_id, ids.from_wire("7", UserId)) == (7, 7, 7)
 
 
 def test_swapped_ids_are_refused_by_mypy_and_not_found(somebody: Callable[..., Somebody]) -> None:
@@ -74,4 +74,4 @@ def test_swapped_ids_are_refused_by_mypy_and_not_found(somebody: Callable[..., S
 
 
 def test_largest_id_is_accepted() -> None:
-    assert ids.from_wire(str(2**63 - 1)) == 2**63 - 1
+    assert ids.from_wire(str(2**63 - 1), UserId) == 2**63 - 1

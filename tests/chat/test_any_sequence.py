@@ -17,13 +17,14 @@ from accounts import blocks
 from accounts.models import Block
 from chat.conversations import members, queries
 from chat.frames import Watermark
+from chat.ids import MessageId
 from chat.messages import deletions, edits, feed, history, polls, reactions
 from chat.models import Conversation, Hiding, Member, Message
 from chat.sync import sync
 from gateway.bus import Event
 from gateway.errors import Refused
 from gateway.frames import ALL_DEVICES, Viewer
-from gateway.ids import UserId
+from gateway.ids import ConversationId, UserId
 from receipts.marks import Mark, record_marks
 from tests.chat import rows
 from tests.clients import Frame
@@ -56,10 +57,10 @@ class World:
         mentioned = [str(p.id) for p in self.people if self.chance.random() < 0.3]
         words = self.chance.choice(["hello", "@all hello", "see `@all`"])
         if self.chance.random() < 0.2:
-            wanted = draft(who, self.chat, "", content_type="poll", data=POLL)
+            wanted = draft(who, ConversationId(self.chat), "", content_type="poll", data=POLL)
         else:
             quoted = str(self.chance.choice(self.messages() or [1])) if self.chance.random() < 0.4 else None
-            wanted = draft(who, self.chat, words, mentions=mentioned, reply_to=quoted)
+            wanted = draft(who, ConversationId(self.chat), words, mentions=mentioned, reply_to=quoted)
         (stored,) = store([wanted])
         if stored.outcome == "stored" and wanted.content_type == "poll":
             self.polls.append(stored.id)
@@ -70,29 +71,29 @@ class World:
         emoji, poll = self.chance.choice(EMOJI), self.chance.choice(self.polls or [1])
         mentions = [p.id for p in self.people if self.chance.random() < 0.3]
         return [
-            partial(edits.edit, who, message, f"words {self.chance.random()}"),
-            partial(edits.edit, who, message, "@here now", mentions=mentions),
-            partial(reactions.add, who, message, emoji),
-            partial(reactions.add, who, message, emoji),
-            partial(reactions.remove, who, message, emoji),
-            partial(polls.vote, who, poll, self.chance.sample(range(3), self.chance.randrange(3))),
-            partial(polls.close, who, poll) if self.chance.random() < 0.3 else self.send,
-            partial(deletions.delete, who, message),
-            partial(deletions.hide, who, message),
+            partial(edits.edit, who, MessageId(message), f"words {self.chance.random()}"),
+            partial(edits.edit, who, MessageId(message), "@here now", mentions=mentions),
+            partial(reactions.add, who, MessageId(message), emoji),
+            partial(reactions.add, who, MessageId(message), emoji),
+            partial(reactions.remove, who, MessageId(message), emoji),
+            partial(polls.vote, who, MessageId(poll), self.chance.sample(range(3), self.chance.randrange(3))),
+            partial(polls.close, who, MessageId(poll)) if self.chance.random() < 0.3 else self.send,
+            partial(deletions.delete, who, MessageId(message)),
+            partial(deletions.hide, who, MessageId(message)),
         ]
 
     def comings_and_goings(self) -> list[Deed]:
         owner, who = self.people[0].id, self.chance.choice(self.people[1:]).id
         one, other = self.chance.sample(self.people, 2)
-        seq = self.chance.randrange(rows.counters(self.chat)[0] + 1)
+        seq = self.chance.randrange(rows.counters(ConversationId(self.chat))[0] + 1)
         return [
-            partial(record_marks, [Mark(one.id, self.chat, seq, seq)]),
-            partial(record_marks, [Mark(one.id, self.chat, seq, seq)]),
+            partial(record_marks, [Mark(one.id, ConversationId(self.chat), seq, seq)]),
+            partial(record_marks, [Mark(one.id, ConversationId(self.chat), seq, seq)]),
             partial(blocks.block, one.id, other.id),
             partial(blocks.unblock, one.id, other.id),
-            partial(members.remove, owner, self.chat, who),
-            partial(members.add, owner, self.chat, who),
-            partial(members.add, owner, self.chat, who),
+            partial(members.remove, owner, ConversationId(self.chat), who),
+            partial(members.add, owner, ConversationId(self.chat), who),
+            partial(members.add, owner, ConversationId(self.chat), who),
         ]
 
     def step(self, *, wild: bool) -> None:
@@ -108,7 +109,7 @@ class World:
 class Copy:
     """What a client holds of the chat: messages by seq, and its watermark."""
 
-    viewer: int
+    viewer: UserId
     chat: int
     messages: dict[int, Frame] = field(default_factory=dict)
     seq: int = 0
@@ -116,8 +117,8 @@ class Copy:
 
     def load(self) -> "Copy":
         """Take everything afresh."""
-        self.seq, self.rev = rows.counters(self.chat)
-        page, _ = history.page(Viewer(UserId(self.viewer), ALL_DEVICES), self.chat, limit=500)
+        self.seq, self.rev = rows.counters(ConversationId(self.chat))
+        page, _ = history.page(Viewer(self.viewer, ALL_DEVICES), ConversationId(self.chat), limit=500)
         self.messages = {message.seq: msgspec.to_builtins(message) for message in page.messages}
         return self
 
@@ -127,7 +128,7 @@ class Copy:
         while more:
             mark = Watermark(seq=self.seq, rev=self.rev)
             (part,) = sync.changes(
-                Viewer(UserId(self.viewer), ALL_DEVICES), {self.chat: mark}, only=self.chat, limit=limit
+                Viewer(self.viewer, ALL_DEVICES), {self.chat: mark}, only=self.chat, limit=limit
             ).chats
             assert not part.too_large
             for message in part.messages:
@@ -200,17 +201,19 @@ def test_live_client_and_client_with_a_gap_converge(seed: int, told: list[Event]
         here.step(wild=False)
         if not (live := [event for event in told if event.conversation_id]):
             # `store` of the factories tells nobody: what was stored comes as the hub fills a gap.
-            live = feed.between(here.chat, listener.rev, rows.counters(here.chat)[1] + 1)
+            live = feed.between(
+                ConversationId(here.chat), listener.rev, rows.counters(ConversationId(here.chat))[1] + 1
+            )
         listener.hear(live)
         hide(listener)
         if n % 10 == 0:
             stale.append(Copy(here.people[2].id, here.chat).load())
 
-    seq, rev = rows.counters(here.chat)
+    seq, rev = rows.counters(ConversationId(here.chat))
     ways: list[Callable[[Copy], list[Event]]] = [
-        lambda copy: feed.between(here.chat, copy.rev, rev + 1),
+        lambda copy: feed.between(ConversationId(here.chat), copy.rev, rev + 1),
         lambda copy: [e for e in feed.since([copy.viewer], moment) if e.conversation_id == here.chat],
-        lambda copy: sorted(feed.by_seq(here.chat, 1, seq), key=lambda event: event.rev),
+        lambda copy: sorted(feed.by_seq(ConversationId(here.chat), 1, seq), key=lambda event: event.rev),
     ]
     fresh = Copy(listener.viewer, here.chat).load()
     assert list(differences(listener.shown(), fresh.shown())) == []
@@ -229,7 +232,7 @@ def hide(copy: Copy) -> None:
         drop(copy.messages, str(message_id))
 
 
-def counted(viewer: int, chat: int) -> tuple[int, int] | None:
+def counted(viewer: UserId, chat: int) -> tuple[int, int] | None:
     """Count a viewer's unread messages and mentions in the bare tables; None for who is no member."""
     own = Member.objects.filter(conversation_id=chat, user_id=viewer)
     me = own.filter(left_seq=None).first()
@@ -270,7 +273,7 @@ def check_counts(person: Someone, chat: int, where: str) -> None:
     if true is None:
         assert str(chat) not in queries.unread(person.id), where
         return
-    listed = queries.conversation(person.viewer, chat)
+    listed = queries.conversation(person.viewer, ConversationId(chat))
     assert (listed.unread_count, listed.mention_count) == true, where
     assert queries.unread(person.id).get(str(chat), 0) == true[0], where
     badges = sync.changes(person.viewer, {chat: Watermark(seq=0)}).badges

@@ -9,10 +9,12 @@ from django.test.utils import CaptureQueriesContext
 
 from chat.conversations import queries
 from chat.frames import Watermark
+from chat.ids import MessageId
 from chat.messages import deletions, edits, feed, history, ingest, polls, reactions
 from chat.models import Member
 from chat.sync import sync
 from gateway.bus import Event
+from gateway.ids import ConversationId
 from tests.factories import Someone, crowd, draft, group, someone, store
 
 EVERYONE = 1000
@@ -55,21 +57,24 @@ def place(others: list[Someone]) -> Place:
 
 
 READS: dict[str, tuple[Callable[[Place], Any], int]] = {
-    "history": (lambda at: history.page(at.reader.viewer, at.chat, limit=50), 3),
+    "history": (lambda at: history.page(at.reader.viewer, ConversationId(at.chat), limit=50), 3),
     "list": (lambda at: queries.conversation_list(at.reader.viewer), 3),
-    "one conversation": (lambda at: queries.conversation(at.reader.viewer, at.chat), 3),
+    "one conversation": (lambda at: queries.conversation(at.reader.viewer, ConversationId(at.chat)), 3),
     "unread counts": (lambda at: queries.unread(at.reader.id), 1),
     "sync from the start": (lambda at: sync.changes(at.reader.viewer, {at.chat: Watermark(seq=0)}), 8),
     "sync of what changed": (lambda at: sync.changes(at.reader.viewer, {at.chat: Watermark(seq=30, rev=at.rev)}), 8),
-    "a gap": (lambda at: feed.between(at.chat, at.rev, at.rev + 500), 2),
+    "a gap": (lambda at: feed.between(ConversationId(at.chat), at.rev, at.rev + 500), 2),
 }
 WRITES: dict[str, tuple[Callable[[Place], Any], int]] = {
-    "send": (lambda at: ingest.store_within(draft(at.owner, at.chat, "@all", mentions=[str(at.reader.id)])), 1),
-    "edit": (lambda at: edits.edit(at.owner.id, at.old, f"edited {at.owner.id}", mentions=[]), 9),
-    "reaction": (lambda at: reactions.add(at.reader.id, at.old, "🎉"), 7),
-    "vote": (lambda at: polls.vote(at.reader.id, at.poll, [1]), 10),
-    "deletion for oneself": (lambda at: deletions.hide(at.reader.id, at.old), 5),
-    "deletion": (lambda at: deletions.delete(at.owner.id, at.old), 12),
+    "send": (
+        lambda at: ingest.store_within(draft(at.owner, ConversationId(at.chat), "@all", mentions=[str(at.reader.id)])),
+        1,
+    ),
+    "edit": (lambda at: edits.edit(at.owner.id, MessageId(at.old), f"edited {at.owner.id}", mentions=[]), 9),
+    "reaction": (lambda at: reactions.add(at.reader.id, MessageId(at.old), "🎉"), 7),
+    "vote": (lambda at: polls.vote(at.reader.id, MessageId(at.poll), [1]), 10),
+    "deletion for oneself": (lambda at: deletions.hide(at.reader.id, MessageId(at.old)), 5),
+    "deletion": (lambda at: deletions.delete(at.owner.id, MessageId(at.old)), 12),
 }
 
 

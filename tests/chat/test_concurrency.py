@@ -1,6 +1,6 @@
 """Several sessions at one conversation: the row lock makes one order, which is the order of the commits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Event as Flag
 from threading import Thread
@@ -14,6 +14,7 @@ from chat.drafts import Stored
 from chat.models import Conversation, Member, Message
 from chat.refusals import NotAMember
 from gateway.errors import Forbidden
+from gateway.ids import ConversationId
 from receipts.marks import Mark, record_marks
 from tests.chat import rows
 from tests.chat.sessions import WAIT_SECONDS, at_once, until_somebody_waits
@@ -71,7 +72,7 @@ def test_seq_order_is_commit_order() -> None:
 
 def write_singly(person: Someone, chat: int, count: int) -> None:
     for _ in range(count):
-        store([draft(person, chat)])
+        store([draft(person, ConversationId(chat))])
 
 
 def test_concurrent_sends_with_one_id_store_one_message() -> None:
@@ -91,7 +92,7 @@ def test_batches_over_the_same_chats_do_not_deadlock() -> None:
     ada, bob = someone(), someone()
     chats = [group(ada, bob) for _ in range(6)]
 
-    def write(person: Someone, order: list[int]) -> None:
+    def write(person: Someone, order: Sequence[ConversationId]) -> None:
         for _ in range(20):
             store([draft(person, chat) for chat in order])
 
@@ -216,11 +217,11 @@ def test_concurrent_sends_marks_and_membership_changes_do_not_deadlock() -> None
     ada, bob, cem = someone(), someone(), someone()
     chats = [group(ada, bob) for _ in range(3)]
 
-    def write(person: Someone, order: list[int]) -> None:
+    def write(person: Someone, order: Sequence[ConversationId]) -> None:
         for _ in range(25):
             store([draft(person, chat) for chat in order])
 
-    def mark(person: Someone, order: list[int]) -> None:
+    def mark(person: Someone, order: Sequence[ConversationId]) -> None:
         for seq in range(25):
             record_marks([Mark(person.id, chat, seq, seq) for chat in order])
 

@@ -20,6 +20,7 @@ from chat.refusals import NotAMember
 from chat.sync import sync
 from gateway import bus
 from gateway.errors import Forbidden, NotFound
+from gateway.ids import ConversationId
 from receipts.marks import Mark, record_marks
 from tests.chat import rows
 from tests.chat.conftest import GENEROUS
@@ -91,7 +92,7 @@ class Talk(RuleBasedStateMachine):
         own = [said for said in room.said if said.sender == who and not said.system]
         repeated = own[-1] if again and own else None
         client_id = repeated.client_id if repeated else str(uuid4())
-        (stored,) = store([draft(self.people[who], room.id, client_id=client_id)])
+        (stored,) = store([draft(self.people[who], ConversationId(room.id), client_id=client_id)])
         if repeated:
             assert (stored.outcome, stored.seq) == ("duplicate", repeated.seq)
         elif not room.has(who):
@@ -108,7 +109,7 @@ class Talk(RuleBasedStateMachine):
     def add(self, who: int, whom: int, where: str) -> None:
         room = self.rooms[where]
         try:
-            members.add(self.people[who].id, room.id, self.people[whom].id)
+            members.add(self.people[who].id, ConversationId(room.id), self.people[whom].id)
         except (NotAMember, Forbidden):
             assert not self._manages(who, room)
             return
@@ -128,7 +129,7 @@ class Talk(RuleBasedStateMachine):
         if who == whom and self._manages(who, room):
             return  # somebody keeps the keys in this model
         try:
-            members.remove(self.people[who].id, room.id, self.people[whom].id)
+            members.remove(self.people[who].id, ConversationId(room.id), self.people[whom].id)
         except (NotAMember, Forbidden, NotFound):
             assert not (room.has(whom) and (self._manages(who, room) or (who == whom and room.has(who)))) or whom == 0
             return
@@ -156,7 +157,7 @@ class Talk(RuleBasedStateMachine):
     @rule(who=people, where=chats, seq=st.integers(0, 12))
     def mark(self, who: int, where: str, seq: int) -> None:
         room = self.rooms[where]
-        outcome = record_marks([Mark(self.people[who].id, room.id, 0, seq)])
+        outcome = record_marks([Mark(self.people[who].id, ConversationId(room.id), 0, seq)])
         assert outcome == ["done" if room.has(who) else "stranger"]
         if room.has(who):
             room.read[who] = max(room.read[who], min(seq, room.last))
@@ -190,11 +191,11 @@ class Talk(RuleBasedStateMachine):
         for room in self.rooms.values():
             for who, person in enumerate(self.people):
                 if room.has(who):
-                    page = history.page(person.viewer, room.id, limit=100)[0]
+                    page = history.page(person.viewer, ConversationId(room.id), limit=100)[0]
                     assert [m.seq for m in page.messages] == self._visible(who, room)
                 else:
                     with pytest.raises(NotAMember):
-                        history.page(person.viewer, room.id, limit=100)
+                        history.page(person.viewer, ConversationId(room.id), limit=100)
 
     @invariant()
     def lists_and_counts_are_exact(self) -> None:

@@ -14,9 +14,11 @@ from pytest_django.fixtures import Settings
 from accounts import blocks
 from chat.conversations import conversations, members
 from chat.files import expiry
+from chat.ids import MessageId
 from chat.messages import deletions, edits, polls, reactions
 from chat.models import Attachment, Conversation, Message, MessageVersion
 from chat.teams import channels, teams
+from gateway.ids import ConversationId, UserId
 from outbox.models import Outbox
 from receipts.marks import Mark, record_marks
 from tests.chat.uploads import ready
@@ -42,10 +44,10 @@ def place() -> Place:
     ada, bob, eve = someone("Ada"), someone("Bob"), someone("Eve")
     chat = group(ada, bob, eve)
     message, poll = store([draft(ada, chat), draft(ada, chat, "", content_type="poll", data=POLL)])
-    polls.vote(eve.id, poll.id or 0, [1])
-    reactions.add(eve.id, message.id or 0, "🎉")
+    polls.vote(eve.id, poll.id, [1])
+    reactions.add(eve.id, message.id, "🎉")
     Outbox.objects.all().delete()
-    return Place(ada, bob, eve, chat, message.id or 0, message.seq or 0, poll.id or 0)
+    return Place(ada, bob, eve, chat, message.id, message.seq or 0, poll.id)
 
 
 def recorded() -> list[tuple[str, Any]]:
@@ -66,66 +68,66 @@ def poll_keys(at: Place, **more: Any) -> dict[str, Any]:
 Change = tuple[Callable[[Place], object], str, Callable[[Place], dict[str, Any]]]
 CHANGES: dict[str, Change] = {
     "an edit": (
-        lambda at: edits.edit(at.ada.id, at.message, "new @all", mentions=[at.bob.id]),
+        lambda at: edits.edit(at.ada.id, MessageId(at.message), "new @all", mentions=[at.bob.id]),
         "messages.changed",
         lambda at: message_keys(
             at, change="edited", actor_id=at.ada.id, mentions_added=[at.bob.id], everyone_added=True
         ),
     ),
     "a reaction": (
-        lambda at: reactions.add(at.bob.id, at.message, "👍"),
+        lambda at: reactions.add(at.bob.id, MessageId(at.message), "👍"),
         "messages.changed",
         lambda at: message_keys(at, change="reacted", actor_id=at.bob.id, emoji="👍", added=True),
     ),
     "a reaction taken away": (
-        lambda at: reactions.remove(at.eve.id, at.message, "🎉"),
+        lambda at: reactions.remove(at.eve.id, MessageId(at.message), "🎉"),
         "messages.changed",
         lambda at: message_keys(at, change="reacted", actor_id=at.eve.id, emoji="🎉", added=False),
     ),
     "a vote": (
-        lambda at: polls.vote(at.bob.id, at.poll, [0]),
+        lambda at: polls.vote(at.bob.id, MessageId(at.poll), [0]),
         "messages.changed",
         lambda at: poll_keys(at, change="voted", actor_id=at.bob.id),
     ),
     "the end of a poll": (
-        lambda at: polls.close(at.ada.id, at.poll),
+        lambda at: polls.close(at.ada.id, MessageId(at.poll)),
         "messages.changed",
         lambda at: poll_keys(at, change="closed", actor_id=at.ada.id),
     ),
     "a deletion for everyone": (
-        lambda at: deletions.delete(at.ada.id, at.message),
+        lambda at: deletions.delete(at.ada.id, MessageId(at.message)),
         "messages.deleted",
         lambda at: message_keys(at, by=at.ada.id),
     ),
     "a deletion for oneself": (
-        lambda at: deletions.hide(at.bob.id, at.message),
+        lambda at: deletions.hide(at.bob.id, MessageId(at.message)),
         "messages.deleted",
         lambda at: {
             "conversation_id": at.chat, "seq": at.seq, "message_id": at.message, "by": at.bob.id, "only_for": at.bob.id,
         },
     ),
     "a new name": (
-        lambda at: conversations.change(at.ada.id, at.chat, {"name": "Another", "topic": "Now"}),
+        lambda at: conversations.change(at.ada.id, ConversationId(at.chat), {"name": "Another", "topic": "Now"}),
         "conversation.changed",
         lambda at: {"conversation_id": at.chat, "rev": settings_rev(at), "fields": ["name", "topic"]},
     ),
     "leaving": (
-        lambda at: members.remove(at.bob.id, at.chat, at.bob.id),
+        lambda at: members.remove(at.bob.id, ConversationId(at.chat), at.bob.id),
         "members.changed",
         lambda at: member_keys(at, "left", [at.bob.id], at.bob.id),
     ),
     "a removal": (
-        lambda at: members.remove(at.ada.id, at.chat, at.bob.id),
+        lambda at: members.remove(at.ada.id, ConversationId(at.chat), at.bob.id),
         "members.changed",
         lambda at: member_keys(at, "removed", [at.bob.id], at.ada.id),
     ),
     "a promotion": (
-        lambda at: members.set_role(at.ada.id, at.chat, at.bob.id, "admin"),
+        lambda at: members.set_role(at.ada.id, ConversationId(at.chat), at.bob.id, "admin"),
         "members.changed",
         lambda at: member_keys(at, "role", [at.bob.id], at.ada.id),
     ),
     "a new owner": (
-        lambda at: members.set_role(at.ada.id, at.chat, at.bob.id, "owner"),
+        lambda at: members.set_role(at.ada.id, ConversationId(at.chat), at.bob.id, "owner"),
         "members.changed",
         lambda at: member_keys(at, "role", [at.bob.id, at.ada.id], at.ada.id),
     ),
@@ -136,7 +138,7 @@ def settings_rev(at: Place) -> int:
     return Conversation.objects.get(id=at.chat).settings_rev
 
 
-def member_keys(at: Place, change: str, user_ids: list[int], actor_id: int) -> dict[str, Any]:
+def member_keys(at: Place, change: str, user_ids: list[int], actor_id: UserId) -> dict[str, Any]:
     return {
         "conversation_id": at.chat,
         "user_ids": user_ids,
@@ -168,13 +170,13 @@ def test_rolled_back_change_records_nothing(place: Place, name: str) -> None:
 
 
 REPETITIONS: dict[str, Callable[[Place], object]] = {
-    "the same words": lambda at: edits.edit(at.ada.id, at.message, "hello"),
-    "the same emoji": lambda at: reactions.add(at.eve.id, at.message, "🎉"),
-    "the same vote": lambda at: polls.vote(at.eve.id, at.poll, [1]),
-    "the same name": lambda at: conversations.change(at.ada.id, at.chat, {"name": "A group"}),
-    "the same role": lambda at: members.set_role(at.ada.id, at.chat, at.bob.id, "member"),
-    "a member who is one already": lambda at: members.add(at.ada.id, at.chat, at.bob.id),
-    "a read mark": lambda at: record_marks([Mark(at.bob.id, at.chat, 2, 2, at.bob.device_id)]),
+    "the same words": lambda at: edits.edit(at.ada.id, MessageId(at.message), "hello"),
+    "the same emoji": lambda at: reactions.add(at.eve.id, MessageId(at.message), "🎉"),
+    "the same vote": lambda at: polls.vote(at.eve.id, MessageId(at.poll), [1]),
+    "the same name": lambda at: conversations.change(at.ada.id, ConversationId(at.chat), {"name": "A group"}),
+    "the same role": lambda at: members.set_role(at.ada.id, ConversationId(at.chat), at.bob.id, "member"),
+    "a member who is one already": lambda at: members.add(at.ada.id, ConversationId(at.chat), at.bob.id),
+    "a read mark": lambda at: record_marks([Mark(at.bob.id, ConversationId(at.chat), 2, 2, at.bob.device_id)]),
 }
 
 
@@ -188,13 +190,13 @@ def test_unchanged_state_records_no_event(place: Place, name: str) -> None:
 def test_join_event_names_the_members_and_the_actor(place: Place) -> None:
     new = someone()
 
-    members.add(place.ada.id, place.chat, new.id)
+    members.add(place.ada.id, ConversationId(place.chat), new.id)
 
     assert recorded() == [("members.changed", member_keys(place, "joined", [new.id], place.ada.id))]
 
 
 def test_leaving_owner_records_the_role_of_the_heir(place: Place) -> None:
-    members.remove(place.ada.id, place.chat, place.ada.id)
+    members.remove(place.ada.id, ConversationId(place.chat), place.ada.id)
 
     assert recorded() == [
         ("members.changed", member_keys(place, "left", [place.ada.id], place.ada.id)),
@@ -203,7 +205,7 @@ def test_leaving_owner_records_the_role_of_the_heir(place: Place) -> None:
 
 
 def test_dissolution_records_all_removals_and_the_end(place: Place) -> None:
-    conversations.dissolve(place.ada.id, place.chat)
+    conversations.dissolve(place.ada.id, ConversationId(place.chat))
 
     (removed, ended) = recorded()
 
@@ -244,17 +246,17 @@ def test_leaving_a_team_records_the_leaving_of_its_channels() -> None:
 
 
 def test_edit_event_names_only_new_mentions(place: Place) -> None:
-    edits.edit(place.ada.id, place.message, "both", mentions=[place.bob.id])
-    edits.edit(place.ada.id, place.message, "both @all", mentions=[place.bob.id, place.eve.id])
-    edits.edit(place.ada.id, place.message, "none", mentions=[])
+    edits.edit(place.ada.id, MessageId(place.message), "both", mentions=[place.bob.id])
+    edits.edit(place.ada.id, MessageId(place.message), "both @all", mentions=[place.bob.id, place.eve.id])
+    edits.edit(place.ada.id, MessageId(place.message), "none", mentions=[])
 
     keys = [(row.get("mentions_added"), row.get("everyone_added")) for _, row in recorded()]
     assert keys == [([place.bob.id], None), ([place.eve.id], True), (None, None)]
 
 
 def test_purge_event_names_the_purged_messages(place: Place) -> None:
-    edits.edit(place.ada.id, place.message, "second")
-    deletions.delete(place.ada.id, place.message)
+    edits.edit(place.ada.id, MessageId(place.message), "second")
+    deletions.delete(place.ada.id, MessageId(place.message))
     MessageVersion.objects.filter(purge_at__isnull=False).exclude(message_id=place.message).update(purge_at=None)
     MessageVersion.objects.filter(message_id=place.message).update(purge_at=timezone.now() - timedelta(seconds=1))
     Outbox.objects.all().delete()
@@ -281,7 +283,7 @@ def test_expired_file_records_a_change_without_actor(place: Place, settings: Set
 
 
 def say_with(at: Place, file: int) -> int:
-    (stored,) = store([draft(at.ada, at.chat, "with a file", attachments=[str(file)])])
+    (stored,) = store([draft(at.ada, ConversationId(at.chat), "with a file", attachments=[str(file)])])
     assert stored.id is not None
     return stored.id
 
@@ -293,7 +295,7 @@ def test_change_dropped_by_a_block_records_nothing() -> None:
     blocks.block(bob.id, ada.id)
     Outbox.objects.all().delete()
 
-    edits.edit(ada.id, message.id or 0, "past the block")
-    reactions.add(ada.id, message.id or 0, "👍")
+    edits.edit(ada.id, message.id, "past the block")
+    reactions.add(ada.id, message.id, "👍")
 
     assert recorded() == []

@@ -11,10 +11,12 @@ from django.utils import timezone
 
 from accounts import blocks
 from chat.conversations import conversations, members
+from chat.ids import MessageId
 from chat.messages import deletions, edits, feed, reactions
 from chat.models import Message
 from config.reactions import REACTIONS
 from gateway.bus import Event
+from gateway.ids import ConversationId
 from outbox import jobs
 from outbox.drain import drain
 from outbox.models import Job, Outbox
@@ -73,7 +75,7 @@ def test_conversation_that_cannot_be_republished_delays_no_other(
     make_late()
     by_seq = feed.by_seq
 
-    def fails(conversation_id: int, first: int, last: int) -> list[Event]:
+    def fails(conversation_id: ConversationId, first: int, last: int) -> list[Event]:
         if conversation_id == failing:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1 / 0")
@@ -124,11 +126,11 @@ def test_outbox_row_without_messages_delays_no_other(told: list[Event]) -> None:
 
 
 CHANGES: dict[str, Callable[[Someone, Someone, int, int], object]] = {
-    "an edit": lambda ada, bob, chat, message: edits.edit(ada.id, message, "new words"),
-    "a reaction": lambda ada, bob, chat, message: reactions.add(bob.id, message, "👍"),
-    "a deletion": lambda ada, bob, chat, message: deletions.delete(ada.id, message),
-    "a name": lambda ada, bob, chat, message: conversations.change(ada.id, chat, {"name": "Another"}),
-    "a role": lambda ada, bob, chat, message: members.set_role(ada.id, chat, bob.id, "admin"),
+    "an edit": lambda ada, bob, chat, message: edits.edit(ada.id, MessageId(message), "new words"),
+    "a reaction": lambda ada, bob, chat, message: reactions.add(bob.id, MessageId(message), "👍"),
+    "a deletion": lambda ada, bob, chat, message: deletions.delete(ada.id, MessageId(message)),
+    "a name": lambda ada, bob, chat, message: conversations.change(ada.id, ConversationId(chat), {"name": "Another"}),
+    "a role": lambda ada, bob, chat, message: members.set_role(ada.id, ConversationId(chat), bob.id, "admin"),
 }
 
 
@@ -141,7 +143,7 @@ def test_late_change_is_republished_with_the_rev_that_it_made(
     (stored,) = store([draft(ada, chat)])
     Outbox.objects.all().delete()
     told.clear()
-    change(ada, bob, chat, stored.id or 0)
+    change(ada, bob, chat, stored.id)
     live = {event.rev: payload(event)["type"] for event in told if event.conversation_id == chat}
     make_late()
 
@@ -157,8 +159,8 @@ def test_superseded_change_is_republished_once(told: list[Event]) -> None:
     chat = group(ada)
     (stored,) = store([draft(ada, chat)])
     Outbox.objects.all().delete()
-    edits.edit(ada.id, stored.id or 0, "second")
-    edited = edits.edit(ada.id, stored.id or 0, "third")
+    edits.edit(ada.id, stored.id, "second")
+    edited = edits.edit(ada.id, stored.id, "third")
     make_late()
 
     (event,) = process_due(told)
@@ -171,7 +173,7 @@ def test_late_deletion_for_oneself_is_republished_to_own_devices_only(told: list
     chat = direct(ada, bob)
     (stored,) = store([draft(ada, chat)])
     Outbox.objects.all().delete()
-    deletions.hide(bob.id, stored.id or 0)
+    deletions.hide(bob.id, stored.id)
     make_late()
 
     (event,) = process_due(told)

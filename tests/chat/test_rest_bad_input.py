@@ -13,6 +13,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.utils.module_loading import import_string
 
 from accounts.models import User
+from gateway.ids import ConversationId
 from tests.chat import rows
 from tests.chat.rest import PROBLEM, Api, Reply
 from tests.factories import Someone, direct, group, say, someone
@@ -70,7 +71,7 @@ def test_invalid_field_is_named_in_the_error(chat_of: tuple[Api, int], body: dic
     api, chat = chat_of
 
     refused(api.post(SENDS.format(chat=chat), body), 422, "INVALID_PAYLOAD", field)
-    assert rows.counters(chat)[0] == 0
+    assert rows.counters(ConversationId(chat))[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_refused_change_has_the_code_of_its_rule(
     api, chat = chat_of
 
     refused(api.post(SENDS.format(chat=chat), body), status, code, *fields)
-    assert rows.counters(chat)[0] == 0
+    assert rows.counters(ConversationId(chat))[0] == 0
 
 
 DEEP = 20_000
@@ -119,7 +120,7 @@ def test_unreadable_body_is_a_bad_frame(chat_of: tuple[Api, int], raw: bytes) ->
 
     assert reply.status in (400, 422)
     refused(reply, reply.status, "BAD_FRAME" if reply.status == 400 else "INVALID_PAYLOAD", *reply.fields)
-    assert rows.counters(chat)[0] == 0
+    assert rows.counters(ConversationId(chat))[0] == 0
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"1", b"null", b'"text"', b"[{}]"], ids=repr)
@@ -148,7 +149,7 @@ def test_only_json_bodies_are_accepted(chat_of: tuple[Api, int], kind: str) -> N
 
     assert reply.status in (400, 415)
     refused(reply, reply.status, "BAD_FRAME")
-    assert rows.counters(chat)[0] == 0
+    assert rows.counters(ConversationId(chat))[0] == 0
 
 
 def test_unknown_field_is_ignored(chat_of: tuple[Api, int]) -> None:

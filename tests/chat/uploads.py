@@ -9,6 +9,7 @@ from PIL import Image
 from chat.files import processing, uploads
 from chat.files.scanning import Scanner
 from chat.files.uploads import Piece
+from chat.ids import AttachmentId
 from chat.models import Attachment
 from tests.factories import Someone
 
@@ -47,7 +48,7 @@ def begun(person: Someone, size: int, **more: Any) -> Attachment:
 
 def piece(person: Someone, row: Attachment, whole: bytes, start: int, end: int) -> Attachment:
     """Send bytes `start` to `end` of an upload."""
-    return uploads.append(person.id, row.id, Piece(start, end, len(whole)), io.BytesIO(whole[start:end]))
+    return uploads.append(person.id, AttachmentId(row.id), Piece(start, end, len(whole)), io.BytesIO(whole[start:end]))
 
 
 def stored(key: str) -> bytes | None:

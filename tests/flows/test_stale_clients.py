@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from accounts import blocks
+from gateway.ids import ConversationId
 from tests.chat.rest import Api, Reply
 from tests.clients import connected
 from tests.factories import Someone, another_device, direct, group, say_many, someone
@@ -232,7 +233,7 @@ async def test_stale_client_converges_by_pages(server: Server, stage: Stage) -> 
 
 async def test_client_that_missed_too_much_is_told_to_reload_the_conversation(server: Server, stage: Stage) -> None:
     replica = Replica(server, stage.cem).load()
-    say_many(stage.ada, stage.group, 501)
+    say_many(stage.ada, ConversationId(stage.group), 501)
     succeed(stage.as_ada.say(stage.group, "last"))
 
     async with connected(server, stage.cem) as client:

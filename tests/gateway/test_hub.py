@@ -19,7 +19,7 @@ from gateway.bus import Event
 from gateway.connection import Connection
 from gateway.frames import Class, Session
 from gateway.hub import GAP_WAIT, Hub, Lookups
-from gateway.ids import DeviceId, UserId
+from gateway.ids import ConversationId, DeviceId, UserId
 from gateway.topics import Audience, Interval, Known
 
 CHAT, ADA, BOB, CAY = 7, 1, 2, 3
@@ -43,7 +43,7 @@ class Database:
             self.away -= 1
             raise OperationalError("away")
 
-    def audience(self, conversation_id: int, known: Known | None) -> Audience:
+    def audience(self, conversation_id: ConversationId, known: Known | None) -> Audience:
         """Answer like the real lookup, but always list all former members."""
         self.ask("audience" if known is None else "news")
         seq = max((joined for joined, _ in self.members.values()), default=0)
@@ -51,7 +51,7 @@ class Database:
         found += [Interval(user, *span) for user, span in self.members.items() if span[1] is None]
         return Audience(self.version, self.settled, Known(1, seq), found)
 
-    def between(self, conversation_id: int, after: int, until: int) -> list[Event]:
+    def between(self, conversation_id: ConversationId, after: int, until: int) -> list[Event]:
         self.ask("between")
         return [event for event in self.rows if after < event.rev < until]
 
@@ -606,7 +606,7 @@ async def test_event_after_a_removal_waits_for_the_newer_members(hub: Hub, datab
     reading, go_on = threading.Event(), threading.Event()
     audience = database.audience
 
-    def slow(conversation_id: int, known: Known | None) -> Audience:
+    def slow(conversation_id: ConversationId, known: Known | None) -> Audience:
         found = audience(conversation_id, known)
         reading.set()
         assert go_on.wait(5)

@@ -15,6 +15,7 @@ from accounts import expiry as credentials
 from accounts import tokens
 from accounts.models import Device, RefreshToken
 from chat.files import expiry, uploads
+from chat.ids import AttachmentId, MessageId
 from chat.messages import deletions, polls, reactions
 from chat.models import Attachment, MessageVersion, Reaction, Vote
 from holds import holds
@@ -64,7 +65,7 @@ def sent() -> tuple[Evidence, list[int]]:
 def remove(evidence: Evidence, message_ids: list[int]) -> None:
     """Delete the messages for everyone, let their time pass and run every sweep."""
     for message_id in message_ids:
-        deletions.delete(evidence.author.id, message_id)
+        deletions.delete(evidence.author.id, MessageId(message_id))
     overdue(evidence)
 
 
@@ -133,10 +134,10 @@ def test_reactions_that_a_hold_keeps_are_shown_to_nobody() -> None:
     evidence, (message, _) = sent()
     hold = of_conversation(evidence)
 
-    deletions.delete(evidence.author.id, message)
+    deletions.delete(evidence.author.id, MessageId(message))
 
     assert evidence.left()["reaction"]
-    assert reactions.people(evidence.author.id, message, limit=10).people == []
+    assert reactions.people(evidence.author.id, MessageId(message), limit=10).people == []
     holds.release(hold)
 
 
@@ -160,7 +161,7 @@ def test_cancelled_upload_of_a_user_under_a_hold_keeps_its_bytes() -> None:
     file = ready(ada, png(), name="plan.png")
     hold = holds.set_hold(by="Legal", reason="case 7", user_id=ada.id)
 
-    uploads.cancel(ada.id, file.id)
+    uploads.cancel(ada.id, AttachmentId(file.id))
     kept = stored(file.key) is not None
     holds.release(hold)
     Attachment.objects.filter(id=file.id).update(updated_at=timezone.now() - 2 * DAY)
@@ -189,7 +190,7 @@ def test_purge_waits_for_a_hold_that_is_being_set() -> None:
     """Else the hold would be acknowledged, and what it is for removed a moment later."""
     evidence, messages = sent()
     for message in messages:
-        deletions.delete(evidence.author.id, message)
+        deletions.delete(evidence.author.id, MessageId(message))
     MessageVersion.objects.filter(conversation_id=evidence.chat).update(purge_at=timezone.now() - DAY)
 
     with ThreadPoolExecutor(1) as thread:

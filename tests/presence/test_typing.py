@@ -13,6 +13,7 @@ from chat.conversations import members
 from chat.refusals import NotAMember
 from gateway import bus, hub
 from gateway.bus import Event
+from gateway.ids import ConversationId, UserId
 from presence import typing
 from presence.queries import Typist, read_typist
 from presence.typing import TypingStates
@@ -42,7 +43,7 @@ class ManualLoop(asyncio.SelectorEventLoop):
 class FakeHub:
     """Stands in for the hub: Ada and Bob are in both chats, at membership version 1."""
 
-    async def current_members(self, conversation_id: int) -> tuple[int, list[int]]:
+    async def current_members(self, conversation_id: ConversationId) -> tuple[int, list[int]]:
         return 1, [ADA, BOB]
 
 
@@ -81,7 +82,7 @@ def states_in(published: list[Event]) -> list[tuple[int, bool]]:
 
 def start(loop: ManualLoop, typing_states: TypingStates, user: int = ADA, chat: int = CHAT) -> None:
     async def run() -> None:
-        job = typing_states.start(user, chat)
+        job = typing_states.start(UserId(user), ConversationId(chat))
         if job is not None:
             await job
 
@@ -90,7 +91,7 @@ def start(loop: ManualLoop, typing_states: TypingStates, user: int = ADA, chat: 
 
 def stop(loop: ManualLoop, typing_states: TypingStates, user: int = ADA, chat: int = CHAT) -> None:
     async def run() -> None:
-        typing_states.stop(user, chat)
+        typing_states.stop(UserId(user), ConversationId(chat))
 
     loop.run_until_complete(run())
 
@@ -180,8 +181,8 @@ def test_message_ends_a_start_that_is_still_pending(
     """F134: a message ends typing, even if the start still waits for the database."""
 
     async def quick() -> None:
-        job = typing_states.start(ADA, CHAT)
-        typing_states.stop(ADA, CHAT)
+        job = typing_states.start(UserId(ADA), ConversationId(CHAT))
+        typing_states.stop(UserId(ADA), ConversationId(CHAT))
         if job is not None:
             await job
 
@@ -211,7 +212,7 @@ def test_typing_end_is_published_as_its_start_after_the_group_grew(
     """Otherwise readers of the first frame would never see the end."""
 
     class LargeHub(FakeHub):
-        async def current_members(self, conversation_id: int) -> tuple[int, list[int]]:
+        async def current_members(self, conversation_id: ConversationId) -> tuple[int, list[int]]:
             return 1, list(range(1, settings.LIMITS.fanout_threshold + 1))
 
     start(loop, typing_states)

@@ -16,7 +16,7 @@ from gateway import hub
 from gateway.bus import Event
 from gateway.connection import Connection
 from gateway.frames import Session
-from gateway.ids import DeviceId, UserId
+from gateway.ids import ConversationId, DeviceId, UserId
 from presence.typing_summary import NOTICE, Change, TypingSummaries
 from tests.chat.rest import Api
 from tests.clients import Client, Frame, connected
@@ -45,7 +45,7 @@ class FakeHub:
         connection.greet([])
         self.users[user] = [connection]
 
-    async def current_members(self, conversation_id: int, version: int = 0) -> tuple[int, dict[int, int]]:
+    async def current_members(self, conversation_id: ConversationId, version: int = 0) -> tuple[int, dict[int, int]]:
         return 1, self.members
 
     def spawn(self, job: Coroutine[Any, Any, None]) -> None:
@@ -75,7 +75,7 @@ def fake_hub(loop: ManualLoop, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
 def apply_change(
     loop: ManualLoop, summaries: TypingSummaries, user: int, *, active: bool = True, hidden_from: tuple[int, ...] = ()
 ) -> None:
-    change = Change(CHAT, 1, f"N{user}", active, list(hidden_from))
+    change = Change(ConversationId(CHAT), 1, f"N{user}", active, list(hidden_from))
 
     async def take() -> None:
         summaries.apply(Event(notice=NOTICE, about=[user], data=msgspec.msgpack.encode(change)))

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from accounts import users
 from accounts.models import User
+from gateway.ids import DeviceId
 from receipts import queries, traces
 from receipts.marks import Mark, record_marks
 from receipts.models import Inspection
@@ -31,7 +32,7 @@ def test_staff_page_shows_the_trace_without_the_content() -> None:
     ada, bob, eve = someone("Ada"), someone("Bob Traced"), someone("Eve")
     chat = group(ada, bob, eve)
     said = say(ada, chat, "secret-word")
-    record_marks([Mark(bob.id, chat, 0, said.seq, 0)])
+    record_marks([Mark(bob.id, chat, 0, said.seq, DeviceId(0))])
     staff = browser_of(is_staff=True)
 
     page = staff.post(LOOK, {"message_id": said.id, "reason": "ticket 7"}).content.decode()

@@ -6,6 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
 
+from gateway.ids import ConversationId
 from receipts import partitions, policies
 from receipts.marks import Mark, record_marks
 from receipts.models import Partition, Transition
@@ -46,8 +47,8 @@ def test_early_dropped_partition_breaks_the_proof_despite_a_forged_register(
     chat_of_two: tuple[Someone, int], days: int, cover: str
 ) -> None:
     bob, chat = chat_of_two
-    policies.set_retention(chat, days=days, reason="finance")
-    record_marks([Mark(bob.id, chat, 3, 0, bob.device_id)])
+    policies.set_retention(ConversationId(chat), days=days, reason="finance")
+    record_marks([Mark(bob.id, ConversationId(chat), 3, 0, bob.device_id)])
     day = Transition.objects.get(conversation_id=chat).expires_on
     name = Partition.objects.get(from_on__lte=day, until_on__gt=day).pk
 
@@ -58,7 +59,7 @@ def test_early_dropped_partition_breaks_the_proof_despite_a_forged_register(
 def test_changed_lane_breaks_the_proof_after_its_rows_expired(chat_of_two: tuple[Someone, int]) -> None:
     """The lane shows how far a device has read, also after its log rows have expired."""
     bob, chat = chat_of_two
-    record_marks([Mark(bob.id, chat, 3, 0, bob.device_id)])
+    record_marks([Mark(bob.id, ConversationId(chat), 3, 0, bob.device_id)])
     expire_rows(chat, date(2020, 7, 15))
     partitions.drop_expired()
 
@@ -71,7 +72,12 @@ def test_forged_expiry_of_a_lane_breaks_the_proof(chat_of_two: tuple[Someone, in
     aged_one = someone(), someone()
     other = direct(*aged_one)
     say_many(aged_one[0], other, 1)
-    record_marks([Mark(aged_one[1].id, other, 1, 0, aged_one[1].device_id), Mark(bob.id, chat, 3, 0, bob.device_id)])
+    record_marks(
+        [
+            Mark(aged_one[1].id, other, 1, 0, aged_one[1].device_id),
+            Mark(bob.id, ConversationId(chat), 3, 0, bob.device_id),
+        ]
+    )
     expire_rows(other, date(2020, 9, 15))
     partitions.drop_expired()
 
@@ -99,6 +105,6 @@ def test_forged_expiry_of_a_lane_breaks_the_proof(chat_of_two: tuple[Someone, in
 def test_removed_or_swapped_rows_are_named(chat_of_two: tuple[Someone, int], change: str, fault: str) -> None:
     bob, chat = chat_of_two
     for seq in (1, 2, 3):
-        record_marks([Mark(bob.id, chat, seq, 0, bob.device_id)])
+        record_marks([Mark(bob.id, ConversationId(chat), seq, 0, bob.device_id)])
 
     assert verify_after(chat_of_two, change) == fault

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from chat.conversations import members
+from gateway.ids import ConversationId, DeviceId
 from holds.models import Hold
 from receipts import chain, partitions
 from receipts.mark_writer import submit_mark
@@ -44,10 +45,10 @@ def chat_of_two() -> Iterator[tuple[Someone, Someone, int]]:
 def test_mark_is_logged_as_one_row_for_its_range(chat_of_two: tuple[Someone, Someone, int]) -> None:
     _, bob, chat = chat_of_two
 
-    record_marks([Mark(bob.id, chat, 4, 0, bob.device_id)])
-    record_marks([Mark(bob.id, chat, 0, 3, bob.device_id)])
-    record_marks([Mark(bob.id, chat, 6, 5, bob.device_id)])
-    record_marks([Mark(bob.id, chat, 6, 5, bob.device_id)])
+    record_marks([Mark(bob.id, ConversationId(chat), 4, 0, bob.device_id)])
+    record_marks([Mark(bob.id, ConversationId(chat), 0, 3, bob.device_id)])
+    record_marks([Mark(bob.id, ConversationId(chat), 6, 5, bob.device_id)])
+    record_marks([Mark(bob.id, ConversationId(chat), 6, 5, bob.device_id)])
 
     assert log_ranges(chat) == [
         (bob.id, bob.device_id, DELIVERED, 1, 4),
@@ -63,7 +64,12 @@ def test_batch_logs_each_device_and_moves_the_member_once(
     _, bob, chat = chat_of_two
     desk = another_device(bob)
 
-    outcomes = write_batch([Mark(bob.id, chat, 6, 0, bob.device_id), Mark(bob.id, chat, 5, 2, desk.device_id)])
+    outcomes = write_batch(
+        [
+            Mark(bob.id, ConversationId(chat), 6, 0, bob.device_id),
+            Mark(bob.id, ConversationId(chat), 5, 2, desk.device_id),
+        ]
+    )
 
     assert outcomes == ["done", "done"]
     assert sorted(log_ranges(chat)) == sorted(
@@ -73,15 +79,15 @@ def test_batch_logs_each_device_and_moves_the_member_once(
             (bob.id, desk.device_id, SEEN, 1, 2),
         ]
     )
-    member = rows.member(bob, chat)
+    member = rows.member(bob, ConversationId(chat))
     assert (member.delivered_seq, member.read_seq) == (6, 2)
 
 
 def test_delivered_mark_below_a_seen_mark_is_not_logged(chat_of_two: tuple[Someone, Someone, int]) -> None:
     _, bob, chat = chat_of_two
 
-    record_marks([Mark(bob.id, chat, 0, 5, bob.device_id)])
-    record_marks([Mark(bob.id, chat, 4, 0, bob.device_id)])
+    record_marks([Mark(bob.id, ConversationId(chat), 0, 5, bob.device_id)])
+    record_marks([Mark(bob.id, ConversationId(chat), 4, 0, bob.device_id)])
 
     assert log_ranges(chat) == [(bob.id, bob.device_id, SEEN, 1, 5)]
     assert {state for _, _, state in log_by_message(chat)} == {"delivered", "seen"}
@@ -147,7 +153,7 @@ def test_marks_in_any_order_and_repetition_end_in_the_same_log(
 )
 def test_log_refuses_changes_even_by_the_table_owner(chat_of_two: tuple[Someone, Someone, int], change: str) -> None:
     _, bob, chat = chat_of_two
-    record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
+    record_marks([Mark(bob.id, ConversationId(chat), 1, 0, bob.device_id)])
     before = Transition.objects.count()
 
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
@@ -166,7 +172,7 @@ def test_log_refuses_changes_even_by_the_table_owner(chat_of_two: tuple[Someone,
 )
 def test_lanes_and_inspections_refuse_deletion(chat_of_two: tuple[Someone, Someone, int], change: str) -> None:
     _, bob, chat = chat_of_two
-    record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
+    record_marks([Mark(bob.id, ConversationId(chat), 1, 0, bob.device_id)])
 
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(change)
@@ -178,7 +184,7 @@ def test_concurrent_marks_make_one_chain_without_a_fork(chat_of_two: tuple[Someo
 
     def claim(device: int) -> None:
         for seq in range(1, MESSAGES + 1):
-            submit_mark(Mark(bob.id, chat, seq, 0, device))
+            submit_mark(Mark(bob.id, ConversationId(chat), seq, 0, DeviceId(device)))
 
     at_once([partial(claim, devices[n % 2]) for n in range(4)])
 
@@ -190,7 +196,7 @@ def test_concurrent_marks_make_one_chain_without_a_fork(chat_of_two: tuple[Someo
 
 def test_verify_command_proves_an_intact_chain(chat_of_two: tuple[Someone, Someone, int]) -> None:
     _, bob, chat = chat_of_two
-    record_marks([Mark(bob.id, chat, 1, 0, bob.device_id)])
+    record_marks([Mark(bob.id, ConversationId(chat), 1, 0, bob.device_id)])
     out = StringIO()
 
     call_command("verify_receipts", stdout=out)
@@ -217,7 +223,7 @@ TAMPERING = {
 def test_verify_command_names_the_tampered_row(chat_of_two: tuple[Someone, Someone, int], fault: str) -> None:
     _, bob, chat = chat_of_two
     for seq in (1, 2, 3):
-        record_marks([Mark(bob.id, chat, seq, 0, bob.device_id)])
+        record_marks([Mark(bob.id, ConversationId(chat), seq, 0, bob.device_id)])
 
     with pytest.raises(CommandError) as error, transaction.atomic(), without_triggers() as cursor:
         cursor.execute(TAMPERING[fault].format(chat))
@@ -235,19 +241,19 @@ def test_expired_partition_is_dropped_and_chain_and_marks_stay(
     chat_of_two: tuple[Someone, Someone, int],
 ) -> None:
     _, bob, chat = chat_of_two
-    record_marks([Mark(bob.id, chat, 3, 0, bob.device_id)])
+    record_marks([Mark(bob.id, ConversationId(chat), 3, 0, bob.device_id)])
     partition = expire_rows(chat, date(2020, 1, 15))
 
     before = chain.find_broken_row()
     dropped = partitions.drop_expired()
-    record_marks([Mark(bob.id, chat, 5, 0, bob.device_id)])
+    record_marks([Mark(bob.id, ConversationId(chat), 5, 0, bob.device_id)])
 
     assert before is None
     assert dropped == 1
     partition.refresh_from_db()
     assert (partition.rows, partition.dropped_at is not None) == (1, True)
     assert log_ranges(chat) == [(bob.id, bob.device_id, DELIVERED, 4, 5)]
-    assert rows.member(bob, chat).delivered_seq == 5
+    assert rows.member(bob, ConversationId(chat)).delivered_seq == 5
     assert chain.find_broken_row() is None
     assert partitions.drop_expired() == 0
 
@@ -257,7 +263,7 @@ def test_partition_under_a_hold_is_dropped_only_after_its_end(
     chat_of_two: tuple[Someone, Someone, int], about: str
 ) -> None:
     _, bob, chat = chat_of_two
-    record_marks([Mark(bob.id, chat, 3, 0, bob.device_id)])
+    record_marks([Mark(bob.id, ConversationId(chat), 3, 0, bob.device_id)])
     day = date(2020, 3, 15) if about == "user_id" else date(2020, 5, 15)
     expire_rows(chat, day)
     hold = Hold.objects.create(
@@ -292,7 +298,7 @@ def test_each_state_has_its_retention_and_missing_partitions_are_made(
     _, bob, chat = chat_of_two
     settings.LIMITS = replace(settings.LIMITS, seen_kept=1000 * 86400, delivered_kept=40 * 86400)
 
-    assert write_batch([Mark(bob.id, chat, 5, 2, bob.device_id)]) == ["done"]
+    assert write_batch([Mark(bob.id, ConversationId(chat), 5, 2, bob.device_id)]) == ["done"]
 
     kept = {row.state: (row.expires_at - row.marked_at).days for row in Transition.objects.filter(conversation_id=chat)}
     assert kept == {SEEN: 1000, DELIVERED: 40}

@@ -20,6 +20,7 @@ from chat.conversations import members, queries
 from chat.refusals import NotAMember
 from gateway import bus
 from gateway.bus import Event
+from gateway.ids import ConversationId
 from receipts.mark_writer import MarkWriter, submit_mark
 from receipts.marks import Mark, record_marks
 from tests.chat import rows
@@ -39,7 +40,7 @@ def published() -> Iterator[list[Event]]:
 
 
 def watermarks(person: Someone, chat: int) -> tuple[int, int]:
-    row = rows.member(person, chat)
+    row = rows.member(person, ConversationId(chat))
     return row.delivered_seq, row.read_seq
 
 
@@ -172,7 +173,12 @@ def test_mark_of_a_stranger_is_refused_and_the_batch_is_recorded() -> None:
     say_many(ada, left, 1)
     members.remove(bob.id, left, bob.id)
 
-    batch = [Mark(eve.id, chat, 1, 1), Mark(bob.id, chat, 1, 1), Mark(bob.id, left, 1, 1), Mark(ada.id, 1, 1, 1)]
+    batch = [
+        Mark(eve.id, chat, 1, 1),
+        Mark(bob.id, chat, 1, 1),
+        Mark(bob.id, left, 1, 1),
+        Mark(ada.id, ConversationId(1), 1, 1),
+    ]
     assert write_batch(batch) == ["stranger", "done", "stranger", "stranger"]
     with pytest.raises(NotAMember):
         submit_mark(Mark(eve.id, chat, 1, 1))

@@ -9,9 +9,11 @@ from accounts import blocks, privacy
 from chat import read_state
 from chat.conversations import queries
 from chat.frames import Watermark
+from chat.ids import MessageId
 from chat.messages import history
 from chat.sync import sync
 from gateway.frames import Session
+from gateway.ids import ConversationId
 from receipts import queries as receipts
 from receipts import traces
 from receipts.marks import Mark, record_marks
@@ -81,22 +83,22 @@ def listed(read: Read) -> bool:
 
 
 def conversation(read: Read) -> bool:
-    chat = queries.conversation(read.ada.viewer, read.chat)
+    chat = queries.conversation(read.ada.viewer, ConversationId(read.chat))
     return any(member.read_seq for member in chat.members if member.user_id == str(read.bob.id))
 
 
 def members_page(read: Read) -> bool:
-    members, _ = read_state.page(read.ada.viewer, read.chat)
+    members, _ = read_state.page(read.ada.viewer, ConversationId(read.chat))
     return any(member.read_seq for member in members if member.user_id == str(read.bob.id))
 
 
 def history_page(read: Read) -> bool:
-    page, _ = history.page(read.ada.viewer, read.chat, limit=10)
+    page, _ = history.page(read.ada.viewer, ConversationId(read.chat), limit=10)
     return [message.state for message in page.messages] == ["seen"]
 
 
 def one_message(read: Read) -> bool:
-    return history.message_by_id(read.ada.viewer, read.message).state == "seen"
+    return history.message_by_id(read.ada.viewer, MessageId(read.message)).state == "seen"
 
 
 def sync_answer(read: Read) -> bool:
@@ -105,19 +107,19 @@ def sync_answer(read: Read) -> bool:
 
 
 def receipt_counts(read: Read) -> bool:
-    return receipts.list_receipts(read.session, read.message).counts.seen == 1
+    return receipts.list_receipts(read.session, MessageId(read.message)).counts.seen == 1
 
 
 def receipt_list(read: Read) -> bool:
-    return any(r.state == "seen" for r in receipts.list_receipts(read.session, read.message).results)
+    return any(r.state == "seen" for r in receipts.list_receipts(read.session, MessageId(read.message)).results)
 
 
 def delivery_state(read: Read) -> bool:
-    return receipts.read_delivery_state(read.session, read.message).state == "seen"
+    return receipts.read_delivery_state(read.session, MessageId(read.message)).state == "seen"
 
 
 def trace(read: Read) -> bool:
-    return any(r.state == "seen" for r in traces.trace_for_sender(read.session, read.message).recipients)
+    return any(r.state == "seen" for r in traces.trace_for_sender(read.session, MessageId(read.message)).recipients)
 
 
 READERS = [

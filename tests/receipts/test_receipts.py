@@ -11,10 +11,12 @@ from pytest_django.fixtures import Settings
 from accounts import blocks, devices, privacy
 from chat import read_state
 from chat.conversations import members
+from chat.ids import MessageId
 from chat.messages import history
 from chat.refusals import NotAMember
 from gateway.errors import Forbidden, NotFound
 from gateway.frames import Session
+from gateway.ids import ConversationId
 from gateway.paging import read_cursor
 from receipts import partitions, policies, queries
 from receipts.marks import Mark, record_marks
@@ -32,14 +34,14 @@ def session(person: Someone) -> Session:
 
 def list_rows(viewer: Someone, message: int) -> list[tuple[str, str, str]]:
     """Return the rows shown to a viewer as (recipient, device, state)."""
-    answer = queries.list_receipts(session(viewer), message)
+    answer = queries.list_receipts(session(viewer), MessageId(message))
     return [(r.recipient_id, r.device_id, r.state) for r in answer.results]
 
 
 def read_summary(viewer: Someone, message: int) -> tuple[int, int, int, str]:
     """Return what a viewer is shown: recipients, delivered, seen, state."""
-    answer = queries.read_delivery_state(session(viewer), message)
-    assert queries.list_receipts(session(viewer), message).counts == answer.counts
+    answer = queries.read_delivery_state(session(viewer), MessageId(message))
+    assert queries.list_receipts(session(viewer), MessageId(message)).counts == answer.counts
     return answer.counts.recipients, answer.counts.delivered, answer.counts.seen, answer.state
 
 
@@ -164,7 +166,7 @@ def test_receipts_list_names_by_size_or_conversation_setting(settings: Settings)
     for chat, message in messages.items():
         record_marks([Mark(bob.id, chat, 0, message.seq, bob.device_id)])
 
-    def read_names(chat: int) -> tuple[bool, int, int]:
+    def read_names(chat: ConversationId) -> tuple[bool, int, int]:
         answer = queries.list_receipts(session(ada), messages[chat].id)
         return (
             answer.named,

@@ -9,6 +9,7 @@ from pytest_django.fixtures import Settings
 
 from accounts import blocks, privacy
 from accounts.models import User
+from chat.ids import MessageId
 from gateway import codec
 from gateway.errors import Forbidden, InvalidPayload
 from outbox.drain import drain
@@ -33,9 +34,9 @@ def make_staff() -> Someone:
 def read_trace(asked: Someone, message: int, *, reason: str | None = None) -> RecipientTrace:
     """Return the trace of the only recipient; assert that the trace has no content."""
     if reason is None:
-        answer = traces.trace_for_sender(session(asked), message)
+        answer = traces.trace_for_sender(session(asked), MessageId(message))
     else:
-        answer = traces.trace_for_staff(session(asked), message, reason=reason)
+        answer = traces.trace_for_staff(session(asked), MessageId(message), reason=reason)
     assert WORDS not in codec.encode(answer).decode()
     (recipient,) = answer.recipients
     return recipient

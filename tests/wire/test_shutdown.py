@@ -13,6 +13,7 @@ from django.db import connection
 
 from chat.messages import ingest, validation
 from chat.models import Message
+from gateway.ids import ConversationId, UserId
 from tests.clients import Client, bearer, connected, opened
 from tests.factories import direct, someone
 from tests.servers import Server, start
@@ -140,9 +141,11 @@ async def test_message_stored_but_unpublished_by_a_killed_process_reaches_member
         dying.log.unlink()
 
 
-def store_untold(sender_id: int, chat: int, content: str) -> None:
+def store_untold(sender_id: UserId, chat: int, content: str) -> None:
     """Commit a message without publishing it, like a process that is killed right after the commit."""
-    draft = validation.draft(conversation_id=chat, sender_id=sender_id, client_id=str(uuid4()), content=content)
+    draft = validation.draft(
+        conversation_id=ConversationId(chat), sender_id=sender_id, client_id=str(uuid4()), content=content
+    )
     with connection.cursor() as cursor:
         cursor.execute(ingest.STORE, ingest._columns([draft], careful=True))
         assert cursor.fetchone()[0] == "stored"

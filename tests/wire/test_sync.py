@@ -7,6 +7,7 @@ import pytest
 from accounts import blocks
 from chat.conversations import members
 from chat.models import Conversation
+from gateway.ids import ConversationId
 from tests.clients import Client, Frame, connected
 from tests.factories import Someone, direct, group, say, someone
 from tests.servers import Server
@@ -166,8 +167,8 @@ async def test_watermark_above_the_last_seq_returns_no_messages(server: Server) 
 async def test_single_chat_is_synced_from_its_last_message(server: Server, type_: str) -> None:
     ada, bob = someone(), someone()
     chat, other = chatty(ada, bob, 1), group(ada, bob)
-    last = say(ada, chat, "2")
-    say(ada, chat, "3")
+    last = say(ada, ConversationId(chat), "2")
+    say(ada, ConversationId(chat), "3")
     foreign = say(ada, other, "elsewhere")
     async with connected(server, bob) as client:
         await client.send(type_, {"chatId": str(chat), "lastMessageId": str(last.id)})

@@ -11,7 +11,7 @@ from accounts.models import User
 from chat.conversations import conversations
 from chat.messages import ingest, validation
 from chat.teams import channels, teams
-from gateway.ids import UserId
+from gateway.ids import ConversationId, UserId
 
 PASSWORD = "parley-demo"  # noqa: S105
 PEOPLE = (("Ada Lovelace", "ada"), ("Bob Kahn", "bob"), ("Chen Wei", "chen"), ("Dana Scott", "dana"))
@@ -48,30 +48,40 @@ class Command(BaseCommand):
             for other in people:
                 if person.id != other.id:
                     contacts.add(UserId(person.id), UserId(other.id))
-        direct, _ = conversations.open_direct(people[0].id, people[1].id)
+        direct, _ = conversations.open_direct(UserId(people[0].id), people[1].id)
         for sender, _, text in DIRECT:
-            _say(people[sender].id, direct.id, text)
-        group = conversations.create_group(people[2].id, "Release room", [p.id for p in people])
+            _say(UserId(people[sender].id), direct.id, text)
+        group = conversations.create_group(UserId(people[2].id), "Release room", [p.id for p in people])
         for sender, text in GROUP:
-            _say(people[sender].id, group.id, text)
+            _say(UserId(people[sender].id), group.id, text)
         self._create_team([person.id for person in people])
 
     def _create_team(self, people: list[int]) -> None:
         """A team with a public channel, which the last of them has not joined yet, and a broadcast."""
-        team = teams.create(people[0], "Parley", "The people of the demo")
-        teams.add(people[0], team, *people[1:])
+        team = teams.create(UserId(people[0]), "Parley", "The people of the demo")
+        teams.add(UserId(people[0]), team, *people[1:])
         channel = channels.create(
-            people[1], team, kind="channel", name="Kitchen", topic="What is for lunch", member_ids=people[:3]
+            UserId(people[1]),
+            team,
+            kind="channel",
+            name="Kitchen",
+            topic="What is for lunch",
+            member_ids=people[:3],
         )
-        _say(people[1], channel.id, "Soup today. `#kitchen` is open to the whole team.")
+        _say(UserId(people[1]), channel.id, "Soup today. `#kitchen` is open to the whole team.")
         news = channels.create(
-            people[0], team, kind="broadcast", name="Announcements", topic="Only admins write", member_ids=people
+            UserId(people[0]),
+            team,
+            kind="broadcast",
+            name="Announcements",
+            topic="Only admins write",
+            member_ids=people,
         )
-        _say(people[0], news.id, "Welcome aboard. Here you hear from us, and everybody hears the same.")
+        _say(UserId(people[0]), news.id, "Welcome aboard. Here you hear from us, and everybody hears the same.")
 
 
-def _say(sender_id: int, conversation_id: str, text: str) -> None:
+def _say(sender_id: UserId, conversation_id: str, text: str) -> None:
     draft = validation.draft(
-        conversation_id=int(conversation_id), sender_id=sender_id, client_id=str(uuid4()), content=text
+        conversation_id=ConversationId(int(conversation_id)), sender_id=sender_id, client_id=str(uuid4()), content=text
     )
     ingest.store(draft)

@@ -14,6 +14,7 @@ from chat.models import Conversation, Member
 from chat.refusals import GroupTooLarge, NotAMember
 from gateway.bus import Event
 from gateway.errors import InvalidPayload, NotFound, RateLimited
+from gateway.ids import ConversationId
 from tests.factories import crowd, direct, group, say, someone
 
 CONVERSATION = {
@@ -164,7 +165,7 @@ def test_conversation_is_visible_to_its_members_only() -> None:
     assert queries.conversation(bob.viewer, chat).id == str(chat)
     for nobody, nothing in ((eve.viewer, chat), (ada.viewer, 1)):
         with pytest.raises(NotAMember):
-            queries.conversation(nobody, nothing)
+            queries.conversation(nobody, ConversationId(nothing))
 
 
 def test_large_conversation_lists_only_the_viewer_and_admins(settings: Settings) -> None:

@@ -5,6 +5,7 @@ from django.db import connection, transaction
 
 from chat.conversations import members
 from chat.messages.feed import audience
+from gateway.ids import ConversationId
 from tests.factories import Someone, crowd, draft, group, say, someone, store
 
 WRITTEN = """
@@ -24,7 +25,7 @@ def written_by_a_message(sender: Someone, chat: int, content: str = "hello") -> 
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(WRITTEN)
         before = dict(cursor.fetchall())  # what this session has not yet reported of its earlier transactions
-        assert store([draft(sender, chat, content)])[0].outcome == "stored"
+        assert store([draft(sender, ConversationId(chat), content)])[0].outcome == "stored"
         cursor.execute(WRITTEN)
         counts = {table: int(rows - before.get(table, 0)) for table, rows in cursor.fetchall()}
     return {table: rows for table, rows in counts.items() if rows}

@@ -7,6 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts import blocks
 from chat.conversations import members, queries
 from chat.sync import sync
+from gateway.ids import ConversationId
 from receipts.marks import Mark, record_marks
 from tests.chat import rows
 from tests.factories import Someone, direct, group, say, say_many, someone
@@ -18,7 +19,7 @@ def listed(person: Someone) -> list[int]:
 
 def unread_of(person: Someone, chat: int) -> int:
     """Return the unread count; the list, the single conversation, the totals and the sync agree on it, or it fails."""
-    single = queries.conversation(person.viewer, chat).unread_count
+    single = queries.conversation(person.viewer, ConversationId(chat)).unread_count
     in_list = {int(c.id): c.unread_count for c in queries.conversation_list(person.viewer).conversations}
     total = queries.unread(person.id).get(str(chat), 0)
     badge = sync.changes(person.viewer, {}, only=chat).badges.get(str(chat), 0)

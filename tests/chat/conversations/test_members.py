@@ -17,19 +17,20 @@ from chat.models import Conversation, Member
 from chat.refusals import GroupTooLarge, NotAMember
 from gateway.bus import Event
 from gateway.errors import Forbidden, InvalidPayload, NotFound, Refused
+from gateway.ids import ConversationId
 from tests.chat import rows
 from tests.factories import Someone, direct, draft, group, say, say_many, someone, store
 
 
 def contents(person: Someone, chat: int) -> list[str]:
     """Return what people said that the person may see, without the system messages."""
-    page = history.page_before(person.id, chat, before=None, limit=100)
+    page = history.page_before(person.id, ConversationId(chat), before=None, limit=100)
     return [m.content for m in page.messages if m.content_type != "system"]
 
 
 def announced(chat: int) -> list[tuple[str, str]]:
     """Return the system messages: each one's event and text."""
-    return [(data["event"], text) for data, text in rows.announced(chat)]
+    return [(data["event"], text) for data, text in rows.announced(ConversationId(chat))]
 
 
 def test_added_member_starts_read_and_receives_new_messages() -> None:
@@ -226,7 +227,7 @@ def test_joins_and_leaves_are_announced_in_small_chats_only(settings: Settings) 
 
 
 def roles(chat: int, *people: Someone) -> list[str]:
-    return [rows.member(person, chat).role for person in people]
+    return [rows.member(person, ConversationId(chat)).role for person in people]
 
 
 def test_admins_promote_and_only_the_owner_demotes_or_hands_over() -> None:

@@ -172,7 +172,7 @@ def test_offline_device_learns_of_a_deletion_for_oneself_by_sync_and_resume() ->
     ada, bob = someone(), someone()
     chat, other = direct(ada, bob), group(ada)
     said = say(bob, chat)
-    held = {chat: Watermark(seq=said.seq, rev=said.rev), other: Watermark(seq=0, rev=1)}
+    held: dict[int, Watermark] = {chat: Watermark(seq=said.seq, rev=said.rev), other: Watermark(seq=0, rev=1)}
     since = timezone.now()
 
     preferences.change(ada.id, chat, {"draft": "I w", "pinned": True})

@@ -13,6 +13,7 @@ from chat.conversations import conversations, members
 from chat.models import Conversation, Member, Message
 from chat.teams import channels, teams
 from gateway.errors import Refused
+from gateway.ids import ConversationId
 from tests.chat import rows
 from tests.chat.sessions import at_once
 from tests.clients import Client, connected
@@ -129,7 +130,7 @@ def test_concurrent_leave_ends_the_members_sends() -> None:
         chat = group(ada, bob)
 
         def write(bob: Someone = bob, chat: int = chat) -> list[str]:
-            return [store([draft(bob, chat)])[0].outcome for _ in range(12)]
+            return [store([draft(bob, ConversationId(chat))])[0].outcome for _ in range(12)]
 
         outcomes = against(write, partial(members.remove, bob.id, chat, bob.id))
 
@@ -146,7 +147,7 @@ def test_concurrent_block_hides_all_later_messages() -> None:
         chat = direct(ada, bob)
 
         def write(bob: Someone = bob, chat: int = chat) -> list[bool]:
-            return [store([draft(bob, chat)])[0].hidden for _ in range(12)]
+            return [store([draft(bob, ConversationId(chat))])[0].hidden for _ in range(12)]
 
         hidden = against(write, partial(blocks.block, ada.id, bob.id))
 
@@ -172,8 +173,8 @@ def test_concurrent_mutual_removal_leaves_one_admin() -> None:
 
         outcomes = at_once(
             [
-                tried(partial(members.remove, one.id, chat, two.id)),
-                tried(partial(members.remove, two.id, chat, one.id)),
+                tried(partial(members.remove, one.id, ConversationId(chat), two.id)),
+                tried(partial(members.remove, two.id, ConversationId(chat), one.id)),
             ]
         )
 
@@ -189,8 +190,8 @@ def test_concurrent_promotion_and_removal_are_serialized() -> None:
 
         outcomes = at_once(
             [
-                tried(partial(members.set_role, owner.id, chat, two.id, "admin")),
-                tried(partial(members.remove, one.id, chat, two.id)),
+                tried(partial(members.set_role, owner.id, ConversationId(chat), two.id, "admin")),
+                tried(partial(members.remove, one.id, ConversationId(chat), two.id)),
             ]
         )
 
@@ -203,12 +204,14 @@ def test_concurrent_handovers_leave_one_owner() -> None:
     for _ in range(ROUNDS):
         chat, owner, one, two = two_admins()
 
-        outcomes = at_once([tried(partial(members.set_role, owner.id, chat, heir.id, "owner")) for heir in (one, two)])
+        outcomes = at_once(
+            [tried(partial(members.set_role, owner.id, ConversationId(chat), heir.id, "owner")) for heir in (one, two)]
+        )
 
         assert sorted(outcomes) == ["FORBIDDEN", "done"]
         assert owner_of(chat) == (one, two)[outcomes.index("done")].id
         assert consistent(chat).members_version == 2
-        assert rows.member(owner, chat).role == "admin"
+        assert rows.member(owner, ConversationId(chat)).role == "admin"
 
 
 def test_handover_to_a_leaving_member_leaves_an_owner() -> None:
@@ -217,9 +220,9 @@ def test_handover_to_a_leaving_member_leaves_an_owner() -> None:
 
         at_once(
             [
-                tried(partial(members.set_role, owner.id, chat, one.id, "owner")),
-                tried(partial(members.remove, one.id, chat, one.id)),
-                tried(partial(members.remove, owner.id, chat, owner.id)),
+                tried(partial(members.set_role, owner.id, ConversationId(chat), one.id, "owner")),
+                tried(partial(members.remove, one.id, ConversationId(chat), one.id)),
+                tried(partial(members.remove, owner.id, ConversationId(chat), owner.id)),
             ]
         )
 
@@ -232,7 +235,7 @@ def test_dissolved_conversation_stores_no_messages() -> None:
         chat = group(ada, bob)
 
         def write(bob: Someone = bob, chat: int = chat) -> list[str]:
-            return [store([draft(bob, chat)])[0].outcome for _ in range(12)]
+            return [store([draft(bob, ConversationId(chat))])[0].outcome for _ in range(12)]
 
         outcomes = against(write, partial(conversations.dissolve, ada.id, chat))
 
@@ -252,9 +255,9 @@ def test_concurrent_join_and_leave_end_in_one_state() -> None:
     for _ in range(ROUNDS):
         at_once(
             [
-                tried(partial(channels.join, bob.id, chat)),
-                tried(partial(members.remove, bob.id, chat, bob.id)),
-                tried(partial(channels.join, bob.id, chat)),
+                tried(partial(channels.join, bob.id, ConversationId(chat))),
+                tried(partial(members.remove, bob.id, ConversationId(chat), bob.id)),
+                tried(partial(channels.join, bob.id, ConversationId(chat))),
             ]
         )
         consistent(chat)
@@ -272,8 +275,8 @@ def test_channel_join_is_refused_while_leaving_the_team() -> None:
         outcomes = at_once(
             [
                 tried(partial(teams.remove, bob.id, team, bob.id)),
-                tried(partial(channels.join, bob.id, chats[0])),
-                tried(partial(members.add, ada.id, chats[1], bob.id)),
+                tried(partial(channels.join, bob.id, ConversationId(chats[0]))),
+                tried(partial(members.add, ada.id, ConversationId(chats[1]), bob.id)),
             ]
         )
 

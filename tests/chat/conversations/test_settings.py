@@ -11,6 +11,7 @@ from chat.models import Conversation, Member
 from chat.refusals import NotAMember
 from gateway.bus import Event
 from gateway.errors import Forbidden, InvalidPayload
+from gateway.ids import ConversationId
 from tests.chat import rows
 from tests.factories import Someone, direct, draft, group, say, someone, store
 
@@ -116,7 +117,9 @@ def test_new_group_starts_with_a_system_message(told: list[Event]) -> None:
     made = conversations.create_group(ada.id, "Tea", [bob.id])
 
     assert (made.seq, made.rev, made.unread_count) == (1, 1, 0)
-    assert rows.announced(int(made.id)) == [({"event": "created", "name": "Tea"}, "Ada created the group “Tea”")]
+    assert rows.announced(ConversationId(int(made.id))) == [
+        ({"event": "created", "name": "Tea"}, "Ada created the group “Tea”")
+    ]
     types = [msgspec.json.decode(event.frame)["type"] for event in told]
     assert types == ["chat.created", "chat.created", "message.new"], (
         "who is new knows the chat before its first message"
@@ -129,7 +132,7 @@ def test_query_count_of_creating_and_ending_a_group_is_constant(many: list[Someo
         with CaptureQueriesContext(connection) as made:
             chat = int(conversations.create_group(ada.id, "Tea", [person.id for person in people]).id)
         with CaptureQueriesContext(connection) as ended:
-            conversations.dissolve(ada.id, chat)
+            conversations.dissolve(ada.id, ConversationId(chat))
         costs.append((len(made), len(ended)))
 
     assert costs[0] == costs[1]

@@ -16,6 +16,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from chat.files import expiry, processing, storage
+from chat.ids import MessageId
 from chat.messages import deletions, history
 from chat.models import Attachment
 from gateway.bus import Event
@@ -38,7 +39,7 @@ def sent(person: Someone, row: Attachment) -> int:
 
 
 def of(person: Someone, message: int) -> dict[str, Any]:
-    found: dict[str, Any] = history.message_by_id(person.viewer, message).attachments[0]
+    found: dict[str, Any] = history.message_by_id(person.viewer, MessageId(message)).attachments[0]
     return found
 
 
@@ -65,7 +66,7 @@ def test_sweep_keeps_attached_files_and_removes_those_of_deleted_messages() -> N
     ada = someone()
     kept, gone = ready(ada), ready(ada)
     sent(ada, kept)
-    deletions.delete(ada.id, sent(ada, gone))
+    deletions.delete(ada.id, MessageId(sent(ada, gone)))
     for row in (kept, gone):
         aged(row, days=400)
 

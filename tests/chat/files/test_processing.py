@@ -13,9 +13,11 @@ from pytest_django.fixtures import Settings
 
 from chat.files import processing, uploads
 from chat.files.scanning import Clamd, Scanner, Verdict
+from chat.ids import AttachmentId, MessageId
 from chat.messages import deletions, history
 from chat.models import Attachment
 from gateway.bus import Event
+from gateway.ids import ConversationId
 from tests.chat import rows
 from tests.chat.clamd import EICAR, Daemon, running
 from tests.chat.files.test_images import SECRET, encoded, exif
@@ -25,7 +27,7 @@ from tests.factories import Someone, direct, draft, someone, store
 
 
 def sent(person: Someone, chat: int, row: Attachment) -> int:
-    (result,) = store([draft(person, chat, attachments=[str(row.id)])])
+    (result,) = store([draft(person, ConversationId(chat), attachments=[str(row.id)])])
     return result.id
 
 
@@ -52,18 +54,18 @@ def test_file_link_is_published_after_the_verdict(told: list[Event]) -> None:
     ada, bob = someone(), someone()
     chat, row = direct(ada, bob), upload(ada, png(), name="a.png")
     message = sent(ada, chat, row)
-    before = history.message_by_id(bob.viewer, message)
+    before = history.message_by_id(bob.viewer, MessageId(message))
 
     row = examined(row)
 
     assert (before.attachments[0]["status"], before.attachments[0]["url"]) == ("scanning", None)
     (shown,) = updates(told)
-    assert shown == history.message_by_id(bob.viewer, message).attachments[0]
+    assert shown == history.message_by_id(bob.viewer, MessageId(message)).attachments[0]
     assert (shown["status"], shown["width"], shown["height"]) == ("ready", 60, 40)
     assert str(shown["url"]).startswith(f"/api/v1/attachments/{row.id}/content?kind=file&")
     assert str(shown["thumbnailUrl"]).startswith(f"/api/v1/attachments/{row.id}/content?kind=thumbnail&")
     assert shown.keys() == {"id", "name", "size", "mimeType", "status", "width", "height", "url", "thumbnailUrl"}
-    assert history.message_by_id(bob.viewer, message).rev == rows.counters(chat)[1] == before.rev + 1
+    assert history.message_by_id(bob.viewer, MessageId(message)).rev == rows.counters(chat)[1] == before.rev + 1
 
 
 def test_rejection_of_an_attached_file_is_published(told: list[Event]) -> None:
@@ -79,7 +81,7 @@ def test_rejection_of_an_attached_file_is_published(told: list[Event]) -> None:
 def test_file_of_a_message_deleted_during_processing_is_removed(told: list[Event]) -> None:
     ada = someone()
     chat, row = direct(ada, someone()), upload(ada)
-    deletions.delete(ada.id, sent(ada, chat, row))
+    deletions.delete(ada.id, MessageId(sent(ada, chat, row)))
     rev = rows.counters(chat)[1]
 
     row = examined(row)
@@ -146,7 +148,7 @@ def test_concurrent_verdict_and_deletion_leave_a_tombstone_without_file() -> Non
         ]
         at_once(jobs)
         row = Attachment.objects.get(id=row.id)
-        left = history.message_by_id(ada.viewer, message)
+        left = history.message_by_id(ada.viewer, MessageId(message))
         assert (left.status, left.attachments, row.status, row.message_id) == ("deleted", [], "expired", None)
 
 
@@ -198,7 +200,7 @@ def test_file_of_a_killed_worker_is_processed_by_the_next() -> None:
 def test_upload_cancelled_during_a_piece_leaves_nothing() -> None:
     ada = someone()
     row = upload(ada)
-    uploads.cancel(ada.id, row.id)
+    uploads.cancel(ada.id, AttachmentId(row.id))
 
     row.attempts = 1
     processing._write_verdict(row, status="ready", key="aa/never")

@@ -11,6 +11,7 @@ import pytest
 from django.conf import settings
 
 from chat import links
+from chat.ids import AttachmentId
 from chat.messages import deletions
 from chat.models import Attachment
 from tests.chat.rest import WAIT_SECONDS, Api, Reply
@@ -54,7 +55,7 @@ def fetch(server: Server, path: str, headers: Mapping[str, str] = {}) -> tuple[i
 
 
 def link_of(row: Attachment, kind: str = links.FILE) -> str:
-    return links.link(row.id, kind)
+    return links.link(AttachmentId(row.id), kind)
 
 
 @pytest.fixture
@@ -255,7 +256,7 @@ def test_file_link_expires(server: Server, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_link_lifetime_is_between_half_and_all_of_its_limit() -> None:
-    until = int(parse_qs(urlsplit(links.link(1, links.FILE)).query)["until"][0])
+    until = int(parse_qs(urlsplit(links.link(AttachmentId(1), links.FILE)).query)["until"][0])
 
     assert 149 <= until - time.time() <= 300
 

@@ -8,6 +8,7 @@ from django.core.files.storage import storages
 
 from chat.files import storage, uploads
 from chat.files.storage import StorageUnavailable
+from chat.ids import AttachmentId
 from chat.models import Attachment
 from gateway.errors import Overloaded
 from tests.chat.uploads import TEXT, begun, piece, stored, upload
@@ -63,7 +64,7 @@ def test_file_row_is_deleted_even_if_storage_fails(monkeypatch: pytest.MonkeyPat
 
     with monkeypatch.context() as patch:
         patch.setattr(storage, "storages", {"attachments": Broken()})
-        uploads.cancel(ada.id, row.id)
+        uploads.cancel(ada.id, AttachmentId(row.id))
 
     assert not Attachment.objects.filter(id=row.id).exists()
     assert stored(row.parts[0]) == TEXT

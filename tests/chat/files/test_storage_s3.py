@@ -16,6 +16,7 @@ from moto.server import ThreadedMotoServer
 
 from chat import links
 from chat.files import downloads, expiry, storage, uploads
+from chat.ids import AttachmentId
 from chat.models import Attachment
 from config.settings import bucket_origin, file_storage
 from tests.chat.uploads import TEXT, begun, examined, piece, png, ready, stored, upload
@@ -43,8 +44,8 @@ def bucket(open_database: None) -> Iterator[str]:
 
 def followed(row: Attachment, kind: str = links.FILE) -> Any:
     """Return the redirect that a link of ours answers."""
-    named = {key: value[0] for key, value in parse_qs(urlsplit(links.link(row.id, kind)).query).items()}
-    return downloads.response(row.id, named["kind"], named["until"], named["signature"], headers={})
+    named = {key: value[0] for key, value in parse_qs(urlsplit(links.link(AttachmentId(row.id), kind)).query).items()}
+    return downloads.response(AttachmentId(row.id), named["kind"], named["until"], named["signature"], headers={})
 
 
 def test_upload_through_a_bucket_removes_its_parts(bucket: str) -> None:
@@ -84,8 +85,8 @@ def test_expired_file_is_removed_from_the_bucket(bucket: str) -> None:
     row, other = ready(ada), upload(ada)
     location = followed(row)["Location"]
 
-    uploads.cancel(ada.id, row.id)
-    uploads.cancel(ada.id, other.id)
+    uploads.cancel(ada.id, AttachmentId(row.id))
+    uploads.cancel(ada.id, AttachmentId(other.id))
     expiry.sweep()
 
     assert stored(row.key) is None and stored(other.parts[0]) is None

@@ -12,11 +12,13 @@ from accounts import blocks
 from chat.conversations import members
 from chat.files import uploads
 from chat.files.uploads import OutOfPlace, Piece
+from chat.ids import AttachmentId, MessageId
 from chat.messages import deletions
 from chat.models import Attachment
 from chat.refusals import AttachmentRejected, NotAMember
 from gateway.bus import Event
 from gateway.errors import Forbidden, FrameTooLarge, InvalidPayload, NotFound, RateLimited
+from gateway.ids import ConversationId
 from tests.chat.sessions import at_once
 from tests.chat.uploads import TEXT, begun, examined, piece, png, ready, stored, upload
 from tests.factories import Someone, direct, draft, group, someone, store
@@ -26,7 +28,7 @@ WHOLE = bytes(range(256)) * 40
 
 def sent(person: Someone, chat: int, row: Attachment) -> int:
     """Send a file in a message and return the message's id."""
-    (result,) = store([draft(person, chat, attachments=[str(row.id)])])
+    (result,) = store([draft(person, ConversationId(chat), attachments=[str(row.id)])])
     assert result.outcome == "stored"
     return result.id
 
@@ -79,9 +81,9 @@ def test_body_shorter_than_announced_is_refused() -> None:
 
     for body in (b"x" * 49, b"x" * 51, b""):
         with pytest.raises(InvalidPayload):
-            uploads.append(ada.id, row.id, Piece(0, 50, 100), io.BytesIO(body))
+            uploads.append(ada.id, AttachmentId(row.id), Piece(0, 50, 100), io.BytesIO(body))
     with pytest.raises(InvalidPayload):
-        uploads.append(ada.id, row.id, Piece(0, 50, 99), io.BytesIO(b"x" * 50))
+        uploads.append(ada.id, AttachmentId(row.id), Piece(0, 50, 99), io.BytesIO(b"x" * 50))
 
     assert Attachment.objects.get(id=row.id).received == 0
 
@@ -196,14 +198,14 @@ def test_file_visibility_follows_the_message() -> None:
     ada, bob, eve, late = someone(), someone(), someone(), someone()
     chat, row = group(ada, bob, eve), ready(ada)
     with pytest.raises(NotFound):
-        uploads.look(bob.id, row.id)
+        uploads.look(bob.id, AttachmentId(row.id))
     members.remove(ada.id, chat, eve.id)
     sent(ada, chat, row)
 
-    assert uploads.look(bob.id, row.id).id == uploads.look(ada.id, row.id).id == row.id
+    assert uploads.look(bob.id, AttachmentId(row.id)).id == uploads.look(ada.id, AttachmentId(row.id)).id == row.id
     for other in (eve, late):
         with pytest.raises(NotFound):
-            uploads.look(other.id, row.id)
+            uploads.look(other.id, AttachmentId(row.id))
 
 
 def test_deletion_removes_the_files_of_the_message() -> None:
@@ -211,10 +213,10 @@ def test_deletion_removes_the_files_of_the_message() -> None:
     chat, row = direct(ada, bob), ready(ada)
     message = sent(ada, chat, row)
 
-    deletions.delete(ada.id, message)
+    deletions.delete(ada.id, MessageId(message))
 
     with pytest.raises(NotFound):
-        uploads.look(bob.id, row.id)
+        uploads.look(bob.id, AttachmentId(row.id))
 
 
 def test_cancelled_upload_removes_its_parts() -> None:
@@ -223,8 +225,8 @@ def test_cancelled_upload_removes_its_parts() -> None:
     row = piece(ada, row, WHOLE, 0, 4000)
 
     with pytest.raises(NotFound):
-        uploads.cancel(bob.id, row.id)
-    uploads.cancel(ada.id, row.id)
+        uploads.cancel(bob.id, AttachmentId(row.id))
+    uploads.cancel(ada.id, AttachmentId(row.id))
 
     assert stored(row.parts[0]) is None
     with pytest.raises(NotFound):
@@ -237,7 +239,7 @@ def test_attached_file_cannot_be_cancelled() -> None:
     sent(ada, direct(ada, someone()), row)
 
     with pytest.raises(Forbidden):
-        uploads.cancel(ada.id, row.id)
+        uploads.cancel(ada.id, AttachmentId(row.id))
 
 
 def test_only_expired_own_files_can_be_uploaded_again() -> None:

@@ -9,6 +9,7 @@ import pytest
 from chat.messages import history, validation
 from chat.models import Attachment
 from gateway.errors import InvalidPayload, Refused
+from gateway.ids import ConversationId, UserId
 from tests.factories import direct, draft, group, say, someone, store
 
 PLACE = {"latitude": 52.52, "longitude": 13.4}
@@ -17,7 +18,7 @@ POLL = {"question": "When?", "options": ["now", "later"]}
 
 def drafted(content_type: str, data: Any = None, content: str = "", files: int = 0) -> dict[str, Any] | None:
     return validation.draft(
-        conversation_id=1, sender_id=2, client_id=str(uuid4()), content=content, content_type=content_type, data=data,
+        conversation_id=ConversationId(1), sender_id=UserId(2), client_id=str(uuid4()), content=content, content_type=content_type, data=data,
         attachments=[str(n) for n in range(1, files + 1)],
     ).data  # fmt: skip
 

@@ -10,12 +10,14 @@ from pytest_django.fixtures import Settings
 
 from chat.conversations import queries
 from chat.frames import SyncRequest, Watermark
+from chat.ids import MessageId
 from chat.messages import deletions, edits, feed, history, reactions
 from chat.models import Attachment, Hiding, Mention, Message, MessageVersion, Reaction
 from chat.refusals import DeleteWindowClosed
 from chat.sync import sync
 from gateway.bus import Event
 from gateway.errors import Forbidden, NotFound
+from gateway.ids import ConversationId
 from tests.chat import rows
 from tests.chat.messages.test_edits import age
 from tests.factories import Someone, direct, draft, group, say, someone, store
@@ -141,7 +143,7 @@ def test_device_unaware_of_a_deletion_syncs_from_the_deleted_message() -> None:
 
 
 def seen(person: Someone, chat: int) -> list[int]:
-    return [m.seq for m in history.page(person.viewer, chat, limit=100)[0].messages]
+    return [m.seq for m in history.page(person.viewer, ConversationId(chat), limit=100)[0].messages]
 
 
 def test_change_of_a_message_deleted_for_oneself_is_not_published_to_that_user(told: list[Event]) -> None:
@@ -169,4 +171,4 @@ def test_system_messages_and_invisible_messages_cannot_be_deleted() -> None:
         deletions.delete(ada.id, stored.id)
     for who, message in ((eve, stored.id), (ada, 1)):
         with pytest.raises(NotFound):
-            deletions.hide(who.id, message)
+            deletions.hide(who.id, MessageId(message))

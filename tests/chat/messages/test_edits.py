@@ -10,22 +10,24 @@ from pytest_django.fixtures import Settings
 
 from accounts import blocks
 from chat.conversations import members, queries
+from chat.ids import MessageId
 from chat.messages import deletions, edits, history
 from chat.models import Mention, Message, MessageVersion
 from chat.refusals import EditWindowClosed, NotAMember, ReadOnly
 from gateway.bus import Event
 from gateway.errors import Conflict, ContentTooLong, Forbidden, InvalidPayload, NotFound, RateLimited
+from gateway.ids import ConversationId
 from tests.chat import rows
 from tests.factories import Someone, direct, draft, group, say, someone, store
 
 
-def said(person: Someone, message_id: int) -> tuple[str, str, int]:
+def said(person: Someone, message_id: MessageId) -> tuple[str, str, int]:
     """Return what a person reads of a message: words, status, version."""
     message = history.message_by_id(person.viewer, message_id)
     return message.content, message.status, message.version
 
 
-def age(message_id: int, hours: float) -> None:
+def age(message_id: MessageId, hours: float) -> None:
     """Make a message so old."""
     Message.objects.filter(id=message_id).update(created_at=timezone.now() - timedelta(hours=hours))
 
@@ -98,7 +100,7 @@ def test_edit_needs_the_author_and_a_text_message() -> None:
         (bob, 1, NotFound),
     ):  # fmt: skip
         with pytest.raises(refusal):
-            edits.edit(who.id, message, "mine")
+            edits.edit(who.id, MessageId(message), "mine")
     for content, wrong in (
         ("", InvalidPayload),
         (" ", InvalidPayload),
@@ -152,7 +154,7 @@ def test_changes_are_limited_per_minute(settings: Settings) -> None:
 
 def mentioned(person: Someone, chat: int) -> int:
     """Return a person's count of unread mentions."""
-    return queries.conversation(person.viewer, chat).mention_count
+    return queries.conversation(person.viewer, ConversationId(chat)).mention_count
 
 
 def test_edit_replaces_the_mentions() -> None:

@@ -13,18 +13,20 @@ from pytest_django.fixtures import Settings
 
 from accounts import blocks, privacy
 from chat.conversations import members
+from chat.ids import MessageId
 from chat.messages import feed, history, ingest, polls, reactions, threads
 from chat.models import Message
 from chat.refusals import NotAMember
 from gateway.bus import Event
 from gateway.errors import NotFound
+from gateway.ids import ConversationId
 from receipts.marks import Mark, record_marks
 from tests.chat import rows
 from tests.factories import Someone, crowd, direct, draft, group, say, say_many, someone, store
 
 
 def paged(person: Someone, chat: int, **edges: int) -> tuple[list[int], bool, int | None]:
-    page, _ = history.page(person.viewer, chat, limit=edges.pop("limit", 3), **edges)
+    page, _ = history.page(person.viewer, ConversationId(chat), limit=edges.pop("limit", 3), **edges)
     return [m.seq for m in page.messages], page.has_more, page.next_seq
 
 
@@ -33,7 +35,7 @@ def seen_by(person: Someone, chat: int) -> list[int]:
 
 
 def state_of(person: Someone, chat: int, seq: int) -> str:
-    page, _ = history.page(person.viewer, chat, limit=100)
+    page, _ = history.page(person.viewer, ConversationId(chat), limit=100)
     (state,) = [m.state for m in page.messages if m.seq == seq]
     return "not told" if state is UNSET else str(state)
 
@@ -116,7 +118,7 @@ def test_history_needs_membership_and_a_message_its_receiver() -> None:
         history.page(eve.viewer, chat, limit=3)
     for viewer, wanted in ((eve.viewer, message.id), (bob.viewer, 1)):
         with pytest.raises(NotFound):
-            history.message_by_id(viewer, wanted)
+            history.message_by_id(viewer, MessageId(wanted))
 
 
 def test_seq_lookup_is_limited_to_its_chat() -> None:
@@ -200,10 +202,10 @@ def test_live_quote_hides_text_that_its_reader_may_not_see(
     sender, chat, quoted = made()
     told.clear()
 
-    reply = ingest.store_within(draft(sender, chat, reply_to=str(quoted)))
+    reply = ingest.store_within(draft(sender, ConversationId(chat), reply_to=str(quoted)))
 
     (live,) = told
-    (later,) = feed.by_seq(chat, reply.seq, reply.seq)
+    (later,) = feed.by_seq(ConversationId(chat), reply.seq, reply.seq)
     own = history.message_by_id(sender.viewer, reply.id).reply_to
     for event in (live, later):
         quote = msgspec.json.decode(event.frame)["payload"]["message"]["replyTo"]

@@ -15,6 +15,7 @@ from chat.messages import deletions, history
 from chat.models import Message
 from chat.refusals import NotAMember
 from gateway.errors import Refused
+from gateway.ids import ConversationId
 from receipts.mark_writer import submit_mark
 from receipts.marks import Mark
 from tests.chat import rows
@@ -116,7 +117,7 @@ def test_attachment_id_in_another_users_message_is_refused() -> None:
 def test_unknown_and_foreign_objects_get_the_same_refusal() -> None:
     ada, bob, eve = someone(), someone(), someone()
 
-    nowhere, not_hers = store([draft(eve, 1), draft(eve, direct(ada, bob))])
+    nowhere, not_hers = store([draft(eve, ConversationId(1)), draft(eve, direct(ada, bob))])
 
     assert nowhere.outcome == not_hers.outcome == "NOT_A_MEMBER"
 
@@ -223,7 +224,7 @@ def test_each_chat_of_a_batch_leaves_one_outbox_row() -> None:
 
 
 def standing(person: Someone, chat: int) -> tuple[int, int, int]:
-    row = rows.member(person, chat)
+    row = rows.member(person, ConversationId(chat))
     return row.read_seq, row.delivered_seq, row.own_above
 
 

@@ -13,6 +13,7 @@ from chat.messages import edits, history, reactions, threads
 from chat.sync import sync
 from gateway.bus import Event
 from gateway.errors import NotFound
+from gateway.ids import ConversationId
 from tests.factories import Someone, draft, group, say, someone, store
 
 
@@ -48,7 +49,7 @@ def texts(messages: list[Message]) -> list[str]:
 def test_membership_gaps_are_hidden_in_history_sync_and_single_messages(stage: Stage) -> None:
     _, bob, chat, unseen, seen = stage
 
-    assert texts(history.page(bob.viewer, chat, limit=50)[0].messages) == ["with 0", "with 1"]
+    assert texts(history.page(bob.viewer, ConversationId(chat), limit=50)[0].messages) == ["with 0", "with 1"]
     for watermark in (Watermark(seq=0), Watermark(seq=seen[0].seq, rev=seen[0].rev)):
         (part,) = sync.changes(bob.viewer, {chat: watermark}).chats
         assert set(texts(part.messages)) <= {"with 0", "with 1"}
@@ -65,9 +66,9 @@ def test_threads_and_quotes_hide_a_message_deleted_for_oneself(stage: Stage) -> 
 
     with pytest.raises(NotFound):
         threads.replies(bob.viewer, unseen[1].id, limit=10)
-    last = history.page(bob.viewer, chat, limit=1)[0].messages[0]
+    last = history.page(bob.viewer, ConversationId(chat), limit=1)[0].messages[0]
     assert (last.content, last.reply_to) == ("about what he did not see", None)
-    (refused,) = store([draft(bob, chat, "and?", reply_to=str(unseen[1].id))])
+    (refused,) = store([draft(bob, ConversationId(chat), "and?", reply_to=str(unseen[1].id))])
     assert refused.outcome == "NOT_FOUND"
     with pytest.raises(NotFound):
         reactions.add(bob.id, unseen[1].id, "👍")
@@ -80,7 +81,7 @@ def test_change_of_an_old_message_is_published_to_its_receivers(stage: Stage, to
     edits.edit(ada.id, seen[1].id, "other words too")
 
     assert [event.joined_before for event in told if event.rev] == [unseen[1].seq, seen[1].seq]
-    assert "other words" not in texts(history.page(bob.viewer, chat, limit=50)[0].messages)
+    assert "other words" not in texts(history.page(bob.viewer, ConversationId(chat), limit=50)[0].messages)
     (part,) = sync.changes(bob.viewer, {chat: Watermark(seq=seen[1].seq, rev=seen[1].rev)}).chats
     assert texts(part.messages) == ["other words too"]
 
@@ -108,12 +109,17 @@ def test_former_member_does_not_see_later_edits(shared: bool) -> None:
 def test_sharing_history_again_shows_all_of_it(stage: Stage) -> None:
     ada, bob, chat, _, _ = stage
 
-    conversations.change(ada.id, chat, {"shares_history": True})
+    conversations.change(ada.id, ConversationId(chat), {"shares_history": True})
 
-    assert texts(history.page(bob.viewer, chat, limit=50)[0].messages) == ["without 0", "with 0", "without 1", "with 1"]
+    assert texts(history.page(bob.viewer, ConversationId(chat), limit=50)[0].messages) == [
+        "without 0",
+        "with 0",
+        "without 1",
+        "with 1",
+    ]
 
 
 def say_reply(person: Someone, chat: int, to: Stored, text: str) -> Stored:
-    (stored,) = store([draft(person, chat, text, reply_to=str(to.id))])
+    (stored,) = store([draft(person, ConversationId(chat), text, reply_to=str(to.id))])
     assert stored.outcome == "stored"
     return stored

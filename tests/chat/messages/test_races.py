@@ -15,6 +15,7 @@ import pytest
 from django.utils import timezone
 
 from chat.models import Conversation, Mention, Message, MessageVersion, Reaction, Vote
+from gateway.ids import ConversationId
 from tests.clients import Client, Frame, connected
 from tests.factories import Someone, another_device, draft, group, say, someone, store
 from tests.flows.replica import Replica, assert_converges
@@ -129,9 +130,9 @@ async def test_concurrent_changes_converge(server: Server, name: str) -> None:
 def _message(at: Race, *, poll: bool) -> int:
     """Store a message of the second person's."""
     if not poll:
-        return say(at.people[1], at.chat).id
+        return say(at.people[1], ConversationId(at.chat)).id
     data = {"question": "?", "options": ["a", "b"]}
-    return store([draft(at.people[1], at.chat, "", content_type="poll", data=data)])[0].id
+    return store([draft(at.people[1], ConversationId(at.chat), "", content_type="poll", data=data)])[0].id
 
 
 async def _alone(at: Race, who: int, act: Act, message: int) -> Frame:

@@ -11,6 +11,7 @@ from chat.messages import ingest, reach
 from chat.messages.ingest import Lane
 from chat.models import Flag
 from gateway.errors import RateLimited
+from gateway.ids import ConversationId
 from tests.factories import Someone, direct, draft, group, someone
 
 
@@ -21,10 +22,10 @@ def few(settings: Settings) -> None:
 
 async def said(person: Someone, *chats: int) -> list[Stored | BaseException]:
     lane = Lane()
-    return [answer for chat in chats for answer in await lane._work([draft(person, chat)])]
+    return [answer for chat in chats for answer in await lane._work([draft(person, ConversationId(chat))])]
 
 
-def acquainted(person: Someone, count: int) -> list[int]:
+def acquainted(person: Someone, count: int) -> list[ConversationId]:
     """Return direct chats in which the other has spoken first: the person is no stranger there."""
     others = [someone() for _ in range(count)]
     chats = [direct(other, person) for other in others]
@@ -72,8 +73,8 @@ def test_recipients_are_counted_in_processes_without_a_hub(few: None) -> None:
 
     for chat in chats[:4]:
         ingest.store(draft(ada, chat))
-    ingest.store(draft(ada, chats[0]))
+    ingest.store(draft(ada, ConversationId(chats[0])))
     with pytest.raises(RateLimited):
-        ingest.store(draft(ada, chats[4]))
+        ingest.store(draft(ada, ConversationId(chats[4])))
 
     assert Flag.objects.filter(user_id=ada.id).count() == 1

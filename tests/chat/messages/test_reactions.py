@@ -7,17 +7,19 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from accounts import blocks
+from chat.ids import MessageId
 from chat.messages import deletions, history, reactions
 from chat.models import Reaction
 from gateway.bus import Event
 from gateway.errors import InvalidPayload, NotFound
+from gateway.ids import UserId
 from tests.chat import rows
 from tests.factories import Someone, direct, group, say, someone
 
 FAMILY, FLAG, KEYCAP, HEART = "👩‍👩‍👧", "🇩🇪", "1️⃣", "❤️"
 
 
-def shown(person: Someone, message_id: int) -> list[tuple[str, int, list[str]]]:
+def shown(person: Someone, message_id: MessageId) -> list[tuple[str, int, list[str]]]:
     """Return the reactions that a person reads at a message."""
     found = history.message_by_id(person.viewer, message_id).reactions
     return [(entry["emoji"], entry["count"], entry["userIds"]) for entry in found]
@@ -73,7 +75,7 @@ def test_single_emoji_is_accepted(emoji: str) -> None:
 )  # fmt: skip
 def test_text_is_refused_as_a_reaction(text: str) -> None:
     with pytest.raises(InvalidPayload) as refused:
-        reactions.add(1, 1, text)
+        reactions.add(UserId(1), MessageId(1), text)
 
     assert refused.value.field == "emoji"
 
@@ -123,7 +125,7 @@ def test_reaction_needs_a_visible_live_message() -> None:
     for who, message in ((eve, stored.id), (ada, gone.id), (ada, 1)):
         for act in (reactions.add, reactions.remove):
             with pytest.raises(NotFound):
-                act(who.id, message, "👍")
+                act(who.id, MessageId(message), "👍")
     with pytest.raises(NotFound):
         reactions.people(eve.id, stored.id, limit=10)
 

@@ -6,21 +6,23 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts import blocks
 from chat.conversations import members, queries
+from chat.ids import MessageId
 from chat.messages import deletions, history, threads
 from chat.refusals import NotAMember
 from gateway.errors import NotFound
+from gateway.ids import ConversationId
 from tests.chat import rows
 from tests.factories import Someone, draft, group, say, someone, store
 
 
 def reply(person: Someone, chat: int, to: int, content: str = "reply") -> int:
     """Reply to a message and return the reply's id."""
-    return store([draft(person, chat, content, reply_to=str(to))])[0].id
+    return store([draft(person, ConversationId(chat), content, reply_to=str(to))])[0].id
 
 
 def said(viewer: Someone, root: int) -> tuple[list[str], int]:
     """Return a thread's words and unread count as a viewer reads them."""
-    page = threads.replies(viewer.viewer, root, limit=100)
+    page = threads.replies(viewer.viewer, MessageId(root), limit=100)
     return [m.content for m in page.messages], page.unread
 
 
@@ -35,7 +37,7 @@ def test_thread_contains_nested_replies() -> None:
 
     assert said(ada, root)[0] == ["1", "2"]
     assert history.message_by_id(ada.viewer, root).reply_count == 2
-    assert history.message_by_id(ada.viewer, first).thread_id == str(root)
+    assert history.message_by_id(ada.viewer, MessageId(first)).thread_id == str(root)
     page = threads.replies(ada.viewer, root, limit=1)
     rest = threads.replies(ada.viewer, root, after=page.next or 0, limit=1)
     assert [m.content for m in page.messages + rest.messages] == ["1", "2"]
@@ -49,11 +51,11 @@ def test_thread_has_its_own_unread_count_and_mark() -> None:
     chat = group(ada, bob)
     root = say(ada, chat).id
     first, second, own, gone = (reply(who, chat, root) for who in (bob, bob, ada, bob))
-    deletions.delete(bob.id, gone)
+    deletions.delete(bob.id, MessageId(gone))
     unread = queries.conversation(ada.viewer, chat).unread_count
     assert (said(ada, root)[1], said(bob, root)[1]) == (2, 1)
 
-    seqs = {id_: history.message_by_id(ada.viewer, id_).seq for id_ in (first, second, own)}
+    seqs = {id_: history.message_by_id(ada.viewer, MessageId(id_)).seq for id_ in (first, second, own)}
     threads.read(ada.id, root, seqs[first])
     assert said(ada, root)[1] == 1
     threads.read(ada.id, root, 1)
@@ -94,7 +96,7 @@ def test_invisible_messages_are_neither_listed_nor_counted() -> None:
     hidden = reply(cem, chat, root, "hidden")
     reply(cem, chat, root, "seen")
     blocks.block(ada.id, bob.id)
-    deletions.hide(ada.id, hidden)
+    deletions.hide(ada.id, MessageId(hidden))
 
     assert said(ada, root) == (["seen"], 1)
     assert said(cem, root)[0] == ["blocked", "hidden", "seen"]

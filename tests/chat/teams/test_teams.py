@@ -8,27 +8,29 @@ from pytest_django.fixtures import Settings
 
 from accounts import privacy, users
 from chat.conversations import members, queries
+from chat.ids import TeamId
 from chat.messages import history
 from chat.models import Conversation, TeamMember
 from chat.refusals import GroupTooLarge, NotAMember
 from chat.teams import channels, teams
 from gateway.errors import Forbidden, InvalidPayload, NotFound, RateLimited
+from gateway.ids import ConversationId
 from tests.chat import rows
 from tests.factories import Someone, draft, group, say, someone, store
 
 
-def team(owner: Someone, *others: Someone) -> int:
+def team(owner: Someone, *others: Someone) -> TeamId:
     made = teams.create(owner.id, "Crew", "who sails")
     teams.add(owner.id, made, *(person.id for person in others))
     return made
 
 
-def channel(owner: Someone, team_id: int, *, kind: str = "channel", private: bool = False) -> int:
+def channel(owner: Someone, team_id: TeamId, *, kind: str = "channel", private: bool = False) -> ConversationId:
     made = channels.create(owner.id, team_id, kind=kind, name="deck", topic="on deck", private=private)
-    return int(made.id)
+    return ConversationId(int(made.id))
 
 
-def roles(team_id: int) -> dict[int, str]:
+def roles(team_id: TeamId) -> dict[int, str]:
     return dict(TeamMember.objects.filter(team_id=team_id).values_list("user_id", "role"))
 
 
@@ -159,7 +161,7 @@ def test_public_channel_is_listed_to_the_team_and_open_to_join() -> None:
     channels.join(bob.id, open_)
     for person, where in ((bob, shut), (eve, open_), (eve, shut), (bob, 1), (bob, group(bob))):
         with pytest.raises(NotAMember):
-            channels.join(person.id, where)
+            channels.join(person.id, ConversationId(where))
 
     assert [(c.id, c.joined, c.member_count) for c in channels.listed(bob.id, made)[0]] == [(open_, True, 2)]
     assert rows.announced(open_)[-1] == ({"event": "joined", "userIds": [str(bob.id)]}, "Bob joined")
