@@ -1,16 +1,27 @@
-/** A named-event emitter: what the modules tell each other. Knows nothing of its users. */
+/**
+ * A named-event emitter, by which a module notifies others without knowing them. A subclass lists the names of its
+ * events, separated by blanks, in `static events`; `on` and `emit` throw an Error for any other name.
+ */
 export class Emitter {
+  static events = "";
   #listeners = new Map();
 
   /** Call `listener` with each later `detail` of `name`. */
   on(name, listener) {
+    this.#check(name);
     const listeners = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, listeners.add(listener));
     return this;
   }
 
   emit(name, detail) {
+    this.#check(name);
     for (const listener of this.#listeners.get(name) ?? []) listener(detail);
+  }
+
+  #check(name) {
+    const { events, name: type } = this.constructor;
+    if (!events.split(" ").includes(name)) throw new Error(`${type} has no event ${name}`);
   }
 }
 

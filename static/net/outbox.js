@@ -58,6 +58,7 @@ const payload = ({ chatId, content, contentType, data, replyTo, files, mentions,
 });
 
 export class Outbox extends Emitter {
+  static events = "acked change";
   #db = NOTHING_KEPT;
   #loaded = false;
   #newest = 0;

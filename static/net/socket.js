@@ -29,6 +29,7 @@ export class Disconnected extends Error {}
 export class NoAnswer extends Error {}
 
 export class Socket extends Emitter {
+  static events = "frame hello state";
   state = "connecting";
   retryAt = null;
   #url;

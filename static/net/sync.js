@@ -16,6 +16,7 @@ const PAUSE = 3000;
 const FRAME = 60_000;
 
 export class Sync extends Emitter {
+  static events = "done";
   #socket;
   #store;
   #running = false;

@@ -19,6 +19,7 @@ const PATIENCE = [1, 2, 4, 8, 16, 30];
 class Broken extends Error {}
 
 export class Uploads extends Emitter {
+  static events = "change";
   #tray;
   #template;
   #byChat = new Map();

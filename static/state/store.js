@@ -17,6 +17,8 @@ import { byPinThenTime } from "./order.js";
 import * as unread from "./unread.js";
 
 export class Store extends Emitter {
+  static events =
+    "chats draft gap hidden incoming marks messages removed settings settled stale summary told unknown unlisted";
   me;
   /** What the user has chosen in anonymous polls, by message: their results do not say it. */
   votes = new Map();
@@ -69,8 +71,7 @@ export class Store extends Emitter {
 
   /** Return people's names by what is known of a conversation, "Somebody" for who is not listed. */
   nameOf(chat, userId) {
-    if (userId === this.me) return "You";
-    return members.nameOf(chat, userId);
+    return userId === this.me ? "You" : members.nameOf(chat, userId);
   }
 
   /** Return whether the user may change a conversation that is no direct one. */
@@ -120,9 +121,7 @@ export class Store extends Emitter {
     return chat;
   }
 
-  /**
-   * Return where a conversation's held messages begin: what the next page is asked for with, and given to `addPage`.
-   */
+  /** Return where a conversation's held messages begin: the next page is requested with it and given to `addPage`. */
   edge(chatId) {
     return history.edge(this.open(chatId));
   }

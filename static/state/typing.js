@@ -11,6 +11,7 @@ export function wording(names, more = 0) {
 }
 
 export class Typing extends Emitter {
+  static events = "change";
   #people = new Map();
   /** In large conversations some are named; so many more type there. */
   #more = new Map();

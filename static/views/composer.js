@@ -26,6 +26,7 @@ function typeOf(files) {
 }
 
 export class Composer extends Emitter {
+  static events = "draft edited last send typing";
   #form;
   #field;
   #notice;

@@ -23,6 +23,7 @@ const KINDS = { group: "group", channel: "channel", broadcast: "broadcast", dire
 const PAUSE = 250;
 
 export class Details extends Emitter {
+  static events = "asked changed closed direct opened";
   #panel;
   #body;
   #menu;

@@ -14,6 +14,7 @@ import { TOMBSTONE } from "../state/history.js";
 const WORDED = new Set(["text", "image", "video", "file"]);
 
 export class Actions extends Emitter {
+  static events = "delivery edit readers reply thread";
   #menu;
   #picker;
   #versions;

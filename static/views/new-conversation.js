@@ -8,6 +8,7 @@ const PAUSE = 200;
 
 /** Events: `created` conversation. */
 export class NewChat extends Emitter {
+  static events = "created";
   #dialog;
   #query;
   #results;

@@ -2,6 +2,7 @@
 import { Emitter } from "../kit/events.js";
 
 export class NewPoll extends Emitter {
+  static events = "created";
   #dialog;
   #part;
 

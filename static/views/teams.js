@@ -12,6 +12,7 @@ import { initial, many } from "./message.js";
 const PAUSE = 250;
 
 export class Teams extends Emitter {
+  static events = "joined open";
   #dialog;
   #body;
   #title;

@@ -17,6 +17,7 @@ import { context, waitingRow } from "./timeline.js";
 const DRAW_EVERY = 100;
 
 export class Thread extends Emitter {
+  static events = "act closed opened send";
   #panel;
   #parts;
   #template;

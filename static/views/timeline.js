@@ -25,6 +25,7 @@ const MESSAGE_KEYS = { Enter: "menu", ContextMenu: "menu", r: "reply", e: "edit"
 const KEYS = { ArrowUp: -1, ArrowDown: 1 };
 
 export class Timeline extends Emitter {
+  static events = "act drawn older";
   #scroller;
   #log;
   #pill;

@@ -276,3 +276,10 @@ def test_reactions_can_be_toggled(run: Run) -> None:
         [{"emoji": "👍", "count": 1, "userIds": ["2"]}],
         [],
     ]
+
+
+def test_undeclared_event_throws_for_listener_and_emitter(run: Run) -> None:
+    assert run("""
+        const fault = (action) => { try { action(); } catch (error) { return error.message; } };
+        return [fault(() => store.on("mesages", () => {})), fault(() => store.emit("mesages"))];
+    """) == ["Store has no event mesages"] * 2

@@ -88,3 +88,20 @@ def test_styles_use_tokens(file: Path) -> None:
     colours = re.findall(r"#[0-9a-fA-F]{3,8}\b(?![^{]*\{)|rgba?\([^)]*\)", text)
 
     assert not (radii or spacings or colours), f"{radii} {spacings} {colours}: take or add a token"
+
+
+EMITTER = re.compile(r"class (\w+) extends Emitter \{\s*static events =\s*\"([\w ]+)\";")
+EMITTERS = [(file, *found) for file in MODULES for found in EMITTER.findall(file.read_text())]
+
+
+@pytest.mark.parametrize(("file", "name", "events"), EMITTERS, ids=[name for _, name, _ in EMITTERS])
+def test_declared_events_are_emitted_and_have_a_listener(file: Path, name: str, events: str) -> None:
+    emitted = set(re.findall(r"this\.emit\(\s*\"(\w+)\"", file.read_text()))
+    heard = {event for module in MODULES for event in re.findall(r"\.on\(\s*\"(\w+)\"", module.read_text())}
+
+    assert set(events.split()) <= heard
+    assert emitted == set(events.split()) or (emitted < set(events.split()) and "this.emit(action" in file.read_text())
+
+
+def test_every_emitter_declares_its_events() -> None:
+    assert sum(file.read_text().count(" extends Emitter {") for file in MODULES) == len(EMITTERS) > 10
