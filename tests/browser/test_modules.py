@@ -279,7 +279,10 @@ def test_reactions_can_be_toggled(run: Run) -> None:
 
 
 def test_undeclared_event_throws_for_listener_and_emitter(run: Run) -> None:
-    assert run("""
+    assert (
+        run("""
         const fault = (action) => { try { action(); } catch (error) { return error.message; } };
         return [fault(() => store.on("mesages", () => {})), fault(() => store.emit("mesages"))];
-    """) == ["Store has no event mesages"] * 2
+    """)
+        == ["Store has no event mesages"] * 2
+    )
