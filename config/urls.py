@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from accounts.web import EmailView
+from chat import pages
 from config import health
 from config.contract import ContractView
 
@@ -29,5 +30,7 @@ urlpatterns = [
     path("accounts/email/", EmailView.as_view(), name="account_email"),
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
-    path("", include("chat.page_urls")),
+    path("", pages.home, name="home"),
+    path("c/<int:conversation_id>/", pages.conversation, name="conversation"),
+    path("settings/", pages.account, name="settings"),
 ]
