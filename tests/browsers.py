@@ -1,4 +1,4 @@
-"""Finds a working Chromium: of the system, else of Playwright, else installed as a package (as root on Debian)."""
+"""Finds a working Chromium: of the system, else of Playwright, else fetched: as a package (root on Debian), or by Playwright."""
 
 import os
 import shutil
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FETCH_SECONDS = 600
 APPLICATIONS = ("Google Chrome", "Chromium")
 
 
@@ -14,7 +15,7 @@ def find_browser() -> str:
     """Return the path of a working browser, empty if there is none. PARLEY_CHROMIUM, if set, is returned unchecked."""
     if os.environ.get("PARLEY_CHROMIUM"):
         return os.environ["PARLEY_CHROMIUM"]
-    return find_on_system() or find_in_playwright_cache() or install_package()
+    return find_on_system() or find_in_playwright_cache() or install_package() or fetch()
 
 
 def find_on_system() -> str:
@@ -45,6 +46,27 @@ def install_package() -> str:
     for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
         subprocess.run(["apt-get", "-q", *command], env=environ, stdout=subprocess.DEVNULL, check=False)
     return find_on_system()
+
+
+def fetch() -> str:
+    """Fetch Playwright's Chromium; return its path, empty if it cannot be fetched, whose reason is printed."""
+    print("Fetching Chromium for the browser tests ...", flush=True)
+    command = [sys.executable, "-m", "playwright", "install", "chromium"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_SECONDS)
+    except subprocess.TimeoutExpired:
+        print(f"Chromium did not come within {FETCH_SECONDS} s.")
+        return ""
+    if done.returncode:
+        print(f"Chromium could not be fetched: {reason(done.stdout + done.stderr)}")
+        return ""
+    return find_in_playwright_cache()
+
+
+def reason(output: str) -> str:
+    """Return the first line of an output that names an error, else its last line."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return next((line for line in lines if "rror" in line), lines[-1] if lines else "no reason given")
 
 
 def is_working(path: str) -> bool:

