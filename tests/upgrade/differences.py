@@ -24,6 +24,7 @@ def _unsigned(link: Any) -> Any:
 NORMAL: tuple[Normal, ...] = (
     Normal("", r"\.(url|thumbnailUrl)$", "the link is signed anew with each read; the bytes are compared", _unsigned),
     Normal(" GET /contract", r"\.(meaning|source)$", "prose for people"),
+    Normal(" GET /contract", r"\.limits\.(frame[sBP]\w+|indicatorBytes)$", "limits that 0.1.0 did not have", lambda value: MISSING),
     Normal(" GET /auth/devices", r"\.lastSeenAt$", "these reads are the device's last use"),
     Normal("/receipts", r"\.ttl$", "seconds that are left"),
     Normal("/delivery-state", r"\.body\.timestamp$", "when it was asked"),
