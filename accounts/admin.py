@@ -3,7 +3,10 @@
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
 from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin
+from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -15,6 +18,30 @@ from outbox.outbox import record
 
 # The admin's own sign-in page applies no rate limit and creates no device.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign, no-untyped-call]
+
+
+# An address added here would get the links that set a password: people add and confirm their own.
+admin.site.unregister(EmailAddress)
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class SuperusersGroupAdmin(GroupAdmin):
+    """Groups, for superusers alone: with the permission to change a group, staff could give theirs every right (F275)."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    has_add_permission = has_module_permission
+    has_change_permission = has_delete_permission = has_view_permission
+
+
+def within_reach(request: HttpRequest, selected: QuerySet[User]) -> QuerySet[User]:
+    """Return the selected users without superusers, whom only a superuser disables, enables or signs out."""
+    return selected if request.user.is_superuser else selected.filter(is_superuser=False)
 
 
 class ReadMostly(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -50,14 +77,12 @@ class UserAdmin(ReadMostly):
 
     @admin.action(description="Disable: sign out everywhere, no more sign-in", permissions=["change"])
     def disable(self, request: HttpRequest, selected: QuerySet[User]) -> None:
-        """Disable the selected users; superusers among them only for a superuser."""
-        permitted = selected if request.user.is_superuser else selected.filter(is_superuser=False)
-        for user_id in permitted.values_list("id", flat=True):
+        for user_id in within_reach(request, selected).values_list("id", flat=True):
             users.disable(UserId(user_id))
 
     @admin.action(description="Enable", permissions=["change"])
     def enable(self, request: HttpRequest, selected: QuerySet[User]) -> None:
-        for user_id in selected.values_list("id", flat=True):
+        for user_id in within_reach(request, selected).values_list("id", flat=True):
             users.enable(UserId(user_id))
 
 
@@ -74,5 +99,6 @@ class DeviceAdmin(ReadMostly):
 
     @admin.action(description="Sign out", permissions=["change"])
     def sign_out(self, request: HttpRequest, selected: QuerySet[Device]) -> None:
-        for user_id, device_id in selected.values_list("user_id", "id"):
+        people = within_reach(request, User.objects.filter(devices__in=selected))
+        for user_id, device_id in selected.filter(user__in=people).values_list("user_id", "id"):
             devices.sign_out(UserId(user_id), DeviceId(device_id))

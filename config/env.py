@@ -126,7 +126,7 @@ TABLE = (
     Variable("PARLEY_UPLOAD_TYPES_REFUSED", word_list, "application/vnd.microsoft.portable-executable,application/x-msdownload,application/x-dosexec", "Types of files that are refused, by their bytes or by what they are said to be."),
     Variable("DATABASE_URL", url("postgresql", "postgres"), "", "PostgreSQL 15 to 18. Empty: the embedded server under PARLEY_VAR."),
     Variable("REDIS_URL", url("redis", "rediss", "unix"), "", "Redis 6.2 or later, or Valkey. Empty: the embedded server under PARLEY_VAR."),
-    Variable("EMAIL_URL", url("smtp", "smtps"), "", "Mail server. Empty: mails are printed to the log."),
+    Variable("EMAIL_URL", url("smtp", "smtps", "smtp+plain"), "", "Mail server: `smtp://` with STARTTLS (port 587), `smtps://` with TLS (465), `smtp+plain://` in clear, for a relay on this machine (25). `?from=` is the sender, else `parley@` and the first host. Empty: mails are printed to the log."),
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Liveness, readiness and metrics: `/healthz`, `/readyz`, `/metrics` (protocol 3)."""
+"""Readiness and metrics: `/readyz`, `/metrics` (protocol 3). `config/http.py` answers `/healthz`."""
 
 import hmac
 import logging
@@ -17,13 +17,6 @@ from gateway.redis_clients import thread_client
 from outbox.lag import backlog
 
 logger = logging.getLogger(__name__)
-
-
-@require_safe
-@never_cache
-def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 without a check of dependencies, so that an outage of the database restarts no process."""
-    return JsonResponse({"status": "ok"})
 
 
 @require_safe

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
+from urllib.parse import parse_qsl, unquote, urlparse
 
 from config.embedded import endpoints
 from config.env import BASE_DIR, ENV, hosts, secret_key
@@ -146,7 +146,12 @@ CACHES = {
         "BACKEND": "accounts.cache.Cache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "cache",
-        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 2, "SOCKET_TIMEOUT": 2},
+        # Not pickle, the default: whoever can write to Redis could run code in the web process.
+        "OPTIONS": {
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+            "SOCKET_CONNECT_TIMEOUT": 2,
+            "SOCKET_TIMEOUT": 2,
+        },
     }
 }
 # Celery has its own notation for the socket and the database of a Redis.
@@ -231,11 +236,13 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = TLS
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV["PARLEY_BEHIND_PROXY"] else None
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_REDIRECT_EXEMPT = [r"^readyz$", r"^metrics$"]
 CSRF_TRUSTED_ORIGINS = ORIGINS
 ADDRESS_IS_CLAIMED: bool = ENV["PARLEY_BEHIND_PROXY"] and ENV["PARLEY_SERVER"] == "daphne"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# Larger bodies and files are spooled to disk while they arrive.
+FILE_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 CONTENT_SECURITY_POLICY = {
     "EXCLUDE_URL_PREFIXES": ["/admin/", "/api/docs/"],
     "DIRECTIVES": {
@@ -296,10 +303,16 @@ WHITENOISE_AUTOREFRESH = DEMO or DEBUG
 # --- mail and log -----------------------------------------------------------------------------------------------------
 
 _MAIL = urlparse(ENV["EMAIL_URL"])
+MAIL_PORTS = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
 EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _MAIL.hostname else 'console'}.EmailBackend"
-EMAIL_HOST, EMAIL_PORT = _MAIL.hostname or "", _MAIL.port or 25
+EMAIL_HOST, EMAIL_PORT = _MAIL.hostname or "", _MAIL.port or MAIL_PORTS.get(_MAIL.scheme, 25)
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(_MAIL.username or ""), unquote(_MAIL.password or "")
-EMAIL_USE_TLS = _MAIL.scheme == "smtps"
+# STARTTLS is asked for and the certificate checked; `smtps` is TLS from the first byte, `smtp+plain` is for a relay on this
+# machine. A silent server must not hold a request's thread for long.
+EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL.scheme == "smtp", _MAIL.scheme == "smtps"
+EMAIL_TIMEOUT = 5
+_HOST = next((host for host in ALLOWED_HOSTS if "." in host.strip(".") and "*" not in host), "localhost").strip(".")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = dict(parse_qsl(_MAIL.query)).get("from") or f"parley@{_HOST}"
 
 LOGGING: dict[str, Any] = {
     "version": 1,

@@ -4,6 +4,7 @@ A frame for a thousand members is serialized once, by `message`. If the connecti
 bytes of `raw` unchanged. Other servers ignore `raw` and send the text.
 """
 
+import asyncio
 import struct
 from typing import Any
 
@@ -16,6 +17,8 @@ from websockets.protocol import State
 TEXT_FRAME, BINARY_FRAME = 0x81, 0x82
 HEARTBEAT = {"type": "websocket.receive"}
 CLOSE_SECONDS = 5.0
+HEADER_BYTES = 64 * 1024
+HEADERS_TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 def message(frame: bytes) -> dict[str, Any]:
@@ -38,21 +41,56 @@ def _header(opcode: int, length: int) -> bytes:
 
 
 class Http(HttpToolsProtocol):
-    """uvicorn's HTTP connection with a time limit for its first request (protocol 2.6: 10 s)."""
+    """uvicorn's HTTP connection. Each request has `handshake_timeout` (protocol 2.6: 10 s) and HEADER_BYTES for its headers."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._first_request_timer = self.loop.call_later(settings.LIMITS.handshake_timeout, self._abort_if_idle)
+        self._header_bytes = 0
+        self._await_headers()
+
+    def data_received(self, data: bytes) -> None:
+        """Receive bytes. Answers 431 to a request whose headers are too long."""
+        super().data_received(data)
+        if self._header_timer is not None and self.parser is not None:
+            self._header_bytes += len(data)
+            if self._header_bytes > HEADER_BYTES:
+                self.transport.write(HEADERS_TOO_LONG)
+                self.transport.close()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._await_headers()
+
+    def on_headers_complete(self) -> None:
+        self._headers_have_come()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._headers_have_come()
+        super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over, and break the cycle of parser and protocol so that both are freed at once."""
         super().handle_websocket_upgrade()
-        self._first_request_timer.cancel()
+        self._headers_have_come()
         self.parser = None  # type: ignore[assignment]
 
-    def _abort_if_idle(self) -> None:
-        if self.cycle is None and self.transport.get_protocol() is self:
+    def _await_headers(self) -> None:
+        """Start the time for the headers of a request, or go on with that of the connection's first one."""
+        if self._header_timer is None:
+            self._header_bytes = 0
+            self._header_timer = self.loop.call_later(settings.LIMITS.handshake_timeout, self._abort)
+
+    def _headers_have_come(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+
+    def _abort(self) -> None:
+        if self.transport.get_protocol() is self:
             self.transport.abort()
+
+    _header_timer: asyncio.TimerHandle | None = None
 
 
 class Protocol(WebSocketsSansIOProtocol):

@@ -2,6 +2,7 @@
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -40,6 +41,8 @@ class InspectionAdmin(ReadOnly):
 
     def look(self, request: HttpRequest) -> HttpResponse:
         """Show the form, and the trace of its message. POST, because each look adds an inspection."""
+        if not request.user.has_perm(traces.LOOK):
+            raise PermissionDenied
         form = Look(request.POST or None)
         trace = self._trace(request, form) if form.is_valid() else None
         context = {

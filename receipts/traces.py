@@ -121,10 +121,17 @@ def trace_for_sender(viewer: Session, message_id: MessageId, *, after: int = 0) 
     return _trace(message, recipients, _query_gateways(message, reported), next_cursor=receipts.next_cursor)
 
 
+LOOK = "receipts.add_inspection"
+
+
 def trace_for_staff(viewer: Session, message_id: MessageId, *, reason: str, after: int = 0) -> Trace:
-    """Record an inspection, and return the whole trace (F124). Raises Forbidden, InvalidPayload, NotFound."""
-    if not User.objects.filter(pk=viewer.user_id, is_staff=True, is_active=True).exists():
-        raise Forbidden("only for staff")
+    """Record an inspection, and return the whole trace (F124). Raises Forbidden, InvalidPayload, NotFound.
+
+    A look adds an inspection, so it takes the permission `receipts.add_inspection`, which superusers have.
+    """
+    staff = User.objects.filter(pk=viewer.user_id, is_staff=True).first()
+    if staff is None or not staff.has_perm(LOOK):
+        raise Forbidden(f"only for staff with the permission {LOOK}")
     if not 1 <= len(reason.strip()) <= MOST_REASON:
         raise InvalidPayload(f"reason: why you look, 1 to {MOST_REASON} characters", field="reason")
     message = queries.find_message(message_id)

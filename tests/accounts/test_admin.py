@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
@@ -96,3 +96,53 @@ def test_staff_with_change_permission_cannot_raise_their_own_rights(staff: Clien
 
     staff.post(where, raised)
     assert User.objects.get(pk=helper.id).is_superuser
+
+
+@pytest.fixture
+def helpdesk(somebody: Make) -> Client:
+    """A browser signed in as staff with every permission, who is no superuser."""
+    who = somebody()
+    User.objects.filter(pk=who.id).update(is_staff=True)
+    who.user.user_permissions.set(Permission.objects.all())
+    browser = Client()
+    browser.force_login(User.objects.get(pk=who.id))
+    return browser
+
+
+def test_staff_cannot_give_anybody_another_email_address(helpdesk: Client, staff: Client) -> None:
+    for browser in (helpdesk, staff):
+        assert browser.get("/admin/account/emailaddress/add/").status_code == 404
+
+
+def test_only_superusers_see_and_change_groups(helpdesk: Client, staff: Client) -> None:
+    group = Group.objects.create(name=f"Support {new_email()}")
+    for name, args in (("changelist", []), ("add", []), ("change", [group.pk]), ("delete", [group.pk])):
+        page = reverse(f"admin:auth_group_{name}", args=args)
+        assert (helpdesk.get(page).status_code, staff.get(page).status_code) == (403, 200)
+    every = [permission.pk for permission in Permission.objects.all()]
+    changed = {"name": group.name, "permissions": every}
+    assert helpdesk.post(reverse("admin:auth_group_change", args=[group.pk]), changed).status_code == 403
+    assert not group.permissions.exists()
+
+
+@pytest.mark.parametrize("action", ["disable", "enable"])
+def test_staff_without_superuser_rights_neither_disables_nor_enables_a_superuser(
+    helpdesk: Client, somebody: Make, action: str
+) -> None:
+    chief, other = somebody(), somebody()
+    User.objects.filter(pk=chief.id).update(is_superuser=True)
+    active = action == "disable"
+    User.objects.filter(pk__in=[chief.id, other.id]).update(is_active=active)
+    chosen = {"action": action, "_selected_action": [str(chief.id), str(other.id)]}
+    helpdesk.post(reverse("admin:accounts_user_changelist"), chosen)
+    states = dict(User.objects.filter(pk__in=[chief.id, other.id]).values_list("pk", "is_active"))
+    assert states == {chief.id: active, other.id: not active}
+
+
+def test_staff_without_superuser_rights_signs_no_superuser_out(helpdesk: Client, somebody: Make) -> None:
+    chief, other = somebody(), somebody()
+    User.objects.filter(pk=chief.id).update(is_superuser=True)
+    chosen = [str(chief.device_id), str(other.device_id)]
+    helpdesk.post(reverse("admin:accounts_device_changelist"), {"action": "sign_out", "_selected_action": chosen})
+    revoked = dict(Device.objects.filter(pk__in=[chief.device_id, other.device_id]).values_list("pk", "revoked_at"))
+    assert (revoked[chief.device_id], revoked[other.device_id] is None) == (None, False)

@@ -170,20 +170,36 @@ def test_unknown_account_costs_the_same_hashing_as_a_wrong_password(
     assert hashed == ["wrong-horse-7"] * 2
 
 
-def test_failed_sign_ins_are_limited_by_network_and_by_account(
+def test_failed_sign_ins_are_limited_by_network_and_lock_no_account(
     client: NewClient, somebody: Make, settings: Settings
 ) -> None:
     settings.LIMITS = replace(settings.LIMITS, sign_ins_per_minute=3)
-    who, other = somebody(password=PASSWORD), somebody(password=PASSWORD)
-    wrong = {"email": who.user.email, "password": "wrong-horse-7"}
+    victims = [somebody(password=PASSWORD) for _ in range(4)]
     attacker = client()
-    for _ in range(3):
-        assert attacker.post(AUTH + "token", wrong).status_code == 401
-    limited = attacker.post(AUTH + "token", {"email": other.user.email, "password": PASSWORD})
+    statuses = [
+        attacker.post(AUTH + "token", {"email": victim.user.email, "password": "wrong-horse-7"}).status_code
+        for _ in range(5)
+        for victim in victims
+    ]
+    assert statuses == [401] * 3 + [429] * 17
+    limited = attacker.post(AUTH + "token", {"email": victims[3].user.email, "password": PASSWORD})
     _assert_problem(limited, 429, "RATE_LIMITED")
     assert 1 <= int(limited["Retry-After"]) <= 20
-    _assert_problem(client().post(AUTH + "token", {**wrong, "password": PASSWORD}), 429, "RATE_LIMITED")
-    assert client().post(AUTH + "token", {"email": other.user.email, "password": PASSWORD}).status_code == 200
+    for victim in victims:
+        assert client().post(AUTH + "token", {"email": victim.user.email, "password": PASSWORD}).status_code == 200
+
+
+def test_failures_from_many_networks_slow_unknown_networks_and_not_the_users_own(
+    client: NewClient, somebody: Make, settings: Settings
+) -> None:
+    settings.LIMITS = replace(settings.LIMITS, sign_ins_per_minute=2)
+    who, home = somebody(password=PASSWORD), client()
+    right, wrong = ({"email": who.user.email, "password": password} for password in (PASSWORD, "wrong-horse-7"))
+    assert home.post(AUTH + "token", right).status_code == 200
+    statuses = [client().post(AUTH + "token", wrong).status_code for _ in range(8)]
+    assert statuses == [401] * 6 + [429] * 2
+    _assert_problem(client().post(AUTH + "token", right), 429, "RATE_LIMITED")
+    assert home.post(AUTH + "token", right).status_code == 200
 
 
 def test_successful_sign_ins_do_not_count_against_the_limit(

@@ -107,7 +107,7 @@ def test_failed_sign_ins_of_browser_and_api_share_one_limit(
     for _ in range(2):
         _sign_in(browser, who, "wrong-horse-7")
     body = {"email": who.user.email, "password": PASSWORD}
-    assert Client().post("/api/v1/auth/token", body, "application/json").status_code == 429
+    assert browser.post("/api/v1/auth/token", body, "application/json").status_code == 429
     assert "Too many failed login attempts" in _sign_in(browser, who).content.decode()
 
 

@@ -1,7 +1,8 @@
 """The OpenAPI document: valid, complete, and true: whatever is thrown at a route, it answers as documented."""
 
 from typing import Any
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 import schemathesis
@@ -18,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from config import schema
 from tests.chat.rest import Api
 from tests.chat.test_access_rest import routes
 from tests.factories import direct, group, say_many, someone
@@ -111,3 +113,13 @@ def test_any_rest_input_gets_a_documented_answer(operations: dict[str, Any], rou
 def _shape(path: str) -> str:
     parts = path.removeprefix("/api/v1/").split("/")
     return "/".join("<id>" if part.startswith("{") else part for part in parts)
+
+
+def test_schema_is_made_once_and_not_sent_again_to_a_client_that_has_it(server: Server) -> None:
+    with urlopen(f"{server.url}/api/schema/") as answer:
+        etag = answer.headers["ETag"]
+    with pytest.raises(HTTPError) as unchanged:
+        urlopen(Request(f"{server.url}/api/schema/", headers={"If-None-Match": etag}))
+
+    assert unchanged.value.code == 304
+    assert schema.document() is schema.document()

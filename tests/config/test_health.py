@@ -1,4 +1,4 @@
-"""Liveness, readiness of each dependency, and access to the metrics."""
+"""Readiness of each dependency, and access to the metrics."""
 
 import json
 import re
@@ -26,10 +26,6 @@ SECRET = "a-metrics-token-of-some-length"
 def get_view(view: Any, **headers: str) -> HttpResponse:
     response: HttpResponse = view(RequestFactory().get("/", headers=headers))
     return response
-
-
-def test_liveness_checks_no_dependency(without_redis: None, without_database: None) -> None:
-    assert get_view(health.healthz).status_code == 200
 
 
 def test_readiness_measures_each_dependency() -> None:
@@ -108,7 +104,7 @@ def test_metrics_need_the_token_if_one_is_set(settings: Settings, demo: bool) ->
         assert get_view(health.metrics, authorization=wrong).status_code == 404
 
 
-@pytest.mark.parametrize("view", [health.healthz, health.readyz, health.metrics])
+@pytest.mark.parametrize("view", [health.readyz, health.metrics])
 def test_health_answers_are_not_cached(view: Any) -> None:
     assert "no-store" in get_view(view)["Cache-Control"]
 

@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.error import HTTPError, URLError
@@ -195,6 +195,17 @@ async def test_nginx_proxies_messages_and_logs_no_ticket(proxy: Proxy) -> None:
     logged = proxy.logged()
     assert "/accounts/login/" in logged or "/healthz" in logged
     assert "ticket" not in logged
+
+
+def test_nginx_logs_no_key_of_a_mail(proxy: Proxy) -> None:
+    for path in ("/accounts/password/reset/key/1-abc123-secretkey/", "/accounts/confirm-email/secretkey:1:2/"):
+        with suppress(HTTPError):
+            proxy.get(path)
+
+    logged = proxy.logged()
+    assert "/accounts/password/reset/key/[removed]" in logged
+    assert "/accounts/confirm-email/[removed]" in logged
+    assert "secretkey" not in logged
 
 
 def test_nginx_logs_no_ticket_of_failed_or_plain_http_requests(tmp_path: Path) -> None:

@@ -1,6 +1,10 @@
 """The table of environment variables: documented, complete, and strict with invalid values."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -87,3 +91,26 @@ def test_hosts_are_required_outside_the_demo() -> None:
         hosts(load({}))
     assert hosts(load({"PARLEY_HOSTS": "chat.example.org"})) == ["chat.example.org"]
     assert hosts(load({"PARLEY_DEMO": "1"})) == ["localhost", "127.0.0.1", "[::1]"]
+
+
+MAILS = {
+    "smtp://u:p@mail.example.org": ("mail.example.org", 587, True, False),
+    "smtps://u:p@mail.example.org": ("mail.example.org", 465, False, True),
+    "smtp+plain://127.0.0.1": ("127.0.0.1", 25, False, False),
+}
+
+
+@pytest.mark.parametrize(("url", "sender"), [(url, "") for url in MAILS] + [("smtp://m.example.org", "team@b.example")])
+def test_mail_is_encrypted_unless_the_url_says_plain_and_has_a_sender(url: str, sender: str) -> None:
+    code = (
+        "from django.conf import settings as s; import json; print(json.dumps([s.EMAIL_HOST, s.EMAIL_PORT,"
+        " s.EMAIL_USE_TLS, s.EMAIL_USE_SSL, s.EMAIL_TIMEOUT, s.DEFAULT_FROM_EMAIL]))"
+    )
+    environ = {
+        **os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "PARLEY_DEMO": "0", "PARLEY_SECRET_KEY": "x" * 60,
+        "PARLEY_HOSTS": "chat.example.org", "EMAIL_URL": f"{url}?from={sender}" if sender else url,
+    }  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    *transport, timeout, sent_by = json.loads(done.stdout)
+    assert tuple(transport) == MAILS.get(url, ("m.example.org", 587, True, False))
+    assert (timeout, sent_by) == (5, sender or "parley@chat.example.org")

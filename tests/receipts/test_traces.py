@@ -4,7 +4,10 @@ import json
 from dataclasses import replace
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import DatabaseError
+from django.test import Client
+from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 from accounts import blocks, privacy
@@ -25,9 +28,11 @@ from tests.servers import Server
 WORDS = "nobody else's business"
 
 
-def make_staff() -> Someone:
+def make_staff(*, may_look: bool = True) -> Someone:
     person = someone()
     User.objects.filter(pk=person.id).update(is_staff=True)
+    if may_look:
+        User.objects.get(pk=person.id).user_permissions.add(Permission.objects.get(codename="add_inspection"))
     return person
 
 
@@ -139,3 +144,19 @@ def test_trace_route_serves_the_sender_and_staff_with_a_reason(server: Server) -
 
     assert [r.status for r in replies] == [200, 403, 403, 200, 404, 422]
     assert WORDS not in json.dumps([r.body for r in replies])
+
+
+def test_staff_without_the_permission_sees_no_trace_over_rest_or_in_the_admin(server: Server) -> None:
+    ada, bob = someone(), someone()
+    said = say(ada, direct(ada, bob))
+    staff = make_staff(may_look=False)
+
+    with pytest.raises(Forbidden):
+        traces.trace_for_staff(session(staff), said.id, reason="curious")
+    answer = Api(server, staff).get(f"messages/{said.id}/trace?reason=curious")
+    browser = Client()
+    browser.force_login(User.objects.get(pk=staff.id))
+
+    assert answer.status in (403, 404)
+    assert browser.get(reverse("admin:receipts_inspection_look")).status_code == 403
+    assert not Inspection.objects.filter(message_id=said.id).exists()

@@ -193,3 +193,29 @@ async def test_oversized_handshake_is_answered_and_closed(server: Server, line: 
         answered = await reader.read()
     writer.close()
     assert answered.startswith(b"HTTP/1.1 ")
+
+
+async def test_later_request_of_a_connection_has_its_own_time(open_database: None) -> None:
+    """On uvicorn, whose time limit between requests ends with the first byte of the next one."""
+    with serve(active.DATABASES["default"]["NAME"], PARLEY_LIMIT_HANDSHAKE_TIMEOUT="1") as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
+        writer.write(b"GET /healthz HTTP/1.1\r\nHo")
+        async with asyncio.timeout(5):
+            try:
+                assert await reader.read() == b""
+            except ConnectionResetError:
+                pass
+        writer.close()
+
+
+async def test_headers_above_64_kib_are_refused_while_they_come(server: Server) -> None:
+    """On uvicorn, which reads the headers of a request without a limit."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ")
+    writer.write(b"x" * 64 * 1024)
+    async with asyncio.timeout(10):
+        answered = await reader.readline()
+    writer.close()
+    assert answered == b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
