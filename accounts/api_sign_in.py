@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from accounts import devices, sign_in, tokens, users
+from accounts import devices, invitations, sign_in, tokens, users
 from accounts.models import User
 from accounts.tokens import Pair
 from gateway.ids import DeviceId, UserId
@@ -18,12 +18,16 @@ class SignInResult:
     pair: Pair
 
 
-def register(*, email: str, password: str, display_name: str, device_name: str, address: str) -> SignInResult:
+def register(
+    *, email: str, password: str, display_name: str, device_name: str, invitation: str, address: str
+) -> SignInResult:
     """Create an account and sign its first device in. `address` is the client's network address, for the limit.
 
-    Raises the refusals of `accounts.users.register`, and RateLimited for too many registrations from one network.
+    Raises the refusals of `accounts.users.register` and `accounts.invitations.check_sign_up`, and RateLimited for too
+    many registrations from one network.
     """
     sign_in.charge_network(address, "register")
+    invitations.check_sign_up(email, invitation)
     user = users.register(email=email, password=password, display_name=display_name)
     return SignInResult(user, tokens.issue(devices.add(UserId(user.pk), name=device_name, platform="api")))
 

@@ -11,12 +11,13 @@ Text = Annotated[str, Meta(max_length=1000)]
 
 
 class Registration(Frame, frozen=True):
-    """`POST /auth/register`. The e-mail address is case-insensitive."""
+    """`POST /auth/register`. The e-mail address is case-insensitive. `invitation` is needed unless sign-up is open."""
 
     email: Text
     password: Text
     display_name: str
     device_name: Text = ""
+    invitation: Text = ""
 
 
 class Credentials(Frame, frozen=True):

@@ -9,13 +9,13 @@ from django.db import connection
 from accounts.access import Person
 from accounts.models import Block, Contact, Device, User
 from accounts.users import name_key
+from gateway import limits
 from gateway.errors import InvalidPayload
 from gateway.ids import DeviceId, UserId
 from gateway.paging import Page, read_cursor, write_cursor
 
-# Shortest prefix that matches e-mail addresses: with one letter a search would list them all.
-MIN_EMAIL_PREFIX = 3
 MAX_QUERY_CHARS = 200
+SEARCHES_PER_SECOND = 5
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ WHERE person.is_active
     AND (
         person.name_key LIKE %(start)s
         OR person.name_key LIKE %(word)s
-        OR person.email LIKE %(email)s
+        OR person.email = %(email)s
     )
     AND NOT EXISTS (
         SELECT FROM accounts_block AS block
@@ -74,10 +74,12 @@ LIMIT %(limit)s
 
 
 def search_directory(viewer_id: UserId, *, q: str, cursor: str | None, limit: int) -> Page[Person]:
-    """Return a page of users, by name, that have a word of their name or their e-mail address beginning with `q`.
+    """Return a page of users, by name, of whom a word of the name begins with `q`, or whose e-mail address is `q`.
 
+    An address is found whole only: by its beginnings one could spell it out. Raises RateLimited above five a second (F288).
     Omits the viewer, disabled users, and users that block the viewer. Raises InvalidPayload for a foreign cursor.
     """
+    limits.enforce(f"{viewer_id}:directory", SEARCHES_PER_SECOND, 2 * SEARCHES_PER_SECOND)
     if "\0" in q or len(q) > MAX_QUERY_CHARS:
         raise InvalidPayload(f"at most {MAX_QUERY_CHARS} characters of text", field="q")
     after_name, after_id = read_cursor(cursor, tuple[str, int]) if cursor else ("", 0)
@@ -89,7 +91,7 @@ def search_directory(viewer_id: UserId, *, q: str, cursor: str | None, limit: in
         "after_id": after_id,
         "start": f"{key}%",
         "word": f"% {key}%",
-        "email": f"{_escape_like(email)}%" if len(email) >= MIN_EMAIL_PREFIX else None,
+        "email": email,
         "limit": limit + 1,
     }
     with connection.cursor() as sql:

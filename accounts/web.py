@@ -6,6 +6,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.forms import AddEmailForm as AllauthAddEmailForm
 from allauth.account.forms import SignupForm as AllauthSignupForm
 from allauth.account.views import EmailView as AllauthEmailView
+from allauth.core import context
 from django import forms
 from django.conf import settings
 from django.contrib import messages
@@ -13,10 +14,10 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from accounts import devices, sessions, sign_in, users
+from accounts import devices, invitations, sessions, sign_in, users
 from accounts.authentication import client_address
 from accounts.models import User
-from gateway.errors import InvalidPayload, RateLimited
+from gateway.errors import Forbidden, InvalidPayload, RateLimited
 from gateway.ids import DeviceId, UserId
 
 
@@ -32,6 +33,17 @@ class SignupForm(AllauthSignupForm):
 
     def clean_display_name(self) -> str:
         return _apply_rule(users.clean_name, self.cleaned_data["display_name"])
+
+    def clean(self) -> Any:
+        """Check the invitation of the page's address."""
+        cleaned = super().clean()
+        request = context.request
+        invitation = request.GET.get("invitation", "") if request else ""
+        try:
+            invitations.check_sign_up(self.cleaned_data.get("email") or "", invitation)
+        except Forbidden as refusal:
+            raise forms.ValidationError(refusal.message) from None
+        return cleaned
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
         """Register. If the same request came twice (a double click), redirect the second to the sign-in page."""
@@ -65,8 +77,16 @@ class EmailView(AllauthEmailView):
         return answer
 
 
+def sign_up_is_open(request: HttpRequest) -> dict[str, bool]:
+    """Tell templates whether everybody may create an account."""
+    return {"sign_up_is_open": settings.SIGN_UP == invitations.OPEN}
+
+
 class Adapter(DefaultAccountAdapter):
     """allauth's hooks. Each one calls the rule that the API uses."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return invitations.may_see_form(request.GET.get("invitation", ""))
 
     def clean_email(self, email: str) -> str:
         return _apply_rule(users.clean_email, email)

@@ -114,6 +114,7 @@ TABLE = (
     Variable("PARLEY_WEB_PROCESSES", positive, "1", "Web processes on this machine."),
     Variable("PARLEY_SERVER", one_of("uvicorn", "daphne"), "uvicorn", "The ASGI server of the web role."),
     Variable("PARLEY_THREADS", positive, "8", "Threads, and so database connections, for handlers in each web process."),
+    Variable("PARLEY_SIGN_UP", one_of("", "open", "invite", "closed"), "", "Who may create an account: everybody, people with a link of `manage.py invite`, nobody. Empty: open in the demo, invite elsewhere."),
     Variable("PARLEY_TOKEN_IN_URL", optional_flag, "", "Accept `?token=` on the socket (F271). Empty: on in the demo, off elsewhere."),
     Variable("PARLEY_SHARD", shard, "0", "Number of this installation in generated ids, 0 to 1023."),
     Variable("PARLEY_LOG", one_of("json", "console"), "console", "Log format; `json` for machines."),

@@ -18,6 +18,10 @@ TLS: bool = ENV["PARLEY_TLS"] and not DEMO
 SECRET_KEY = secret_key(ENV)
 PORT: int = ENV["PARLEY_PORT"]
 ALLOWED_HOSTS = hosts(ENV)
+# The first name of PARLEY_HOSTS, for addresses in mails and invitations.
+HOST = next((host for host in ALLOWED_HOSTS if "." in host.strip(".") and "*" not in host), "localhost").strip(".")
+SIGN_UP: str = ENV["PARLEY_SIGN_UP"] or ("open" if DEMO else "invite")
+SITE = f"https://{HOST}" if TLS else f"http://localhost:{ENV['PARLEY_PORT']}"
 TOKEN_IN_URL: bool = DEMO if ENV["PARLEY_TOKEN_IN_URL"] is None else ENV["PARLEY_TOKEN_IN_URL"]
 ORIGINS: list[str] = ENV["PARLEY_ORIGINS"]
 SHARD: int = ENV["PARLEY_SHARD"]
@@ -79,6 +83,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "accounts.web.sign_up_is_open",
             ]
         },
     }
@@ -311,8 +316,7 @@ EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(_MAIL.username or ""), unquote(_M
 # machine. A silent server must not hold a request's thread for long.
 EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL.scheme == "smtp", _MAIL.scheme == "smtps"
 EMAIL_TIMEOUT = 5
-_HOST = next((host for host in ALLOWED_HOSTS if "." in host.strip(".") and "*" not in host), "localhost").strip(".")
-DEFAULT_FROM_EMAIL = SERVER_EMAIL = dict(parse_qsl(_MAIL.query)).get("from") or f"parley@{_HOST}"
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = dict(parse_qsl(_MAIL.query)).get("from") or f"parley@{HOST}"
 
 LOGGING: dict[str, Any] = {
     "version": 1,

@@ -32,6 +32,7 @@ class Register(Open):
             password=request_body.password,
             display_name=request_body.display_name,
             device_name=request_body.device_name,
+            invitation=request_body.invitation,
             address=client_address(request),
         )
         return answer(serializers.entered(result), status=201)

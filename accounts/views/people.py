@@ -16,7 +16,7 @@ from gateway.schema import described
 class People(APIView):
     @described(answers=bodies.PeoplePage, query={"q": str, **QUERY})
     def get(self, request: Request) -> HttpResponse:
-        """Find other people by a prefix of their name or e-mail address; without `q`, list all by name."""
+        """Find other people by the beginning of a name, or by a whole e-mail address; without `q`, list all by name."""
         cursor, limit = request.query_params.get("cursor") or None, limit_of(request)
         text = request.query_params.get("q", "")
         page = queries.search_directory(session_of(request).user_id, q=text, cursor=cursor, limit=limit)

@@ -7,7 +7,7 @@ import pytest
 
 from accounts import blocks, queries, users
 from gateway.bus import Event
-from gateway.errors import InvalidPayload
+from gateway.errors import InvalidPayload, RateLimited
 from tests.accounts.conftest import Somebody
 
 Make = Callable[..., Somebody]
@@ -38,10 +38,19 @@ def test_directory_matches_word_prefixes_without_case_or_accents(somebody: Make,
     assert _find(me, unique_word[1:]) == []
 
 
-def test_directory_matches_email_prefixes(somebody: Make, unique_word: str) -> None:
+def test_directory_finds_an_email_address_whole_only(somebody: Make, unique_word: str) -> None:
     me, ada = somebody(), somebody("Ada", email=f"{unique_word}@example.org")
-    assert _find(me, f"{unique_word}@EX") == ["Ada"]
-    assert _find(ada, unique_word) == []
+    assert _find(me, f" {unique_word}@EXAMPLE.org") == ["Ada"]
+    for beginning in (unique_word[:3], unique_word, f"{unique_word}@", f"{unique_word}@example.or"):
+        assert _find(me, beginning) == []
+    assert _find(ada, f"{unique_word}@example.org") == []
+
+
+def test_directory_is_searched_five_times_a_second(somebody: Make) -> None:
+    me = somebody()
+    with pytest.raises(RateLimited):
+        for _ in range(11):
+            queries.search_directory(me.id, q="a", cursor=None, limit=1)
 
 
 def test_directory_escapes_sql_wildcards(somebody: Make, unique_word: str) -> None:

@@ -60,7 +60,7 @@ def proxy(open_database: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """nginx with the shipped file in front of a web process outside the demo."""
     folder = tmp_path_factory.mktemp("nginx")
     settings_outside_demo: dict[str, Any] = {
-        "PARLEY_DEMO": "0", "PARLEY_SECRET_KEY": secrets.token_urlsafe(48), "PARLEY_HOSTS": f"{NAME},127.0.0.1",
+        "PARLEY_DEMO": "0", "PARLEY_SIGN_UP": "open", "PARLEY_SECRET_KEY": secrets.token_urlsafe(48), "PARLEY_HOSTS": f"{NAME},127.0.0.1",
         "PARLEY_BEHIND_PROXY": "1", "PARLEY_PROXIES": "127.0.0.1",
     }  # fmt: skip
     with (
