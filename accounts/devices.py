@@ -4,7 +4,9 @@ from datetime import timedelta
 from importlib import import_module
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from accounts.models import Device, RefreshToken
@@ -97,8 +99,10 @@ def clean_name(text: str) -> str:
 
 
 def find_revoked(device_ids: list[DeviceId]) -> list[DeviceId]:
-    """Return the devices that are signed out or deleted or whose user is disabled; the gateway closes their sockets."""
-    active = Device.objects.filter(pk__in=device_ids, revoked_at=None, user__is_active=True).values_list(
-        "id", flat=True
-    )
-    return list(set(device_ids).difference(active))
+    """Return the devices that are signed out or deleted, whose user is disabled, or whose web session has ended.
+
+    The gateway closes their sockets. Index: the key of django_session.
+    """
+    lives = Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gt=timezone.now())
+    active = Device.objects.filter(Q(session_key=None) | Exists(lives), pk__in=device_ids, revoked_at=None)
+    return list(set(device_ids).difference(active.filter(user__is_active=True).values_list("id", flat=True)))

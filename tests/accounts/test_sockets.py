@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 import websockets
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.test import Client as Browser
+from django.utils import timezone
 
 from accounts import devices, tokens, users
 from accounts.models import User
+from gateway.connection_checks import RECHECK_SECONDS
 from tests.clients import WAIT_SECONDS, connected
 from tests.factories import another_device, someone
 from tests.servers import Server
@@ -122,3 +125,29 @@ async def test_malformed_body_is_refused_by_a_running_server(server: Server, bod
         await asyncio.to_thread(urllib.request.urlopen, request, timeout=WAIT_SECONDS)
     assert refusal.value.code in (400, 422)
     assert refusal.value.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("end", ["expired", "deleted"])
+async def test_socket_of_a_web_session_ends_with_the_session(server: Server, end: str) -> None:
+    """It outlived the session by as long as the browser stayed open."""
+    person = someone()
+    browser = Browser()
+    await asyncio.to_thread(browser.force_login, User.objects.get(pk=person.id))
+    key = browser.cookies[settings.SESSION_COOKIE_NAME].value
+    headers = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={key}", "Origin": server.url}
+    async with (
+        connected(server, person) as stays,
+        websockets.connect(server.ws_url, additional_headers=headers) as socket,
+        asyncio.timeout(WAIT_SECONDS + RECHECK_SECONDS),
+    ):
+        assert json.loads(await socket.recv())["type"] == "hello"
+        row = Session.objects.filter(session_key=key)
+        if end == "expired":
+            row.update(expire_date=timezone.now())
+        else:
+            row.delete()
+        with pytest.raises(websockets.ConnectionClosed):
+            while True:
+                await socket.recv()
+        assert socket.close_code == 4401
+        await stays.settled()
