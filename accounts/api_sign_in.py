@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from accounts import devices, invitations, sign_in, tokens, users
+from accounts import devices, invitations, known_clients, mails, sign_in, tokens, users
+from accounts.known_clients import Client
 from accounts.models import User
 from accounts.tokens import Pair
 from gateway.ids import DeviceId, UserId
@@ -19,28 +20,39 @@ class SignInResult:
 
 
 def register(
-    *, email: str, password: str, display_name: str, device_name: str, invitation: str, address: str
+    *, email: str, password: str, display_name: str, device_name: str, invitation: str, client: Client
 ) -> SignInResult:
-    """Create an account and sign its first device in. `address` is the client's network address, for the limit.
+    """Create an account and sign its first device in.
 
     Raises the refusals of `accounts.users.register` and `accounts.invitations.check_sign_up`, and RateLimited for too
     many registrations from one network.
     """
-    sign_in.charge_network(address, "register")
+    sign_in.charge_network(client, "register")
     invitations.check_sign_up(email, invitation)
     user = users.register(email=email, password=password, display_name=display_name)
-    return SignInResult(user, tokens.issue(devices.add(UserId(user.pk), name=device_name, platform="api")))
+    device = devices.add(UserId(user.pk), name=device_name, platform="api", network_hash=client.network_hash)
+    return SignInResult(user, tokens.issue(device))
 
 
 def sign_in_device(
-    *, email: str, password: str, device_id: DeviceId | None, device_name: str, address: str
+    *, email: str, password: str, device_id: DeviceId | None, device_name: str, client: Client
 ) -> SignInResult:
     """Sign a device in: the one with `device_id` if it is the user's and not signed out, otherwise a new one.
 
     Raises WrongCredentials or RateLimited, as `accounts.sign_in.authenticate`.
     """
-    user = sign_in.authenticate(email=email, password=password, address=address)
+    user = sign_in.authenticate(email=email, password=password, client=client)
+    unusual = known_clients.is_unusual(user, client)
     with transaction.atomic():
         sign_in.lock_user(user)
-        device = devices.sign_in(UserId(user.pk), device_id=device_id, name=device_name, platform="api")
-        return SignInResult(user, tokens.issue(device))
+        device = devices.sign_in(
+            UserId(user.pk),
+            device_id=device_id,
+            name=device_name,
+            platform="api",
+            network_hash=client.network_hash,
+        )
+        result = SignInResult(user, tokens.issue(device))
+    if unusual:
+        mails.send_new_sign_in(user, device.name or "an app")
+    return result

@@ -9,6 +9,7 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.request import Request
 
 from accounts import devices, sessions, tokens
+from accounts.known_clients import COOKIE, Client
 from accounts.models import User
 from gateway.errors import Unauthorized
 from gateway.frames import Session
@@ -23,6 +24,11 @@ def client_address(request: HttpRequest | Request) -> str:
     """
     seen = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.ADDRESS_IS_CLAIMED else ""
     return seen.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")
+
+
+def client_of(request: HttpRequest | Request) -> Client:
+    """Return the client of a request: its network, and the cookie by which its browser may be known."""
+    return Client(client_address(request), request.COOKIES.get(COOKIE, ""))
 
 
 def session_of(request: Request) -> Session:

@@ -26,12 +26,22 @@ class Revoked(Unauthorized):
     """This device has been signed out: sign in again."""
 
 
-def add(user_id: UserId, *, name: str = "", platform: str = "") -> Device:
-    """Create a device for a user after a sign-in. The name is shown in the list of sessions."""
-    return Device.objects.create(user_id=user_id, name=clean_name(name), platform=platform)
+def add(user_id: UserId, *, name: str = "", platform: str = "", network_hash: bytes | None = None) -> Device:
+    """Create a device for a user after a sign-in. The name is shown in the list of sessions.
+
+    `network_hash` is that of the client (`accounts.known_clients.Client`).
+    """
+    return Device.objects.create(user_id=user_id, name=clean_name(name), platform=platform, network_hash=network_hash)
 
 
-def sign_in(user_id: UserId, *, device_id: DeviceId | None, name: str = "", platform: str = "") -> Device:
+def sign_in(
+    user_id: UserId,
+    *,
+    device_id: DeviceId | None,
+    name: str = "",
+    platform: str = "",
+    network_hash: bytes | None = None,
+) -> Device:
     """Return the device of a sign-in: the one with `device_id` if it is the user's and not revoked, or a new one.
 
     A device that signs in again loses its refresh tokens. Its row stays locked until the end of the transaction, so
@@ -42,8 +52,9 @@ def sign_in(user_id: UserId, *, device_id: DeviceId | None, name: str = "", plat
         usable = Device.objects.filter(pk=device_id, user_id=user_id, revoked_at=None)
         device = usable.select_for_update(no_key=True).first()
     if device is None:
-        return add(user_id, name=name, platform=platform)
+        return add(user_id, name=name, platform=platform, network_hash=network_hash)
     RefreshToken.objects.filter(device=device).delete()
+    Device.objects.filter(pk=device.pk).update(network_hash=network_hash)
     return device
 
 

@@ -88,6 +88,8 @@ class Device(models.Model):
     # The last use that others may see: not written while the user appears offline (F153). `presence` writes it.
     last_shown_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    # A keyed hash of the network of the last sign-in (`accounts.known_clients`); None before the first.
+    network_hash = models.BinaryField(max_length=16, null=True, blank=True, editable=False)
     session_key = models.CharField(max_length=40, null=True, blank=True)
     privacy_overrides = models.JSONField(default=dict, blank=True)
 

@@ -16,12 +16,18 @@ SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Mac OS X", "Linux")
 SYSTEM_NAMES = {"Mac OS X": "macOS"}
 
 
-def get_or_create_device(session: SessionBase, user: User, *, user_agent: str = "") -> Device:
-    """Return the device of a signed-in web session; create it on first use.
+def get_or_create_device(
+    session: SessionBase, user: User, *, user_agent: str = "", network_hash: bytes | None = None
+) -> Device:
+    """Return the device of a signed-in web session; create it on first use, with the hash of the client's network.
 
     Raises Revoked and deletes the session if the device was signed out.
     """
-    device = _load_device(session, user) if DEVICE_KEY in session else _create_device(session, user, user_agent)
+    device = (
+        _load_device(session, user)
+        if DEVICE_KEY in session
+        else _create_device(session, user, user_agent, network_hash)
+    )
     if session.session_key and device.session_key != session.session_key:
         Device.objects.filter(pk=device.pk).update(session_key=session.session_key)
     devices.touch(device)
@@ -36,12 +42,17 @@ def _load_device(session: SessionBase, user: User) -> Device:
     return device
 
 
-def _create_device(session: SessionBase, user: User, user_agent: str) -> Device:
+def _create_device(session: SessionBase, user: User, user_agent: str, network_hash: bytes | None) -> Device:
     if session.session_key is None:
         session.create()
     device, _ = Device.objects.get_or_create(
         session_key=session.session_key,
-        defaults={"user": user, "name": describe_browser(user_agent), "platform": "web"},
+        defaults={
+            "user": user,
+            "name": describe_browser(user_agent),
+            "platform": "web",
+            "network_hash": network_hash,
+        },
     )
     session[DEVICE_KEY] = device.pk
     return device

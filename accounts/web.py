@@ -14,8 +14,8 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from accounts import devices, invitations, sessions, sign_in, users
-from accounts.authentication import client_address
+from accounts import devices, invitations, known_clients, mails, sessions, sign_in, users
+from accounts.authentication import client_address, client_of
 from accounts.models import User
 from gateway.errors import Forbidden, InvalidPayload, RateLimited
 from gateway.ids import DeviceId, UserId
@@ -115,7 +115,7 @@ class Adapter(DefaultAccountAdapter):
             return sign_in.authenticate(
                 email=credentials.get("email") or "",
                 password=credentials.get("password") or "",
-                address=client_address(request),
+                client=client_of(request),
             )
         except sign_in.WrongCredentials:
             return None
@@ -123,9 +123,24 @@ class Adapter(DefaultAccountAdapter):
             raise self.validation_error("too_many_login_attempts") from None
 
     def login(self, request: HttpRequest, user: Any) -> None:
-        """Sign in and create the session's device."""
+        """Sign in and create the session's device. A sign-in from an unknown place is reported to the owner."""
+        client = client_of(request)
+        unusual = known_clients.is_unusual(user, client)
         super().login(request, user)
-        sessions.get_or_create_device(request.session, user, user_agent=request.headers.get("User-Agent", ""))
+        device = sessions.get_or_create_device(
+            request.session,
+            user,
+            user_agent=request.headers.get("User-Agent", ""),
+            network_hash=client.network_hash,
+        )
+        if unusual:
+            mails.send_new_sign_in(user, device.name)
+
+    def post_login(self, request: HttpRequest, user: Any, **more: Any) -> HttpResponse:
+        """Make this browser known to the account."""
+        answer: HttpResponse = super().post_login(request, user, **more)
+        known_clients.remember_browser(answer, user, client_of(request))
+        return answer
 
     def logout(self, request: HttpRequest) -> None:
         """Sign out and close the session's sockets."""

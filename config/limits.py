@@ -155,7 +155,11 @@ class Limits:
     joins_per_day: int = number(50, source="F294", low=1, high=1e8, meaning="channels that a user may join")
     profile_changes_per_day: int = number(10, source="F295", low=1, high=1e8, meaning="profile changes of a user")
     sign_ins_per_minute: int = number(
-        10, source="F279", low=1, high=1e8, meaning="failed sign-ins an address and minute"
+        10,
+        source="F279",
+        low=1,
+        high=1e8,
+        meaning="failed sign-ins a network, and a known browser; of an account from others 3 times that, 30 times a day",
     )
     handshakes_per_minute: int = number(
         60, source="protocol 2.6", low=1, high=1e8, meaning="socket handshakes of a user a minute (4429)"

@@ -6,8 +6,9 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from accounts import api_sign_in, bodies, devices, queries, serializers, tickets, tokens
-from accounts.authentication import client_address, session_of
+from accounts import api_sign_in, bodies, devices, known_clients, queries, serializers, tickets, tokens
+from accounts.api_sign_in import SignInResult
+from accounts.authentication import client_of, session_of
 from accounts.ids import from_wire
 from gateway.http import answer, body
 from gateway.ids import DeviceId
@@ -33,9 +34,9 @@ class Register(Open):
             display_name=request_body.display_name,
             device_name=request_body.device_name,
             invitation=request_body.invitation,
-            address=client_address(request),
+            client=client_of(request),
         )
-        return answer(serializers.entered(result), status=201)
+        return _entered(request, result, 201)
 
 
 class Token(Open):
@@ -48,9 +49,16 @@ class Token(Open):
             password=request_body.password,
             device_id=from_wire(request_body.device_id, DeviceId) if request_body.device_id else None,
             device_name=request_body.device_name,
-            address=client_address(request),
+            client=client_of(request),
         )
-        return answer(serializers.entered(result))
+        return _entered(request, result, 200)
+
+
+def _entered(request: Request, result: SignInResult, status: int) -> HttpResponse:
+    """Return the tokens, with the cookie by which the client is known at its next sign-in."""
+    entered = answer(serializers.entered(result), status=status)
+    known_clients.remember_browser(entered, result.user, client_of(request))
+    return entered
 
 
 class TokenRefresh(Open):

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection, transaction
 
 from accounts import api_sign_in, blocks, contacts, devices, tokens, users
+from accounts.known_clients import Client
 from accounts.models import Contact, Device, User
 from accounts.sign_in import WrongCredentials
 from gateway.bus import Event
@@ -41,7 +42,7 @@ def refusal_of_second(first: Callable[[], object], second: Callable[[], object])
 
 def sign_in(who: Somebody, device_id: DeviceId | None = None) -> api_sign_in.SignInResult:
     return api_sign_in.sign_in_device(
-        email=who.user.email or "", password=PASSWORD, device_id=device_id, device_name="", address="192.0.2.1"
+        email=who.user.email or "", password=PASSWORD, device_id=device_id, device_name="", client=Client("192.0.2.1")
     )
 
 
