@@ -135,10 +135,6 @@ class SomeDevice(Frame, frozen=True):
     current: bool
 
 
-class PeoplePage(Listing[SomePerson], frozen=True):
-    """A page of the directory."""
-
-
 class ContactsPage(Listing[SomeContact], frozen=True):
     """A page of the caller's contacts."""
 

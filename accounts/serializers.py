@@ -9,7 +9,6 @@ from accounts.bodies import (
     DevicesPage,
     Entered,
     Overrides,
-    PeoplePage,
     PrivacySettings,
     Profile,
     SocketTicket,
@@ -97,10 +96,6 @@ def device(row: ListedDevice) -> SomeDevice:
         last_seen_at=timestamp(row.last_seen_at),
         current=row.current,
     )
-
-
-def people_page(page: Page[Person]) -> PeoplePage:
-    return listing(PeoplePage, map(person, page.results), page.next_cursor)
 
 
 def contacts_page(page: Page[ListedPerson]) -> ContactsPage:

@@ -18,6 +18,5 @@ urlpatterns = [
     path("me/blocks/<str:user_id>", me.Block.as_view()),
     path("me/contacts", me.Contacts.as_view()),
     path("me/contacts/<str:user_id>", me.Contact.as_view()),
-    path("users", people.People.as_view()),
     path("users/<str:user_id>", people.Person.as_view()),
 ]

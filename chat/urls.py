@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from chat.views import conversation_messages, conversations, files, messages, sync, teams
+from chat.views import conversation_messages, conversations, files, messages, people, sync, teams
 
 urlpatterns = [
     path("conversations", conversations.Conversations.as_view()),
@@ -32,6 +32,7 @@ urlpatterns = [
     path("teams/<str:team_id>/members", teams.TeamMembers.as_view()),
     path("teams/<str:team_id>/members/<str:user_id>", teams.TeamMember.as_view()),
     path("teams/<str:team_id>/channels", teams.TeamChannels.as_view()),
+    path("users", people.People.as_view()),
     path("sync", sync.Sync.as_view()),
     path("me/unread", conversation_messages.Unread.as_view()),
 ]

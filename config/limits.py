@@ -154,6 +154,9 @@ class Limits:
     )
     joins_per_day: int = number(50, source="F294", low=1, high=1e8, meaning="channels that a user may join")
     profile_changes_per_day: int = number(10, source="F295", low=1, high=1e8, meaning="profile changes of a user")
+    searches_per_second: float = number(
+        5, source="F288", low=0.01, high=1e6, meaning="searches a user in the directory"
+    )
     sign_ins_per_minute: int = number(
         10,
         source="F279",

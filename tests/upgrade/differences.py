@@ -24,12 +24,13 @@ def _unsigned(link: Any) -> Any:
 NORMAL: tuple[Normal, ...] = (
     Normal("", r"\.(url|thumbnailUrl)$", "the link is signed anew with each read; the bytes are compared", _unsigned),
     Normal(" GET /contract", r"\.(meaning|source)$", "prose for people"),
-    Normal(" GET /contract", r"\.limits\.(frame[sBP]\w+|indicatorBytes)$", "limits that 0.1.0 did not have", lambda value: MISSING),
+    Normal(" GET /contract", r"\.limits\.(frame[sBP]\w+|indicatorBytes|searches\w+)$", "limits that 0.1.0 did not have", lambda value: MISSING),
     Normal(" GET /auth/devices", r"\.lastSeenAt$", "these reads are the device's last use"),
     Normal("/receipts", r"\.ttl$", "seconds that are left"),
     Normal("/delivery-state", r"\.body\.timestamp$", "when it was asked"),
     Normal("/trace", r"\.published$", "the older build's outbox is queued on purpose; that it is worked off is checked"),
     Normal("/trace", r"\.(gateways|silentGateways|connections)$", "stands in the memory of processes that are gone"),
+    Normal(" GET /users[?]", r"^\.body", "0.1.0 found addresses by their beginning, and showed none to colleagues"),
     Normal("^ada POST /sync", r"\.(readSeq|state)$", "0.1.0 forgot the device of REST /sync and hid what her phone hides"),
 )  # fmt: skip
 # What an item of a list is known by, where it has no `id` of its own.
