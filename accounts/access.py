@@ -1,4 +1,4 @@
-"""The one way to another user: a missing or disabled user and one that blocks the viewer are all not found."""
+"""The one way to another user. Missing, disabled and unconfirmed users and those that block the viewer are not found."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ def get_person(viewer_id: UserId, user_id: UserId) -> Person:
     Raises NotFound, the same for a missing user and for one that blocks the viewer (F230).
     """
     user = (
-        User.objects.filter(pk=user_id, is_active=True)
+        User.objects.filter(pk=user_id, is_active=True, confirmed_at__isnull=False)
         .exclude(blocks__blocked_id=viewer_id)
         .only("display_name", "avatar_url")
         .first()

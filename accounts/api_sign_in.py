@@ -4,11 +4,18 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from accounts import devices, invitations, known_clients, mails, sign_in, tokens, users
+from accounts import devices, known_clients, mails, registration, sign_in, tokens
 from accounts.known_clients import Client
 from accounts.models import User
 from accounts.tokens import Pair
+from gateway.errors import Forbidden
 from gateway.ids import DeviceId, UserId
+
+
+class EmailUnconfirmed(Forbidden):
+    """Follow the link in our mail first: it confirms your e-mail address."""
+
+    code = "EMAIL_UNCONFIRMED"
 
 
 @dataclass(frozen=True)
@@ -21,15 +28,20 @@ class SignInResult:
 
 def register(
     *, email: str, password: str, display_name: str, device_name: str, invitation: str, client: Client
-) -> SignInResult:
-    """Create an account and sign its first device in.
+) -> SignInResult | None:
+    """Create an account and sign its first device in; None if a mail must be answered first.
 
-    Raises the refusals of `accounts.users.register` and `accounts.invitations.check_sign_up`, and RateLimited for too
-    many registrations from one network.
+    The mail has the link that confirms the address or, if the address has an account, tells its owner so. Raises the
+    refusals of `accounts.registration.register`, and RateLimited for too many registrations from one network.
     """
     sign_in.charge_network(client, "register")
-    invitations.check_sign_up(email, invitation)
-    user = users.register(email=email, password=password, display_name=display_name)
+    user = registration.register(email=email, password=password, display_name=display_name, invitation_token=invitation)
+    if user is None:
+        mails.send_already_registered(email.strip().casefold())
+        return None
+    if user.confirmed_at is None:
+        mails.send_confirmation(user)
+        return None
     device = devices.add(UserId(user.pk), name=device_name, platform="api", network_hash=client.network_hash)
     return SignInResult(user, tokens.issue(device))
 
@@ -39,9 +51,13 @@ def sign_in_device(
 ) -> SignInResult:
     """Sign a device in: the one with `device_id` if it is the user's and not signed out, otherwise a new one.
 
-    Raises WrongCredentials or RateLimited, as `accounts.sign_in.authenticate`.
+    Raises WrongCredentials or RateLimited, as `accounts.sign_in.authenticate`, and EmailUnconfirmed after sending the
+    link again.
     """
     user = sign_in.authenticate(email=email, password=password, client=client)
+    if user.confirmed_at is None:
+        mails.send_confirmation(user)
+        raise EmailUnconfirmed
     unusual = known_clients.is_unusual(user, client)
     with transaction.atomic():
         sign_in.lock_user(user)

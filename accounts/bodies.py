@@ -11,7 +11,7 @@ Text = Annotated[str, Meta(max_length=1000)]
 
 
 class Registration(Frame, frozen=True):
-    """`POST /auth/register`. The e-mail address is case-insensitive. `invitation` is needed unless sign-up is open."""
+    """`POST /auth/register`. The e-mail address is case-insensitive; `invitation` is the text in an invitation link."""
 
     email: Text
     password: Text
@@ -57,6 +57,12 @@ class Entered(TokenPair, frozen=True):
     """The answer to a registration or sign-in."""
 
     user: Account
+
+
+class MailSent(Frame, frozen=True):
+    """The answer to a registration whose address is not confirmed yet, or has an account: a mail went to it."""
+
+    confirm: Literal["email"] = "email"
 
 
 class SocketTicket(Frame, frozen=True):

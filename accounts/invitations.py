@@ -1,68 +1,63 @@
-"""Who may create an account (`PARLEY_SIGN_UP`), and the signed invitations that let people in.
+"""Invitations to sign up. A link bears the signed id of its row: nothing secret is stored, and a link can be shown again.
 
-An invitation is a text that this installation has signed: it is stored nowhere, lets in whoever has it until it expires,
-and ends with the secret key. One for an e-mail address lets in that address alone.
+The row limits the link: it expires, is used `max_uses` times, and is revoked at any time.
 """
 
 from datetime import timedelta
-from typing import NamedTuple
+from urllib.parse import urlencode
 
-import msgspec
 from django.conf import settings
 from django.core import signing
+from django.db.models import F
+from django.urls import reverse
 from django.utils import timezone
 
-from gateway.errors import Forbidden
+from accounts.models import Invitation
+from gateway.ids import UserId
 
-SALT = "parley.invitation"
-DAYS, MOST_DAYS = 7, 90
-# What the settings may be.
-OPEN, INVITE, CLOSED = "open", "invite", "closed"
-
-
-class SignUpClosed(Forbidden):
-    """New accounts are not open on this server."""
+EXPIRES_AFTER = timedelta(days=7)
+MOST_DAYS = 90
+_signer = signing.Signer(salt="parley invitation 1")
 
 
-class InvalidInvitation(Forbidden):
-    """This invitation has expired, is for another address, or was not made here."""
+def create(
+    *, email: str | None = None, created_by: UserId | None = None, max_uses: int = 1, days: float = EXPIRES_AFTER.days
+) -> Invitation:
+    """Create an invitation for `max_uses` accounts; with `email`, which is as `users.clean_email` returns it, for one."""
+    return Invitation.objects.create(
+        email=email,
+        created_by_id=created_by,
+        max_uses=1 if email else max_uses,
+        expires_at=timezone.now() + timedelta(days=days),
+    )
 
 
-class Invitation(NamedTuple):
-    """The content of an invitation: an e-mail address, empty for anybody's, and the Unix time of its end."""
-
-    email: str
-    until: int
+def token_of(invitation: Invitation) -> str:
+    """Return the text that stands for an invitation in its link and in `POST /auth/register`."""
+    return _signer.sign(str(invitation.pk))
 
 
-def invite(email: str = "", *, days: int = DAYS) -> str:
-    """Return a new invitation. Raises ValueError unless `days` is from 1 to MOST_DAYS."""
-    if not 1 <= days <= MOST_DAYS:
-        raise ValueError(f"1 to {MOST_DAYS} days")
-    until = int((timezone.now() + timedelta(days=days)).timestamp())
-    return signing.dumps(Invitation(email.strip().casefold(), until), salt=SALT)
+def link_to(invitation: Invitation) -> str:
+    """Return the address of the sign-up page for an invitation, at this installation's first host name (`settings.SITE`)."""
+    query = {"invitation": token_of(invitation), **({"email": invitation.email} if invitation.email else {})}
+    return f"{settings.SITE}{reverse('account_signup')}?{urlencode(query)}"
 
 
-def check_sign_up(email: str, invitation: str) -> None:
-    """Raise SignUpClosed or InvalidInvitation unless an account may be created with this address and invitation."""
-    if settings.SIGN_UP == OPEN:
-        return
-    if settings.SIGN_UP == CLOSED or not invitation:
-        raise SignUpClosed
-    invited = _read(invitation)
-    if invited is None or invited.email not in ("", email.strip().casefold()):
-        raise InvalidInvitation
-
-
-def may_see_form(invitation: str) -> bool:
-    """Return whether the sign-up page shows its form: to everybody, or with an invitation."""
-    return settings.SIGN_UP == OPEN or (settings.SIGN_UP == INVITE and _read(invitation) is not None)
-
-
-def _read(invitation: str) -> Invitation | None:
-    """Return the content of an invitation, None for one that is not ours or over."""
+def find(token: str, *, lock: bool = False) -> Invitation | None:
+    """Return the invitation of a token if it can still be used; with `lock`, locked until the end of the transaction."""
     try:
-        invited = msgspec.convert(signing.loads(invitation, salt=SALT), Invitation)
-    except (signing.BadSignature, msgspec.ValidationError):
+        id_ = int(_signer.unsign(token))
+    except (signing.BadSignature, ValueError):
         return None
-    return invited if invited.until > timezone.now().timestamp() else None
+    usable = Invitation.objects.filter(pk=id_, revoked_at=None, expires_at__gt=timezone.now(), uses__lt=F("max_uses"))
+    return (usable.select_for_update(no_key=True) if lock else usable).first()
+
+
+def use(invitation: Invitation) -> None:
+    """Count a use of a locked invitation."""
+    Invitation.objects.filter(pk=invitation.pk).update(uses=F("uses") + 1)
+
+
+def revoke(invitation_id: int) -> None:
+    """End an invitation. Accounts that were made with it stay."""
+    Invitation.objects.filter(pk=invitation_id, revoked_at=None).update(revoked_at=timezone.now())

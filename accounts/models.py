@@ -44,6 +44,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     is_active = models.BooleanField(default=True, db_default=True)
     is_staff = models.BooleanField(default=False, db_default=False)
+    # When `email` was found to be the user's. Until then the account cannot sign in and is found by nobody.
+    confirmed_at = models.DateTimeField(null=True, blank=True, db_default=Now(), editable=False)
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
@@ -70,6 +72,28 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def get_short_name(self) -> str:
         return self.display_name
+
+
+class Invitation(models.Model):
+    """An invitation to sign up. Its link bears the signed id (`accounts.invitations`); `email` binds it to an address."""
+
+    id = models.BigIntegerField(primary_key=True, db_default=NEW_ID, editable=False)
+    email = models.EmailField(max_length=254, null=True, blank=True)
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+", editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField()
+    max_uses = models.PositiveIntegerField(default=1, db_default=1)
+    uses = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(uses__lte=F("max_uses")), name="invitation_uses"),
+            models.CheckConstraint(condition=Q(email=Lower("email")), name="invitation_email_folded"),
+        ]
+
+    def __str__(self) -> str:
+        return f"invitation {self.pk}"
 
 
 class Device(models.Model):

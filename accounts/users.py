@@ -8,6 +8,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from accounts import devices
 from accounts.models import User
@@ -37,18 +38,25 @@ class WeakPassword(InvalidPayload):
     """This password is too easy to guess."""
 
 
-def register(*, display_name: str, password: str | None, email: str | None = None, phone: str | None = None) -> User:
-    """Create an account. With `password=None` nobody can sign in with a password.
+def register(
+    *,
+    display_name: str,
+    password: str | None,
+    email: str | None = None,
+    phone: str | None = None,
+    confirmed: bool = True,
+) -> User:
+    """Create an account. With `password=None` nobody can sign in with a password; without `confirmed` nobody at all yet.
 
-    Raises InvalidPayload with the invalid field, WeakPassword, EmailTaken or PhoneTaken.
+    Raises InvalidPayload with the invalid field, WeakPassword, EmailTaken or PhoneTaken. EmailTaken comes last and after
+    the same work as a success, so that neither an invalid password nor the time reveals an account.
     """
     user = User(email=email and clean_email(email), phone=phone or None)
+    user.confirmed_at = timezone.now() if confirmed else None
     user.display_name = clean_name(display_name)
     user.name_key = name_key(user.display_name)
     if not (user.email or user.phone):
         raise InvalidPayload("an e-mail address is needed", field="email")
-    if user.email and User.objects.filter(email=user.email).exists():
-        raise EmailTaken(field="email")
     if password is not None:
         check_password(password, user)
     user.set_password(password)
@@ -114,6 +122,13 @@ def enable(user_id: UserId) -> None:
     with transaction.atomic():
         if User.objects.filter(pk=user_id, is_active=False).update(is_active=True):
             record(UserChanged(user_id=user_id, fields=["is_active"]))
+
+
+def confirm(user_id: UserId) -> None:
+    """Record that the user's e-mail address is theirs. The account can then sign in and be found."""
+    with transaction.atomic():
+        if User.objects.filter(pk=user_id, confirmed_at=None).update(confirmed_at=timezone.now()):
+            record(UserChanged(user_id=user_id, fields=["confirmed_at"]))
 
 
 def clean_email(text: str) -> str:

@@ -3,111 +3,60 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.account.forms import AddEmailForm as AllauthAddEmailForm
-from allauth.account.forms import SignupForm as AllauthSignupForm
-from allauth.account.views import EmailView as AllauthEmailView
-from allauth.core import context
-from django import forms
+from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.contrib import messages
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 
-from accounts import devices, invitations, known_clients, mails, sessions, sign_in, users
+from accounts import devices, known_clients, mails, registration, sessions, sign_in, users
 from accounts.authentication import client_address, client_of
+from accounts.forms import apply_rule
 from accounts.models import User
-from gateway.errors import Forbidden, InvalidPayload, RateLimited
+from gateway.errors import RateLimited
 from gateway.ids import DeviceId, UserId
 
 
-class SignupForm(AllauthSignupForm):
-    """The sign-up form: display name, e-mail address and password."""
-
-    display_name = forms.CharField(
-        label="Your name",
-        max_length=settings.LIMITS.max_name_chars,
-        widget=forms.TextInput(attrs={"autocomplete": "name"}),
-    )
-    field_order = ("display_name", "email", "password1")
-
-    def clean_display_name(self) -> str:
-        return _apply_rule(users.clean_name, self.cleaned_data["display_name"])
-
-    def clean(self) -> Any:
-        """Check the invitation of the page's address."""
-        cleaned = super().clean()
-        request = context.request
-        invitation = request.GET.get("invitation", "") if request else ""
-        try:
-            invitations.check_sign_up(self.cleaned_data.get("email") or "", invitation)
-        except Forbidden as refusal:
-            raise forms.ValidationError(refusal.message) from None
-        return cleaned
-
-    def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
-        """Register. If the same request came twice (a double click), redirect the second to the sign-in page."""
-        try:
-            saved: tuple[User | None, HttpResponse | None] = super().try_save(request)
-        except users.EmailTaken:
-            return None, redirect("account_login")
-        return saved
-
-
-class AddEmailForm(AllauthAddEmailForm):
-    """The form that adds an e-mail address. It refuses the address of another user."""
-
-    def clean_email(self) -> str:
-        email: str = super().clean_email()
-        if User.objects.filter(email=email).exists():
-            raise forms.ValidationError(users.EmailTaken().message)
-        return email
-
-
-class EmailView(AllauthEmailView):
-    """The page of a user's e-mail addresses. An address taken meanwhile is refused, and nothing changes."""
-
-    def post(self, request: HttpRequest, *args: Any, **named: Any) -> HttpResponse:
-        try:
-            with transaction.atomic():
-                answer: HttpResponse = super().post(request, *args, **named)
-        except IntegrityError:
-            messages.error(request, users.EmailTaken().message)
-            return redirect("account_email")
-        return answer
-
-
 def sign_up_is_open(request: HttpRequest) -> dict[str, bool]:
-    """Tell templates whether everybody may create an account."""
-    return {"sign_up_is_open": settings.SIGN_UP == invitations.OPEN}
+    """Tell templates whether people may make an account without an invitation."""
+    return {"sign_up_is_open": settings.SIGN_UP in ("open", "domains")}
 
 
 class Adapter(DefaultAccountAdapter):
     """allauth's hooks. Each one calls the rule that the API uses."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        return invitations.may_see_form(request.GET.get("invitation", ""))
+        """Return whether the page is shown, with the invitation of its address."""
+        return registration.is_open_to(request.GET.get("invitation", ""))
 
     def clean_email(self, email: str) -> str:
-        return _apply_rule(users.clean_email, email)
+        return apply_rule(users.clean_email, email)
 
     def clean_password(self, password: str, user: Any = None) -> str:
-        return _apply_rule(lambda text: users.check_password(text, user or User()), password)
+        return apply_rule(lambda text: users.check_password(text, user or User()), password)
 
     def confirm_email(self, request: HttpRequest, email_address: Any) -> bool:
         """Mark an address as confirmed. Returns False if it belongs to another user by now."""
+        if User.objects.filter(email=email_address.email).exclude(pk=email_address.user_id).exists():
+            messages.error(request, users.EmailTaken().message)
+            return False
         try:
             with transaction.atomic():
                 confirmed: bool = super().confirm_email(request, email_address)
+                if confirmed and User.objects.filter(pk=email_address.user_id, email=email_address.email).exists():
+                    users.confirm(UserId(email_address.user_id))
         except IntegrityError:
             messages.error(request, users.EmailTaken().message)
             return False
         return confirmed
 
+    def is_email_verified(self, request: HttpRequest, email: str) -> bool:
+        return User.objects.filter(email=email.casefold(), confirmed_at__isnull=False).exists()
+
     def save_user(self, request: HttpRequest, user: Any, form: Any, commit: bool = True) -> User:
-        """Register the user of a sign-up form."""
-        fields = form.cleaned_data
-        return users.register(display_name=fields["display_name"], email=fields["email"], password=fields["password1"])
+        """Register the user of a sign-up form. Raises `forms.AlreadyRegistered` if the address has an account."""
+        registered: User = form.register(request.GET.get("invitation", ""))
+        return registered
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         """Return the user with this e-mail address and password, or None; limited as in `accounts.sign_in`."""
@@ -121,6 +70,22 @@ class Adapter(DefaultAccountAdapter):
             return None
         except RateLimited:
             raise self.validation_error("too_many_login_attempts") from None
+
+    def pre_login(self, request: HttpRequest, user: Any, **more: Any) -> HttpResponse | None:
+        """Record a confirmed address as allauth does: accounts are confirmed without its pages, too."""
+        if user.email and user.confirmed_at is not None:
+            with transaction.atomic():
+                addresses = EmailAddress.objects.filter(email=user.email)
+                addresses.exclude(user=user).delete()  # Somebody's further address; it is this account's by now.
+                primary = not EmailAddress.objects.filter(user=user, primary=True).exists()
+                EmailAddress.objects.update_or_create(
+                    user=user,
+                    email=user.email,
+                    defaults={"verified": True},
+                    create_defaults={"verified": True, "primary": primary},
+                )
+        answer: HttpResponse | None = super().pre_login(request, user, **more)
+        return answer
 
     def login(self, request: HttpRequest, user: Any) -> None:
         """Sign in and create the session's device. A sign-in from an unknown place is reported to the owner."""
@@ -159,11 +124,3 @@ class Adapter(DefaultAccountAdapter):
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_address(request)
-
-
-def _apply_rule(rule: Any, text: str) -> str:
-    try:
-        cleaned: str = rule(text)
-    except InvalidPayload as refusal:
-        raise forms.ValidationError(refusal.message) from None
-    return cleaned

@@ -44,7 +44,7 @@ FROM accounts_user AS person
 """
 # The sub-select uses block_unique for a few people, block_by_blocked for many.
 VISIBLE = """
-    person.is_active AND person.id <> %(viewer)s
+    person.is_active AND person.confirmed_at IS NOT NULL AND person.id <> %(viewer)s
     AND (person.name_key, person.id) > (%(after_name)s, %(after_id)s)
     AND NOT EXISTS (
         SELECT FROM accounts_block AS block
@@ -78,8 +78,8 @@ WHERE person.id IN (
 def search(viewer_id: UserId, *, q: str, cursor: str | None, limit: int) -> Page[FoundPerson]:
     """Return a page of people, by name, with a word of their name beginning with `q` or `q` as their e-mail address.
 
-    An empty `q` lists those of the viewer's teams, contacts, groups and direct chats. Omits the viewer, disabled
-    users, and those that block the viewer. Raises InvalidPayload for a foreign cursor, and RateLimited above
+    An empty `q` lists those of the viewer's teams, contacts, groups and direct chats. Omits the viewer, disabled and
+    unconfirmed users, and those that block the viewer. Raises InvalidPayload for a foreign cursor, and RateLimited above
     `searches_per_second` (F288).
     """
     per_second = settings.LIMITS.searches_per_second

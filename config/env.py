@@ -87,6 +87,16 @@ def url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def sign_up_rule(value: str) -> tuple[str, list[str]]:
+    """Return the kind of a sign-up rule and the domains that it names, in lower case."""
+    kind, colon, names = value.partition(":")
+    domains = word_list(names.lower())
+    plain = kind in ("", "open", "invite", "closed") and not colon
+    if not plain and not (kind == "domains" and domains and all("." in name and "@" not in name for name in domains)):
+        raise ValueError("use open, domains:a.example,b.example, invite or closed")
+    return kind, domains
+
+
 @dataclass(frozen=True)
 class Variable:
     """One environment variable. `default` is a text, as in the environment."""
@@ -107,6 +117,7 @@ TABLE = (
     Variable("PARLEY_ORIGINS", origins, "", "Origins (scheme://host) that may use the API (with a token) and the socket from a browser besides its own pages."),
     Variable("PARLEY_BEHIND_PROXY", flag, "0", "A TLS-terminating proxy sets X-Forwarded-Proto and X-Forwarded-For: trust them."),
     Variable("PARLEY_PROXIES", word_list, "127.0.0.1,::1", "Addresses or networks of those proxies, as the web server sees them; uvicorn trusts no other, Daphne must be reached through them alone."),
+    Variable("PARLEY_SIGN_UP", sign_up_rule, "", "Who may make an account: `open`, `domains:a.example,b.example` (addresses of these), `invite` (with a link from the admin or `manage.py invite`) or `closed`. Empty: open in the demo, invite elsewhere."),
     Variable("PARLEY_METRICS_TOKEN", text, "", "Bearer token that /metrics asks for. Empty: open in the demo, closed elsewhere."),
     Variable("PARLEY_TLS", flag, "1", "Pages are served over https: secure cookies, redirect, HSTS. The demo turns it off."),
     Variable("PARLEY_HOST", text, "127.0.0.1", "Address that the web server listens on."),
@@ -114,7 +125,6 @@ TABLE = (
     Variable("PARLEY_WEB_PROCESSES", positive, "1", "Web processes on this machine."),
     Variable("PARLEY_SERVER", one_of("uvicorn", "daphne"), "uvicorn", "The ASGI server of the web role."),
     Variable("PARLEY_THREADS", positive, "8", "Threads, and so database connections, for handlers in each web process."),
-    Variable("PARLEY_SIGN_UP", one_of("", "open", "invite", "closed"), "", "Who may create an account: everybody, people with a link of `manage.py invite`, nobody. Empty: open in the demo, invite elsewhere."),
     Variable("PARLEY_TOKEN_IN_URL", optional_flag, "", "Accept `?token=` on the socket (F271). Empty: on in the demo, off elsewhere."),
     Variable("PARLEY_SHARD", shard, "0", "Number of this installation in generated ids, 0 to 1023."),
     Variable("PARLEY_LOG", one_of("json", "console"), "console", "Log format; `json` for machines."),
@@ -177,6 +187,20 @@ def hosts(values: Mapping[str, Any]) -> list[str]:
     if not names:
         raise WrongEnvironment("PARLEY_HOSTS: name the host, for example chat.example.org, or set PARLEY_DEMO=1.")
     return names
+
+
+def sign_up(values: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return the kind of the sign-up rule and its domains.
+
+    Outside the demo `open` and `domains` need a mail server: without a mail nobody proves that an address is theirs.
+    """
+    kind, domains = values["PARLEY_SIGN_UP"]
+    if kind in ("open", "domains") and not (values["PARLEY_DEMO"] or values["EMAIL_URL"]):
+        raise WrongEnvironment(
+            f"PARLEY_SIGN_UP: {kind} needs EMAIL_URL, because addresses are confirmed by mail. Without a mail server use "
+            "invite: there an invitation confirms the address."
+        )
+    return kind or ("open" if values["PARLEY_DEMO"] else "invite"), domains
 
 
 ENV = load(os.environ)

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlparse
 
 from config.embedded import endpoints
-from config.env import BASE_DIR, ENV, hosts, secret_key
+from config.env import BASE_DIR, ENV, hosts, secret_key, sign_up
 from config.limits import LIMITS as LIMITS
 from config.reactions import REACTIONS as REACTIONS
 from config.sync import PARTS
@@ -20,7 +20,7 @@ PORT: int = ENV["PARLEY_PORT"]
 ALLOWED_HOSTS = hosts(ENV)
 # The first name of PARLEY_HOSTS, for addresses in mails and invitations.
 HOST = next((host for host in ALLOWED_HOSTS if "." in host.strip(".") and "*" not in host), "localhost").strip(".")
-SIGN_UP: str = ENV["PARLEY_SIGN_UP"] or ("open" if DEMO else "invite")
+SIGN_UP, SIGN_UP_DOMAINS = sign_up(ENV)
 SITE = f"https://{HOST}" if TLS else f"http://localhost:{ENV['PARLEY_PORT']}"
 TOKEN_IN_URL: bool = DEMO if ENV["PARLEY_TOKEN_IN_URL"] is None else ENV["PARLEY_TOKEN_IN_URL"]
 ORIGINS: list[str] = ENV["PARLEY_ORIGINS"]
@@ -209,6 +209,9 @@ _FILES_FROM = bucket_origin(ENV["PARLEY_BUCKET"], ENV["PARLEY_BUCKET_ENDPOINT"])
 
 # --- people -----------------------------------------------------------------------------------------------------------
 
+# In the demo nobody reads mails: an address counts as its owner's.
+CONFIRM_EMAIL = not DEMO
+MAIL = bool(ENV["EMAIL_URL"])
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 PASSWORD_HASHERS = ["accounts.passwords.Argon2"]
@@ -219,11 +222,19 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_REDIRECT_URL = "/"
 LOGIN_URL = "account_login"
 ACCOUNT_ADAPTER = "accounts.web.Adapter"
-ACCOUNT_FORMS = {"signup": "accounts.web.SignupForm", "add_email": "accounts.web.AddEmailForm"}
+ACCOUNT_FORMS = {
+    "signup": "accounts.forms.SignupForm",
+    "add_email": "accounts.forms.AddEmailForm",
+    "reset_password": "accounts.forms.ResetPasswordForm",
+    "reset_password_from_key": "accounts.forms.ResetPasswordKeyForm",
+}
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_EMAIL_VERIFICATION = "none" if DEMO else "optional"
+ACCOUNT_EMAIL_VERIFICATION = "mandatory" if CONFIRM_EMAIL else "none"
+ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
+# The limits of `accounts.sign_in` and `accounts.mails` stand for allauth's by address, which strangers could spend.
+ACCOUNT_RATE_LIMITS = {"reset_password": "20/m/ip", "login_failed": ""}
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if TLS else "http"

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
-from accounts.web import EmailView
+from accounts.forms import EmailView
 from chat import pages
 from config import health
 from config.contract import ContractView

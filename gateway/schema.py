@@ -33,17 +33,19 @@ def described(
     answers: type[msgspec.Struct] | None = None,
     status: int = 200,
     again: int | None = None,
+    pending: type[msgspec.Struct] | None = None,
     refuses: Sequence[int] = (),
     query: Mapping[str, type] | None = None,
 ) -> Callable[[Any], Any]:
     """Describe the method of a view for the OpenAPI document: its body, its answer, and the types of its query.
 
-    `again` is the status of the same answer if the request was answered before; `refuses` are the statuses of problems
-    besides the usual ones.
+    `again` is the status of the same answer if the request was answered before; `pending` is the answer of 202;
+    `refuses` are the statuses of problems besides the usual ones.
     """
-    _shapes.update(shape for shape in (takes, answers) if shape)
+    _shapes.update(shape for shape in (takes, answers, pending) if shape)
     reply = _reference(answers) if answers else OpenApiResponse(description="done")
     replies: dict[Any, Any] = {code: reply for code in (status, again) if code}
+    replies |= {202: _reference(pending)} if pending else {}
     problems = PROBLEM_STATUSES + (BODY_PROBLEM_STATUSES if takes else ()) + tuple(refuses)
     replies |= {(code, "application/problem+json"): _reference(Problem) for code in problems}
     parameters = [OpenApiParameter(name, type_) for name, type_ in (query or {}).items()]

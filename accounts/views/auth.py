@@ -24,9 +24,9 @@ class Open(APIView):
 
 
 class Register(Open):
-    @described(takes=bodies.Registration, answers=bodies.Entered, status=201)
+    @described(takes=bodies.Registration, answers=bodies.Entered, status=201, pending=bodies.MailSent)
     def post(self, request: Request) -> HttpResponse:
-        """Create an account and sign this device in."""
+        """Create an account and sign this device in; 202 if the link in a mail must be followed first."""
         request_body = body(request, bodies.Registration)
         result = api_sign_in.register(
             email=request_body.email,
@@ -36,7 +36,7 @@ class Register(Open):
             invitation=request_body.invitation,
             client=client_of(request),
         )
-        return _entered(request, result, 201)
+        return _entered(request, result, 201) if result else answer(bodies.MailSent(), status=202)
 
 
 class Token(Open):

@@ -49,7 +49,7 @@ def open_direct(user_id: UserId, other_id: int) -> tuple[ConversationObject, boo
     """
     if user_id == other_id:
         raise InvalidPayload("a direct chat is with somebody else", field="userId")
-    if not User.objects.filter(id=other_id, is_active=True).exists():
+    if not User.objects.filter(id=other_id, is_active=True, confirmed_at__isnull=False).exists():
         raise NotFound("there is no such person")
     key = f"{min(user_id, other_id)}:{max(user_id, other_id)}"
     with transaction.atomic():

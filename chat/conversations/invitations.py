@@ -18,7 +18,7 @@ from gateway.ids import ConversationId, UserId
 BATCH = 1000
 # Indexes: the key of accounts_user, block_unique, the key of accounts_privacy, contact_unique.
 ASKED = """
-SELECT u.is_active AND NOT EXISTS (
+SELECT u.is_active AND u.confirmed_at IS NOT NULL AND NOT EXISTS (
            SELECT FROM accounts_block b WHERE b.blocker_id = u.id AND b.blocked_id = %(inviter)s),
        EXISTS (SELECT FROM accounts_privacy p WHERE p.user_id = u.id AND p.who_can_message = 'contacts')
        AND NOT EXISTS (SELECT FROM accounts_contact c WHERE c.user_id = u.id AND c.contact_id = %(inviter)s)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts import devices, tokens, users
@@ -47,6 +48,15 @@ def somebody() -> Callable[..., Somebody]:
         return Somebody(user, device, tokens.issue(device))
 
     return make
+
+
+@pytest.fixture
+def confirming(settings: Settings) -> Settings:
+    """Settings under which an address must be confirmed by mail, as outside the demo, and sign-up is open."""
+    settings.CONFIRM_EMAIL = settings.MAIL = True
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    settings.SIGN_UP = "open"
+    return settings
 
 
 @pytest.fixture

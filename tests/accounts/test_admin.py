@@ -7,9 +7,10 @@ from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils.html import escape
 
-from accounts import devices, tokens
-from accounts.models import Device, User
+from accounts import devices, invitations, tokens
+from accounts.models import Device, Invitation, User
 from gateway.bus import Event
 from tests.accounts.conftest import PASSWORD, Somebody, new_email
 
@@ -146,3 +147,38 @@ def test_staff_without_superuser_rights_signs_no_superuser_out(helpdesk: Client,
     helpdesk.post(reverse("admin:accounts_device_changelist"), {"action": "sign_out", "_selected_action": chosen})
     revoked = dict(Device.objects.filter(pk__in=[chief.device_id, other.device_id]).values_list("pk", "revoked_at"))
     assert (revoked[chief.device_id], revoked[other.device_id] is None) == (None, False)
+
+
+def helper_with(somebody: Make, *permissions: str) -> Client:
+    """A browser of a staff member, no superuser, with these permissions."""
+    helper = somebody(password=PASSWORD)
+    User.objects.filter(pk=helper.id).update(is_staff=True)
+    helper.user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    browser = Client()
+    browser.post(reverse("account_login"), {"login": helper.user.email, "password": PASSWORD})
+    return browser
+
+
+def act(browser: Client, model: str, action: str, *ids: int) -> int:
+    form = {"action": action, "_selected_action": [str(id_) for id_ in ids]}
+    return browser.post(reverse(f"admin:accounts_{model}_changelist"), form).status_code
+
+
+def test_staff_with_the_permission_invites_and_revokes(somebody: Make) -> None:
+    inviter, viewer = helper_with(somebody, "add_invitation"), helper_with(somebody, "view_invitation")
+    email = new_email()
+    form = {"email": email.upper(), "max_uses": "7"}
+
+    assert viewer.post(reverse("admin:accounts_invitation_add"), form).status_code == 403
+    assert inviter.post(reverse("admin:accounts_invitation_add"), form).status_code == 302
+    invitation = Invitation.objects.get(email=email)
+    page = reverse("admin:accounts_invitation_change", args=[invitation.pk])
+    link = escape(invitations.link_to(invitation))
+    assert (invitation.max_uses, str(invitation.created_by_id)) == (1, inviter.session["_auth_user_id"])
+    assert (link in inviter.get(page).content.decode(), link in viewer.get(page).content.decode()) == (True, False)
+
+    act(viewer, "invitation", "revoke", invitation.pk)
+    assert invitations.find(invitations.token_of(invitation))
+    act(inviter, "invitation", "revoke", invitation.pk)
+    assert invitations.find(invitations.token_of(invitation)) is None
+    assert link not in inviter.get(page).content.decode()

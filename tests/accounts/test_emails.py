@@ -8,6 +8,7 @@ from allauth.account.models import EmailAddress
 from django.core.mail import EmailMessage
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from accounts.models import User
 from accounts.users import EmailTaken
@@ -28,6 +29,13 @@ def press(browser: Client, action: str, email: str) -> str:
     return browser.post(PAGE, {f"action_{action}": "", "email": email}, follow=True).content.decode()
 
 
+def confirm(browser: Client, mail: EmailMessage) -> None:
+    """Follow the link of a confirmation mail."""
+    link = re.search(r"http://testserver(/\S+)", str(mail.body))
+    assert link is not None
+    browser.post(link[1])
+
+
 def email_of(who: Somebody) -> str | None:
     return User.objects.get(pk=who.id).email
 
@@ -38,9 +46,26 @@ def test_user_can_add_an_email_and_make_it_primary(somebody: Make, mailoutbox: l
 
     press(browser, "add", other.upper())
     press(browser, "primary", other)
+    assert email_of(who) == who.user.email, "only a confirmed address can be signed in with"
+    confirm(browser, mailoutbox[0])
+    press(browser, "primary", other)
 
     assert email_of(who) == other
-    assert [mail.to for mail in mailoutbox] == [[other]]
+    assert mailoutbox[0].to == [other]
+
+
+def test_page_does_not_reveal_that_an_address_has_an_account(
+    somebody: Make, mailoutbox: list[EmailMessage], confirming: Settings
+) -> None:
+    who, other = somebody(password=PASSWORD), somebody()
+    browser, taken, free = sign_in(who), other.user.email or "", new_email()
+
+    pages = [press(browser, "add", address).replace(address, "") for address in (taken, free)]
+    press(browser, "primary", taken)
+
+    assert "sign in." not in pages[0]
+    assert [mail.to for mail in mailoutbox] == [[taken], [free]]
+    assert email_of(who) == who.user.email
 
 
 def test_email_of_another_user_cannot_be_added(somebody: Make) -> None:
@@ -60,14 +85,14 @@ def test_email_taken_by_a_later_sign_up_is_refused_and_nothing_changes(
     browser = sign_in(who)
     press(browser, "add", new_address)
     twin = somebody(email=new_address)
+    if way == "primary":
+        EmailAddress.objects.filter(email=new_address).update(verified=True)
     before = list(EmailAddress.objects.filter(user=who.user).order_by("pk").values())
 
     if way == "primary":
         page = press(browser, "primary", new_address)
     else:
-        link = re.search(r"http://testserver(/\S+)", str(mailoutbox[0].body))
-        assert link is not None
-        browser.post(link[1])
+        confirm(browser, mailoutbox[0])
         page = browser.get(PAGE).content.decode()
 
     assert EmailTaken().message in page

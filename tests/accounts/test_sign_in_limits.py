@@ -119,6 +119,20 @@ def test_unknown_account_is_limited_like_a_known_one(client: NewClient) -> None:
     assert statuses == [401] * 9 + [429]
 
 
+def test_forgotten_password_is_reset_while_strangers_spend_the_limits(
+    client: NewClient, somebody: Make, mailoutbox: list[EmailMessage]
+) -> None:
+    """Nobody can keep the owner from a reset link, nor fill their mailbox with them."""
+    who = somebody(password=PASSWORD)
+    pages = [
+        Browser(REMOTE_ADDR=random_address()).post(reverse("account_reset_password"), {"email": who.user.email})
+        for _ in range(7)
+    ]
+
+    assert {page["Location"] for page in pages} == {reverse("account_reset_password_done")}
+    assert [mail.to for mail in mailoutbox] == [[who.user.email]] * 5
+
+
 def test_owner_is_told_of_a_sign_in_from_an_unknown_browser_and_network(
     client: NewClient, somebody: Make, mailoutbox: list[EmailMessage]
 ) -> None:

@@ -12,7 +12,8 @@ from chat import directory
 from chat.bodies.people import FoundPerson
 from chat.conversations import conversations
 from chat.teams import channels, teams
-from gateway.errors import InvalidPayload, RateLimited
+from gateway.errors import InvalidPayload, NotFound, RateLimited
+from gateway.ids import UserId
 from tests.factories import Someone, someone
 
 
@@ -91,6 +92,21 @@ def test_without_a_query_only_acquaintances_are_listed() -> None:
     assert _find(me, "") == ["a", "b", "c", "d"]
     assert _find(me, "  ") == ["a", "b", "c", "d"]
     assert _find(someone("new"), "") == []
+
+
+def test_unconfirmed_account_is_found_by_nobody(unique_word: str) -> None:
+    new = users.register(display_name=unique_word, email=f"{unique_word}@example.org", password=None, confirmed=False)
+    me = someone()
+
+    assert (_find(me, unique_word), _find(me, f"{unique_word}@example.org")) == ([], [])
+    with pytest.raises(NotFound):
+        conversations.open_direct(me.id, new.pk)
+    with pytest.raises(NotFound):
+        conversations.create_group(me.id, "Group", [new.pk])
+    with pytest.raises(NotFound):
+        contacts.add(me.id, UserId(new.pk))
+    users.confirm(UserId(new.pk))
+    assert _find(me, unique_word) == [unique_word]
 
 
 def test_searches_above_the_rate_are_refused(settings: Settings) -> None:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 
-from accounts import tickets
+from accounts import tickets, users
 from gateway.frames import Session
 from tests.clients import Client
 from tests.factories import Someone, direct, someone
@@ -60,7 +60,7 @@ def proxy(open_database: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """nginx with the shipped file in front of a web process outside the demo."""
     folder = tmp_path_factory.mktemp("nginx")
     settings_outside_demo: dict[str, Any] = {
-        "PARLEY_DEMO": "0", "PARLEY_SIGN_UP": "open", "PARLEY_SECRET_KEY": secrets.token_urlsafe(48), "PARLEY_HOSTS": f"{NAME},127.0.0.1",
+        "PARLEY_DEMO": "0", "PARLEY_SECRET_KEY": secrets.token_urlsafe(48), "PARLEY_HOSTS": f"{NAME},127.0.0.1",
         "PARLEY_BEHIND_PROXY": "1", "PARLEY_PROXIES": "127.0.0.1",
     }  # fmt: skip
     with (
@@ -167,12 +167,9 @@ def test_nginx_passes_an_upload_chunk(proxy: Proxy) -> None:
             return refusal.code, None
 
     # This server signs tokens with another secret than the tests.
-    registration = {
-        "email": f"{secrets.token_hex(8)}@example.org",
-        "password": "quiet-Harbour-lantern",
-        "displayName": "Ada",
-    }
-    signed_in = send("POST", "auth/register", json.dumps(registration).encode())[1]
+    email, password = f"{secrets.token_hex(8)}@example.org", "quiet-Harbour-lantern"
+    users.register(display_name="Ada", email=email, password=password)
+    signed_in = send("POST", "auth/token", json.dumps({"email": email, "password": password}).encode())[1]
     headers["Authorization"] = f"Bearer {signed_in['access']}"
     piece = b"\x01" * (4 * 2**20)
     begun = send("POST", "attachments", json.dumps({"name": "a", "size": len(piece)}).encode())[1]

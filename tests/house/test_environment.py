@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from config.env import BASE_DIR, TABLE, Variable, WrongEnvironment, hosts, load, secret_key
+from config.env import BASE_DIR, TABLE, Variable, WrongEnvironment, hosts, load, secret_key, sign_up
 
 OPERATIONS = BASE_DIR / "docs" / "operations.md"
 CODE = (
@@ -72,6 +72,10 @@ def test_environment_defaults_parse_and_meanings_are_sentences() -> None:
         ("PARLEY_PORT", "65536"),
         ("DATABASE_URL", "postgres://here:many/parley"),
         ("EMAIL_URL", "smtp://mail.example.org:70000"),
+        ("PARLEY_SIGN_UP", "perhaps"),
+        ("PARLEY_SIGN_UP", "domains:"),
+        ("PARLEY_SIGN_UP", "domains:@example.org"),
+        ("PARLEY_SIGN_UP", "open:example.org"),
     ],
 )
 def test_invalid_environment_value_stops_the_start_with_its_name(name: str, value: str) -> None:
@@ -84,6 +88,29 @@ def test_secret_key_is_required_outside_the_demo() -> None:
         secret_key(load({}))
     with pytest.raises(WrongEnvironment, match="PARLEY_SECRET_KEY"):
         secret_key(load({"PARLEY_SECRET_KEY": "short"}))
+
+
+@pytest.mark.parametrize(
+    ("environ", "rule"),
+    [
+        ({"PARLEY_DEMO": "1"}, ("open", [])),
+        ({}, ("invite", [])),
+        ({"PARLEY_SIGN_UP": "closed"}, ("closed", [])),
+        (
+            {"PARLEY_SIGN_UP": "domains: A.example,b.example", "EMAIL_URL": "smtp://m"},
+            ("domains", ["a.example", "b.example"]),
+        ),
+        ({"PARLEY_SIGN_UP": "open", "EMAIL_URL": "smtp://m"}, ("open", [])),
+    ],
+)
+def test_sign_up_is_by_invitation_outside_the_demo_unless_set(environ: dict[str, str], rule: object) -> None:
+    assert sign_up(load(environ)) == rule
+
+
+@pytest.mark.parametrize("rule", ["open", "domains:a.example"])
+def test_sign_up_of_strangers_needs_a_mail_server(rule: str) -> None:
+    with pytest.raises(WrongEnvironment, match="EMAIL_URL"):
+        sign_up(load({"PARLEY_SIGN_UP": rule}))
 
 
 def test_hosts_are_required_outside_the_demo() -> None:

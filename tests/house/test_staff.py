@@ -11,6 +11,7 @@ from config.env import BASE_DIR
 PAGES = {
     "accounts.User": "reads; disables and enables, no superuser; superusers change rights",
     "accounts.Device": "reads; signs out, no superuser",
+    "accounts.Invitation": "reads; invites and revokes with accounts.add_invitation",
     "auth.Group": "superusers only",
     "chat.Conversation": "reads names and numbers",
     "chat.Flag": "reads and settles",

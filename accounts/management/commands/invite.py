@@ -1,27 +1,33 @@
-"""Invites somebody to create an account, for the people who run this installation."""
+"""`manage.py invite`: prints a link by which somebody makes an account."""
 
+from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.urls import reverse
-from django.utils.http import urlencode
+from django.core.management.base import BaseCommand, CommandError
 
-from accounts import invitations
+from accounts import invitations, users
+from gateway.errors import InvalidPayload
 
 
 class Command(BaseCommand):
-    help = "Print a link by which people may create an account while PARLEY_SIGN_UP is `invite`."
+    help = "Print an invitation link. Revoke it in the admin, under Invitations."
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--email", default="", help="for this address only; empty: whoever has the link")
-        parser.add_argument("--days", type=int, default=invitations.DAYS, help=f"1 to {invitations.MOST_DAYS}")
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--email", help="only for this address, which the link also confirms")
+        parser.add_argument("--uses", type=int, default=1, help="accounts that it makes (default 1)")
+        parser.add_argument(
+            "--days", type=float, default=invitations.EXPIRES_AFTER.days, help="its life (default 7, at most 90)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if settings.SIGN_UP == invitations.CLOSED:
-            raise CommandError("PARLEY_SIGN_UP=closed takes no new accounts: set it to invite")
+        if settings.SIGN_UP == "closed":
+            raise CommandError("PARLEY_SIGN_UP=closed takes no new accounts: set it to invite.")
+        if options["uses"] < 1 or not 0 < options["days"] <= invitations.MOST_DAYS:
+            raise CommandError(f"--uses: from 1. --days: 1 to {invitations.MOST_DAYS} days.")
         try:
-            invitation = invitations.invite(options["email"], days=options["days"])
-        except ValueError as wrong:
-            raise CommandError(f"--days: {wrong}") from None
-        self.stdout.write(f"{settings.SITE}{reverse('account_signup')}?{urlencode({'invitation': invitation})}")
+            email = options["email"] and users.clean_email(options["email"])
+        except InvalidPayload as refusal:
+            raise CommandError(f"--email: {refusal.message}.") from None
+        invitation = invitations.create(email=email or None, max_uses=options["uses"], days=options["days"])
+        self.stdout.write(invitations.link_to(invitation))
