@@ -59,8 +59,20 @@ class ReadMostly(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
+class UserForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What superusers change of a user."""
+
+    def clean_email(self) -> str | None:
+        if self.cleaned_data["email"]:
+            return apply_rule(users.clean_email, self.cleaned_data["email"])
+        if not self.instance.phone:
+            raise forms.ValidationError("an e-mail address or a phone number is needed")
+        return None
+
+
 @admin.register(User)
 class UserAdmin(ReadMostly):
+    form = UserForm
     list_display = ("display_name", "email", "phone", "is_active", "is_staff", "created_at")
     list_filter = ("is_active", "is_staff")
     search_fields = ("name_key__startswith", "email__startswith", "phone__startswith")
@@ -73,10 +85,15 @@ class UserAdmin(ReadMostly):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Let only superusers change rights: other staff with change permission could raise their own (F275)."""
-        return self.readonly_fields if request.user.is_superuser else self.fields
+        if not request.user.is_superuser:
+            return self.fields
+        return tuple(field for field in self.readonly_fields if field != "email")
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Save the rights and the address. A changed address ends the account's other ones, which could reset it."""
         super().save_model(request, obj, form, change)
+        if "email" in form.changed_data:
+            EmailAddress.objects.filter(user=obj).delete()
         if form.changed_data:
             record(UserChanged(user_id=obj.pk, fields=form.changed_data))
 

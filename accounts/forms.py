@@ -118,9 +118,15 @@ class ResetPasswordKeyForm(AllauthResetPasswordKeyForm):
 
 
 class EmailView(AllauthEmailView):
-    """The page of a user's e-mail addresses. An address taken meanwhile is refused, and nothing changes."""
+    """The page of a user's e-mail addresses. An address taken meanwhile is refused, and nothing changes.
+
+    Those of staff are a superuser's to change, in the admin: who has a staff member's mail could reset their password.
+    """
 
     def post(self, request: HttpRequest, *args: Any, **named: Any) -> HttpResponse:
+        if request.user.is_staff and not request.user.is_superuser:
+            messages.error(request, "A superuser changes the e-mail addresses of staff.")
+            return redirect("account_email")
         try:
             with transaction.atomic():
                 answer: HttpResponse = super().post(request, *args, **named)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 from django.test import Client
@@ -95,7 +96,7 @@ def test_staff_with_change_permission_cannot_raise_their_own_rights(staff: Clien
     )
     assert User.objects.get(pk=staff.session["_auth_user_id"]).is_active
 
-    staff.post(where, raised)
+    staff.post(where, {**raised, "email": helper.user.email})
     assert User.objects.get(pk=helper.id).is_superuser
 
 
@@ -162,6 +163,24 @@ def helper_with(somebody: Make, *permissions: str) -> Client:
 def act(browser: Client, model: str, action: str, *ids: int) -> int:
     form = {"action": action, "_selected_action": [str(id_) for id_ in ids]}
     return browser.post(reverse(f"admin:accounts_{model}_changelist"), form).status_code
+
+
+def test_superuser_changes_the_address_of_staff(staff: Client, somebody: Make) -> None:
+    helper, other, new = somebody(password=PASSWORD), somebody(), new_email()
+    helper.user.is_staff = True
+    helper.user.save()
+    browser = Client()
+    browser.post(reverse("account_login"), {"login": helper.user.email, "password": PASSWORD})
+    where = reverse("admin:accounts_user_change", args=[helper.id])
+
+    for wrong in ("", "nobody", other.user.email or ""):
+        staff.post(where, {"is_staff": "on", "email": wrong})
+        assert User.objects.get(pk=helper.id).email == helper.user.email
+    staff.post(where, {"is_staff": "on", "email": new.upper()})
+
+    assert User.objects.get(pk=helper.id).email == new
+    assert not EmailAddress.objects.filter(email=helper.user.email).exists()
+    assert Client().post(reverse("account_login"), {"login": new, "password": PASSWORD}).status_code == 302
 
 
 def test_staff_with_the_permission_invites_and_revokes(somebody: Make) -> None:

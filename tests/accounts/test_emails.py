@@ -54,6 +54,18 @@ def test_user_can_add_an_email_and_make_it_primary(somebody: Make, mailoutbox: l
     assert mailoutbox[0].to == [other]
 
 
+def test_staff_cannot_change_their_own_address(somebody: Make, mailoutbox: list[EmailMessage]) -> None:
+    """Whoever reads their mail could reset their password: a superuser changes it, in the admin (F275)."""
+    who, other = somebody(password=PASSWORD), new_email()
+    browser = sign_in(who)
+    User.objects.filter(pk=who.id).update(is_staff=True)
+
+    assert "A superuser changes" in press(browser, "add", other)
+
+    assert not EmailAddress.objects.filter(email=other).exists()
+    assert mailoutbox == []
+
+
 def test_page_does_not_reveal_that_an_address_has_an_account(
     somebody: Make, mailoutbox: list[EmailMessage], confirming: Settings
 ) -> None:

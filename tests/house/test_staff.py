@@ -2,16 +2,19 @@
 
 import re
 
+import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.test import RequestFactory
 
+from accounts.models import User
 from config.env import BASE_DIR
 
 # The model of each page of the admin, and what its ModelAdmin lets staff with all of its permissions do.
 PAGES = {
-    "accounts.User": "reads; disables and enables, no superuser; superusers change rights",
-    "accounts.Device": "reads; signs out, no superuser",
+    "accounts.User": "reads; disables and enables, no superuser; superusers change rights and the address",
     "accounts.Invitation": "reads; invites and revokes with accounts.add_invitation",
+    "accounts.Device": "reads; signs out, no superuser",
     "auth.Group": "superusers only",
     "chat.Conversation": "reads names and numbers",
     "chat.Flag": "reads and settles",
@@ -23,6 +26,7 @@ PAGES = {
 }
 IS_STAFF = {
     "accounts/admin.py": "columns of the list",
+    "accounts/forms.py": "staff do not change their own address",
     "accounts/models.py": "the column, and createsuperuser",
     "chat/management/commands/demo.py": "the demo's first person",
     "receipts/traces.py": "beside the permission receipts.add_inspection",
@@ -33,6 +37,24 @@ def test_every_page_of_the_admin_is_listed() -> None:
     registered = {model._meta.label for model in admin.site._registry}
 
     assert registered == PAGES.keys(), "what may staff do there? list it here and test it"
+
+
+@pytest.mark.parametrize("label", PAGES)
+def test_page_opens_with_its_own_permissions_or_for_superusers_alone(label: str) -> None:
+    (model,) = [model for model in admin.site._registry if model._meta.label == label]
+    page, own = admin.site._registry[model], model._meta
+    rights = {f"{own.app_label}.{verb}_{own.model_name}" for verb in ("view", "add", "change", "delete")}
+
+    def opens(granted: set[str], *, superuser: bool = False) -> bool:
+        request = RequestFactory().get("/")
+        request.user = User(is_staff=True, is_superuser=superuser)
+        request.user._perm_cache = granted  # type: ignore[attr-defined]
+        checks = (page.has_view_permission, page.has_add_permission, page.has_change_permission)
+        return any(check(request) for check in (*checks, page.has_module_permission, page.has_delete_permission))
+
+    assert opens(set(), superuser=True)
+    assert not opens(set()), "staff without any permission open this page"
+    assert opens(rights) is (PAGES[label] != "superusers only")
 
 
 def test_every_use_of_is_staff_is_listed() -> None:

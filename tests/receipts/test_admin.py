@@ -3,6 +3,7 @@
 from secrets import token_hex
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
@@ -78,6 +79,24 @@ def test_staff_page_reports_an_unknown_message() -> None:
 
     assert b"errorlist" in page
     assert HEADING not in page
+
+
+def test_staff_page_needs_the_permission_to_look_at_traces() -> None:
+    """To see the list of inspections is less than to look."""
+    ada = someone()
+    said = say(ada, group(ada, someone()))
+    browser = browser_of(is_staff=True)
+    helper = User.objects.get(pk=browser.session["_auth_user_id"])
+    User.objects.filter(pk=helper.pk).update(is_superuser=False)
+    asked = {"message_id": said.id, "reason": "curious"}
+
+    helper.user_permissions.add(Permission.objects.get(codename="view_inspection"))
+    assert browser.get(reverse("admin:receipts_inspection_changelist")).status_code == 200
+    assert (browser.get(LOOK).status_code, browser.post(LOOK, asked).status_code) == (403, 403)
+    assert not Inspection.objects.filter(message_id=said.id).exists()
+
+    helper.user_permissions.add(Permission.objects.get(codename="add_inspection"))
+    assert HEADING in browser.post(LOOK, asked).content
 
 
 def test_staff_page_redirects_everybody_else() -> None:
