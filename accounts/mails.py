@@ -1,6 +1,7 @@
 """Mails to people about their accounts. All are sent here, within a request: their links name its host."""
 
 import hashlib
+import logging
 
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
@@ -10,6 +11,7 @@ from django.utils import timezone
 from accounts.models import User
 from gateway.limits import Charge, Window, charge_in_thread
 
+logger = logging.getLogger(__name__)
 # Anybody can ask for these mails to an address. Who asks too early gets none, and no refusal: an earlier link is valid.
 CONFIRMATIONS = Window(rate=1 / 180, burst=1)
 RESETS = Window(rate=5 / 3600, burst=5)
@@ -30,10 +32,16 @@ def send_already_registered(email: str) -> None:
 
 
 def send_new_sign_in(user: User, device_name: str) -> None:
-    """Tell the owner of an account of a sign-in from a browser and a network that were unknown before."""
+    """Tell the owner of an account of a sign-in from a browser and a network that were unknown before.
+
+    A mail server that fails is logged: it must keep nobody from signing in.
+    """
     if user.email:
         about = {"user": user, "device": device_name, "at": timezone.now()}
-        get_adapter().send_mail("account/email/new_sign_in", user.email, about)
+        try:
+            get_adapter().send_mail("account/email/new_sign_in", user.email, about)
+        except OSError as fault:  # smtplib's errors are OSErrors, too
+            logger.warning("mail: new sign-in not reported (%s)", type(fault).__name__)
 
 
 def is_due(kind: str, email: str, window: Window) -> bool:

@@ -15,6 +15,7 @@ from accounts.known_clients import Client
 from accounts.models import User
 from tests.accounts.conftest import PASSWORD, Somebody, new_email
 from tests.accounts.test_networks import random_address
+from tests.servers import free_port
 
 Make = Callable[..., Somebody]
 NewClient = Callable[..., APIClient]
@@ -150,6 +151,18 @@ def test_owner_is_told_of_a_sign_in_from_an_unknown_browser_and_network(
     assert [mail.to for mail in mailoutbox] == [[who.user.email]] * 2
     assert "New sign-in" in mailoutbox[0].subject
     assert "Firefox on Linux" in str(mailoutbox[1].body)
+
+
+def test_failing_mail_server_keeps_nobody_from_signing_in(
+    client: NewClient, somebody: Make, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    who = somebody(password=PASSWORD)
+    assert post(client(), who) == 200
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", free_port()
+
+    assert post(client(), who) == 200
+    assert "new sign-in not reported" in caplog.text
 
 
 @pytest.mark.parametrize(
