@@ -65,7 +65,7 @@ class Quote(Frame, frozen=True):
 
 
 class Message(Frame, frozen=True):
-    """The message object (protocol 2.3). `state` stands last and only for its sender; the four before it where they say something."""
+    """The message object (protocol 2.3). `state` stands last, for its sender only. Fields that are UNSET are left out."""
 
     id: str
     chat_id: str

@@ -5,8 +5,8 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts.authentication import session_of
-from chat import directory
 from chat.bodies.people import PeoplePage
+from chat.teams import directory
 from gateway.http import answer
 from gateway.paging import QUERY, limit_of, listing
 from gateway.schema import described

@@ -8,10 +8,9 @@ from pytest_django import Settings
 
 from accounts import blocks, contacts, users
 from accounts.models import User
-from chat import directory
 from chat.bodies.people import FoundPerson
 from chat.conversations import conversations
-from chat.teams import channels, teams
+from chat.teams import channels, directory, teams
 from gateway.errors import InvalidPayload, NotFound, RateLimited
 from gateway.ids import UserId
 from tests.factories import Someone, someone
