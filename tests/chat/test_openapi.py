@@ -1,5 +1,6 @@
 """The OpenAPI document: valid, complete, and true: whatever is thrown at a route, it answers as documented."""
 
+import json
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -122,4 +123,10 @@ def test_schema_is_made_once_and_not_sent_again_to_a_client_that_has_it(server: 
         urlopen(Request(f"{server.url}/api/schema/", headers={"If-None-Match": etag}))
 
     assert unchanged.value.code == 304
-    assert schema.document() is schema.document()
+    assert schema.document("yaml") is schema.document("yaml")
+
+
+def test_schema_is_the_same_in_json(server: Server, document: dict[str, Any]) -> None:
+    with urlopen(f"{server.url}/api/schema/?format=json") as answer:
+        assert "json" in answer.headers["Content-Type"]
+        assert json.loads(answer.read()) == document

@@ -28,6 +28,7 @@ NORMAL: tuple[Normal, ...] = (
     Normal(" GET /auth/devices", r"\.lastSeenAt$", "these reads are the device's last use"),
     Normal("/receipts", r"\.ttl$", "seconds that are left"),
     Normal("/delivery-state", r"\.body\.timestamp$", "when it was asked"),
+    Normal("/trace", r"\.body\.detail$", "the refusal names the permission that a look takes"),
     Normal("/trace", r"\.published$", "the older build's outbox is queued on purpose; that it is worked off is checked"),
     Normal("/trace", r"\.(gateways|silentGateways|connections)$", "stands in the memory of processes that are gone"),
     Normal(" GET /users[?]", r"^\.body", "0.1.0 found addresses by their beginning, and showed none to colleagues"),
